@@ -1,0 +1,35 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: install lint test bench generate clean
+
+install: ## install on this machine and start a cluster
+	sudo ./install.sh
+
+$(BIN)/.done: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q -e '.[test,lint]'
+	touch $@
+
+lint: $(BIN)/.done ## ruff, mypy --strict, import-linter, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tools.generate --check
+
+test: $(BIN)/.done ## everything, with real containers where root allows
+	tools/test-deps.sh
+	$(BIN)/pytest -n 2 -m "not node" tests
+	$(BIN)/pytest -m node tests
+
+bench: $(BIN)/.done ## print figures
+	$(BIN)/python -m bench
+
+generate: $(BIN)/.done
+	$(BIN)/python -m tools.generate
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache

@@ -1,0 +1,45 @@
+"""What an admission plugin is: it sees the request, may change the object (mutators) or refuse it (validators).
+
+Plugins are listed in order in `minikube.admission.PLUGINS`: all mutators run, then all validators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from minikube.api.meta import Resource
+from minikube.auth.base import User
+
+
+class Attributes(msgspec.Struct):
+    """One request as admission sees it. Mutators change `object` in place (a plain JSON tree)."""
+
+    operation: str
+    """CREATE, UPDATE, DELETE or CONNECT."""
+    resource: Resource
+    subresource: str
+    namespace: str
+    name: str
+    object: dict[str, Any] | None
+    old: Mapping[str, Any] | None
+    user: User
+    dry_run: bool = False
+    options: Mapping[str, Any] = {}
+    warnings: list[str] = []
+
+
+class Mutator(Protocol):
+    name: ClassVar[str]
+
+    async def admit(self, request: Attributes) -> None: ...
+
+
+class Validator(Protocol):
+    name: ClassVar[str]
+
+    async def validate(self, request: Attributes) -> None:
+        """Raises Forbidden or Invalid."""
+        ...

@@ -1,0 +1,1 @@
+"""Composition root of a node: runtime, network, kubelet API and the pods' lives."""

@@ -1,0 +1,57 @@
+"""Who asks (User), what is asked (Action), and the two questions auth/ answers. No HTTP here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class User(msgspec.Struct, frozen=True):
+    """authentication.k8s.io UserInfo."""
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = {}
+
+
+ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
+MASTERS = "system:masters"
+
+
+class Action(msgspec.Struct, frozen=True):
+    """What a request wants. `path` is set, and everything about resources empty, for non-resource requests."""
+
+    verb: str
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    allowed: bool
+    reason: str = ""
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What a connection and its headers offered."""
+
+    certificate: bytes = b""
+    """DER of the peer's verified certificate."""
+    bearer: str = ""
+
+
+class Authenticator(Protocol):
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        """None: these credentials are not for me. Raises Unauthorized when they are and are bad."""
+        ...
+
+
+class Authorizer(Protocol):
+    def authorize(self, user: User, action: Action) -> Decision: ...

@@ -1,0 +1,1 @@
+"""The command line: click commands make Settings; the only place that exits."""

@@ -1,0 +1,168 @@
+"""What the registry offers the API server and the local client: objects as stored bytes, under the API's rules.
+
+All methods raise `minikube.errors.ApiError` subclasses, worded as kube-apiserver words them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import msgspec
+
+from minikube.api.meta import Object
+from minikube.auth.base import User
+from minikube.client.base import PatchType
+from minikube.resources.base import Kind, Obj, ReadOnlyObj
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Who writes, and how."""
+
+    user: User
+    dry_run: bool = False
+    field_manager: str = ""
+    field_validation: str = "Ignore"
+    """Ignore, Warn or Strict."""
+    force: bool = False
+    """Of an apply patch."""
+    warnings: list[str] = msgspec.field(default_factory=list)
+    """Filled while the request is worked on; the API server sends them as Warning headers."""
+
+
+class Stored(Protocol):
+    """One object at one revision, shared by everybody who reads it. Treat whatever it returns as immutable."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def uid(self) -> str: ...
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+    def json(self, kind: Kind) -> bytes:
+        """The object in this version, resourceVersion spliced in; encoded once."""
+        ...
+
+    def tree(self, kind: Kind) -> ReadOnlyObj:
+        """Decoded to plain JSON (not kept)."""
+        ...
+
+    def typed(self) -> Object:
+        """Decoded to the stored version's struct, once."""
+        ...
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Label and field selector as in the query."""
+
+    labels: str = ""
+    fields: str = ""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    items: Sequence[Stored]
+    revision: int
+    continue_: str = ""
+    remaining: int | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One event of a watch. ADDED, MODIFIED, DELETED; BOOKMARK has no object but a revision; ERROR a status."""
+
+    type: str
+    revision: int
+    object: Stored | None = None
+    initial_events_end: bool = False
+    status: ReadOnlyObj | None = None
+
+
+class DeleteOptions(msgspec.Struct, frozen=True, rename="camel"):
+    """metav1.DeleteOptions. Read with msgspec.convert(strict=False) from body or query."""
+
+    grace_period_seconds: int | None = None
+    propagation_policy: str | None = None
+    orphan_dependents: bool | None = None
+    dry_run: tuple[str, ...] = ()
+    preconditions: Mapping[str, str] = {}
+
+
+class Written(msgspec.Struct, frozen=True):
+    object: Stored
+    created: bool = False
+
+
+class Registry(Protocol):
+    def find(self, group: str, version: str, plural: str) -> Kind | None:
+        """The kind served at this path, custom ones included."""
+        ...
+
+    def kinds(self) -> Sequence[Kind]:
+        """All that is served now, in discovery order."""
+        ...
+
+    async def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> Stored: ...
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str,
+        selection: Selection,
+        *,
+        resource_version: str = "",
+        resource_version_match: str = "",
+        limit: int = 0,
+        continue_: str = "",
+    ) -> Listing: ...
+
+    def watch(
+        self,
+        kind: Kind,
+        namespace: str,
+        selection: Selection,
+        *,
+        resource_version: str = "",
+        bookmarks: bool = False,
+        send_initial_events: bool = False,
+        name: str = "",
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Change]]]: ...
+
+    async def create(self, kind: Kind, namespace: str, obj: Obj, request: Request, *, name: str = "") -> Stored: ...
+
+    async def update(
+        self, kind: Kind, namespace: str, name: str, obj: Obj, request: Request, *, subresource: str = ""
+    ) -> Written: ...
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        patch: Any,
+        type: PatchType,
+        request: Request,
+        *,
+        subresource: str = "",
+    ) -> Written: ...
+
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, options: DeleteOptions, request: Request
+    ) -> tuple[Stored, bool]:
+        """The object and whether it is gone (True) or only marked (False)."""
+        ...
+
+    async def delete_collection(
+        self, kind: Kind, namespace: str, selection: Selection, options: DeleteOptions, request: Request
+    ) -> Listing: ...
