@@ -48,9 +48,7 @@ class MemoryStore:
     async def close(self) -> None:
         return None
 
-    async def _write(
-        self, key: str, value: bytes | None, expect: int | None, durability: Durability
-    ) -> Record:
+    async def _write(self, key: str, value: bytes | None, expect: int | None, durability: Durability) -> Record:
         write = Write(key, value, expect, durability, asyncio.get_running_loop().create_future())
         outcome = plan([write], self._log.current, self._log.published)
         self._log.publish(event for event, _ in outcome.events)
