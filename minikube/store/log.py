@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from minikube.store.base import Event, EventType, Page, Record
@@ -44,10 +44,12 @@ class Log:
             self.forget(self._revisions[-self._limit])
         self._wake()
 
-    def advance(self, revision: int) -> None:
-        """Move the watermark without a change (after revisions were given up)."""
-        self.published = max(self.published, revision)
-        self._wake()
+    def restore(self, current: Mapping[str, Record], events: Iterable[Event]) -> None:
+        """Take over what a database remembers; `published` and `floor` stay."""
+        self.current.update(current)
+        for event in events:
+            self._events.append(event)
+            self._revisions.append(event.record.revision)
 
     def forget(self, before: int) -> None:
         """Drop the history below revision `before`."""
