@@ -1,9 +1,9 @@
 """The SQL side of the store: one table of revisions and a few numbers. Blocking; runs on the writer's thread.
 
-    log    revision | key | previous | created | deleted | value     (key, previous) unique: the compare-and-swap
-    state  ceiling     revisions up to here may have been handed out
-           clean       equal to the ceiling: the last stop wrote everything
-           compacted   history below is gone
+log    revision | key | previous | created | deleted | value     (key, previous) unique: the compare-and-swap
+state  ceiling     revisions up to here may have been handed out
+       clean       equal to the ceiling: the last stop wrote everything
+       compacted   history below is gone
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ class Database:
     """Every method raises StoreError when the database refuses; nothing has happened then."""
 
     def __init__(self, url: str) -> None:
-        self._engine: Engine = create_engine(
-            url, poolclass=StaticPool, connect_args={"check_same_thread": False}
-        )
+        self._engine: Engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
         event.listen(self._engine, "connect", _on_connect)
 
     def open(self) -> Mapping[str, int]:

@@ -131,9 +131,7 @@ class SqlStore:
 
     # ---- writing -------------------------------------------------------------------------------------
 
-    async def _submit(
-        self, key: str, value: bytes | None, expect: int | None, durability: Durability
-    ) -> Record:
+    async def _submit(self, key: str, value: bytes | None, expect: int | None, durability: Durability) -> Record:
         if self._closing:
             raise StoreError("the store is closed")
         write = Write(key, value, expect, durability, asyncio.get_running_loop().create_future())
@@ -206,9 +204,7 @@ class SqlStore:
         record = event.record
         deleted = event.type is EventType.DELETE
         before = previous if previous is not None else self._latest_row.get(record.key, 0)
-        return Row(
-            record.revision, record.key, before, record.created, deleted, b"" if deleted else record.value
-        )
+        return Row(record.revision, record.key, before, record.created, deleted, b"" if deleted else record.value)
 
     def _note_rows(self, rows: Sequence[Row]) -> None:
         for row in rows:
