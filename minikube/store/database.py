@@ -55,7 +55,7 @@ class Database:
             migrate.upgrade(self._engine)
             with self._engine.connect() as connection:
                 found = connection.execute(text("SELECT name, value FROM state"))
-                return {name: value for name, value in found}
+                return {row.name: row.value for row in found}
 
     def rows(self) -> Iterator[Row]:
         """The whole log in revision order."""

@@ -1,6 +1,7 @@
 """What every Store promises, run over each implementation."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -97,7 +98,7 @@ async def test_a_watch_sees_every_change_once_in_order(store: Store) -> None:
     assert [event.record.value for event in seen] == [b"%d" % n for n in range(50)] + [b"49"]
     revisions = [event.record.revision for event in seen]
     assert revisions == sorted(set(revisions))
-    assert all(later.previous == earlier.record for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later.previous == earlier.record for earlier, later in itertools.pairwise(seen))
 
 
 async def test_a_watch_from_the_past_catches_up(store: Store) -> None:

@@ -32,7 +32,7 @@ async def test_a_clean_stop_keeps_everything_and_goes_on_where_it_was(tmp_path: 
         assert store.published == memory.revision
         assert (await store.create("/c", b"4")).revision == memory.revision + 1
         async with store.watch("/", after=behind.revision) as changes:
-            assert [event.record for event in await anext(changes)][0] == memory
+            assert (await anext(changes))[0].record == memory
     finally:
         await store.close()
 
