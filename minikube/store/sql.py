@@ -9,6 +9,7 @@ is handed out: after a crash the order goes on above it, and watches from before
 from __future__ import annotations
 
 import asyncio
+import builtins
 import fcntl
 import logging
 import os
@@ -105,7 +106,7 @@ class SqlStore:
         before = min(before, self._log.published)
         self._log.forget(before)
         while self._garbage and self._garbage[0][0] <= before:
-            rows = []
+            rows: builtins.list[int] = []
             while self._garbage and self._garbage[0][0] <= before and len(rows) < FORGET_AT_ONCE:
                 rows.append(self._garbage.popleft()[1])
             await self._on_thread(lambda rows=rows: self._database.forget(rows, before))  # type: ignore[misc]
@@ -186,7 +187,7 @@ class SqlStore:
         else:
             fail(others, error)
 
-    def _rows_of(self, outcome: Outcome) -> list[Row]:
+    def _rows_of(self, outcome: Outcome) -> builtins.list[Row]:
         """What of a batch goes to the log; a key's rows chain to each other within the batch too."""
         rows = []
         latest: dict[str, int] = {}
