@@ -1,0 +1,110 @@
+"""One scheduling attempt, purely: which node, or why none. No I/O, no clock."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from minikube.api.core_v1 import Pod
+from minikube.scheduler.framework import Code, Cycle, NodeInfo, Reject
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    node: str
+
+
+class NoFit(msgspec.Struct, frozen=True):
+    """`rejected` says why for each node; empty nodes and a reason from a PreFilter stand in `everywhere`."""
+
+    nodes: int
+    rejected: Mapping[str, Reject]
+    everywhere: Reject | None = None
+
+    @property
+    def plugins(self) -> frozenset[str]:
+        found = {reject.plugin for reject in self.rejected.values()}
+        if self.everywhere is not None:
+            found.add(self.everywhere.plugin)
+        return frozenset(found)
+
+    def message(self, preemption: str = "") -> str:
+        """`0/3 nodes are available: 1 Insufficient cpu, 2 …. preemption: …` (framework.FitError.Error)."""
+        if self.nodes == 0:
+            return "no nodes available to schedule pods"
+        parts = [f"0/{self.nodes} nodes are available:"]
+        if self.everywhere is not None:
+            parts.append(f"{self.everywhere.reason}.")
+        counted: Counter[str] = Counter()
+        for reject in self.rejected.values():
+            counted.update(reject.reason.split("\n"))
+        if counted:
+            parts.append(", ".join(sorted(f"{n} {reason}" for reason, n in counted.items())) + ".")
+        if preemption:
+            parts.append(f"preemption: {preemption}")
+        return " ".join(parts)
+
+
+def find_node(cycle: Cycle, pod: Pod, plugins: Sequence[Any], chance: random.Random) -> Chosen | NoFit:
+    """Filter every node, score those that fit, take one of the best at random."""
+    for plugin in plugins:
+        if hasattr(plugin, "pre_filter"):
+            refused = plugin.pre_filter(cycle, pod)
+            if refused is not None:
+                everywhere = msgspec.structs.replace(refused, plugin=plugin.name)
+                return NoFit(len(cycle.nodes), {}, everywhere)
+    filters = [plugin for plugin in plugins if hasattr(plugin, "filter")]
+    fitting: list[NodeInfo] = []
+    rejected: dict[str, Reject] = {}
+    for node in cycle.nodes:
+        reject = first_reject(cycle, pod, node, filters)
+        if reject is None:
+            fitting.append(node)
+        else:
+            rejected[node.name] = reject
+    if not fitting:
+        return NoFit(len(cycle.nodes), rejected)
+    if len(fitting) == 1:
+        return Chosen(fitting[0].name)
+    scores = total_scores(cycle, pod, fitting, plugins)
+    best = max(scores.values())
+    return Chosen(chance.choice([name for name, score in scores.items() if score == best]))
+
+
+def first_reject(cycle: Cycle, pod: Pod, node: NodeInfo, filters: Sequence[Any]) -> Reject | None:
+    for plugin in filters:
+        reject: Reject | None = plugin.filter(cycle, pod, node)
+        if reject is not None:
+            return msgspec.structs.replace(reject, plugin=plugin.name)
+    return None
+
+
+def total_scores(cycle: Cycle, pod: Pod, nodes: Sequence[NodeInfo], plugins: Sequence[Any]) -> dict[str, int]:
+    total = {node.name: 0 for node in nodes}
+    for plugin in plugins:
+        if not hasattr(plugin, "score"):
+            continue
+        if hasattr(plugin, "pre_score"):
+            plugin.pre_score(cycle, pod, nodes)
+        scores = {node.name: plugin.score(cycle, pod, node) for node in nodes}
+        if hasattr(plugin, "normalize"):
+            plugin.normalize(cycle, pod, scores)
+        for name, score in scores.items():
+            total[name] += score * plugin.weight
+    return total
+
+
+def spread_to_100(scores: dict[str, int], *, reverse: bool = False) -> None:
+    """The framework's DefaultNormalizeScore: the highest becomes 100."""
+    highest = max(scores.values(), default=0)
+    for name, score in scores.items():
+        share = score * 100 // highest if highest else 0
+        scores[name] = 100 - share if reverse else share
+
+
+def resolvable(no_fit: NoFit) -> list[str]:
+    """Nodes where removing pods could help."""
+    return [name for name, reject in no_fit.rejected.items() if reject.code is Code.UNSCHEDULABLE]
