@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 
@@ -97,3 +98,89 @@ def label_value_problems(value: str) -> Iterator[str]:
         yield "must be no more than 63 bytes"
     if not re.fullmatch(_VALUE, value):
         yield VALUE_MESSAGE
+
+
+def wildcard_subdomain_problems(name: str) -> Iterator[str]:
+    """The host of an ingress rule that stands for many."""
+    if len(name) > 253:
+        yield "must be no more than 253 bytes"
+    pattern = rf"\*\.{SUBDOMAIN}"
+    if not re.fullmatch(pattern, name):
+        yield (
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must "
+            "consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character "
+            f"(e.g. '*.example.com', regex used for validation is '{pattern}')"
+        )
+
+
+def config_key_problems(key: str) -> Iterator[str]:
+    """A key of a ConfigMap or Secret."""
+    if len(key) > 253:
+        yield "must be no more than 253 bytes"
+    if not re.fullmatch("[-._a-zA-Z0-9]+", key):
+        yield (
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+            "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+        )
+    if key in (".", ".."):
+        yield f"must not be '{key}'"
+    elif key.startswith(".."):
+        yield "must not start with '..'"
+
+
+def env_var_problems(name: str) -> Iterator[str]:
+    """The relaxed rule, stable since 1.34."""
+    if not re.fullmatch("[ -<>-~]+", name):
+        yield (
+            "a valid environment variable name must consist only of printable ASCII characters other than '=' "
+            "(regex used for validation is '^[ -<>-~]+$')"
+        )
+
+
+def http_header_problems(name: str) -> Iterator[str]:
+    if not re.fullmatch("[-A-Za-z0-9]+", name):
+        yield (
+            "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used "
+            "for validation is '[-A-Za-z0-9]+')"
+        )
+
+
+def port_name_problems(name: str) -> Iterator[str]:
+    """IANA service names: ports of containers, target ports."""
+    if len(name) > 15:
+        yield "must be no more than 15 bytes"
+    if not re.fullmatch("[-a-z0-9]+", name):
+        yield "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"
+    if not re.search("[a-z]", name):
+        yield "must contain at least one letter (a-z)"
+    if "--" in name:
+        yield "must not contain consecutive hyphens"
+    if name.startswith("-") or name.endswith("-"):
+        yield "must not begin or end with a hyphen"
+
+
+def port_number_problems(port: int) -> Iterator[str]:
+    if not 1 <= port <= 65535:
+        yield "must be between 1 and 65535, inclusive"
+
+
+def percent_problems(text: str) -> Iterator[str]:
+    if not re.fullmatch("[0-9]+%", text):
+        yield (
+            "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
+            "regex used for validation is '[0-9]+%')"
+        )
+
+
+def ip_problems(text: str) -> Iterator[str]:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        yield "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+
+
+def cidr_problems(text: str) -> Iterator[str]:
+    try:
+        ipaddress.ip_interface(text if "/" in text else "no prefix")
+    except ValueError:
+        yield "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"

@@ -1,9 +1,12 @@
-"""Label and field selectors. Rules and words: k8s.io/apimachinery/pkg/labels, pkg/fields."""
+"""Label and field selectors: read from a query or an object, matched against labels or fields.
+
+Grammar and words: k8s.io/apimachinery/pkg/labels, pkg/fields.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -13,7 +16,7 @@ from minikube.api.names import label_value_problems, qualified_name_problems
 
 
 class SelectorError(ValueError):
-    """The text is not a selector; the message is upstream's."""
+    """The text or structure is no selector; the message is upstream's."""
 
 
 class Requirement(msgspec.Struct, frozen=True):
@@ -42,6 +45,19 @@ class Requirement(msgspec.Struct, frozen=True):
                 return have > limit if self.operator == "gt" else have < limit
         return False
 
+    def __str__(self) -> str:
+        values = ",".join(sorted(self.values))
+        match self.operator:
+            case "=" | "!=":
+                return f"{self.key}{self.operator}{values}"
+            case "in" | "notin":
+                return f"{self.key} {self.operator} ({values})"
+            case "exists":
+                return self.key
+            case "!":
+                return f"!{self.key}"
+        return f"{self.key}{'>' if self.operator == 'gt' else '<'}{values}"
+
 
 class Selector(msgspec.Struct, frozen=True):
     """All requirements hold; none: everything matches."""
@@ -54,153 +70,204 @@ class Selector(msgspec.Struct, frozen=True):
     def __bool__(self) -> bool:
         return bool(self.requirements)
 
+    def __str__(self) -> str:
+        return ",".join(str(requirement) for requirement in self.requirements)
 
-_TOKEN = re.compile(r"\s*(!=|==|=|!|\(|\)|,|<|>|[^\s=!(),<>]+|\Z)")
+
+_TOKEN = re.compile(r"\s*(?:(==|!=|[=!,()<>])|([^\s=!,()<>]+))")
+_END = ""
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._tokens: list[str] = []
+        at, text = 0, text.rstrip()
+        while at < len(text) and (found := _TOKEN.match(text, at)):
+            self._tokens.append(found.group(1) or found.group(2))
+            at = found.end()
+        self._at = 0
+
+    def _look(self, ahead: int = 0) -> str:
+        position = self._at + ahead
+        return self._tokens[position] if position < len(self._tokens) else _END
+
+    def _take(self) -> str:
+        token = self._look()
+        self._at += 1
+        return token
+
+    @staticmethod
+    def _identifier(token: str) -> bool:
+        return token != _END and token[0] not in "=!,()<>"
+
+    def parse(self) -> tuple[Requirement, ...]:
+        found: list[Requirement] = []
+        while True:
+            token = self._look()
+            if token == _END:
+                return tuple(found)
+            if not self._identifier(token) and token != "!":
+                raise SelectorError(f"found '{token}', expected: !, identifier, or 'end of string'")
+            found.append(self._requirement())
+            after = self._take()
+            if after == _END:
+                return tuple(found)
+            if after != ",":
+                raise SelectorError(f"found '{after}', expected: ',' or 'end of string'")
+            following = self._look()
+            if not self._identifier(following) and following != "!":
+                raise SelectorError(f"found '{following}', expected: identifier after ','")
+
+    def _requirement(self) -> Requirement:
+        if self._look() == "!":
+            self._take()
+            return checked(self._key(), "!")
+        key = self._key()
+        if self._look() in (_END, ","):
+            return checked(key, "exists")
+        sign = self._take()
+        match sign:
+            case "=" | "==":
+                return checked(key, "=", (self._value(),))
+            case "!=":
+                return checked(key, "!=", (self._value(),))
+            case ">" | "<":
+                return checked(key, "gt" if sign == ">" else "lt", (self._value(),))
+            case "in" | "notin":
+                return checked(key, sign, self._values())
+        raise SelectorError(f"found '{sign}', expected: in, notin, =, ==, !=, gt, lt")
+
+    def _key(self) -> str:
+        token = self._take()
+        if not self._identifier(token):
+            raise SelectorError(f"found '{token}', expected: identifier")
+        return token
+
+    def _value(self) -> str:
+        token = self._look()
+        if token in (_END, ","):
+            return ""
+        self._take()
+        if not self._identifier(token):
+            raise SelectorError(f"found '{token}', expected: identifier")
+        return token
+
+    def _values(self) -> tuple[str, ...]:
+        opened = self._take()
+        if opened != "(":
+            raise SelectorError(f"found '{opened}' expected: '('")
+        values: list[str] = []
+        while True:
+            token = self._take()
+            if self._identifier(token):
+                values.append(token)
+                token = self._take()
+            else:
+                values.append("")
+            if token == ")":
+                return tuple(dict.fromkeys(values))
+            if token != ",":
+                raise SelectorError(f"found '{token}', expected: ',', or ')'")
+
+
+def checked(key: str, operator: str, values: Sequence[str] = ()) -> Requirement:
+    """A requirement whose key and values may be such. Raises SelectorError."""
+    if wrong := "; ".join(qualified_name_problems(key)):
+        raise SelectorError(f'key: Invalid value: "{key}": {wrong}')
+    if operator in ("gt", "lt"):
+        if not re.fullmatch(r"[+-]?\d+", values[0]):
+            raise SelectorError(
+                f"values[0]: Invalid value: \"{values[0]}\": for 'Gt', 'Lt' operators, the value must be an integer"
+            )
+        return Requirement(key, operator, frozenset(values))
+    for index, value in enumerate(values):
+        if wrong := "; ".join(label_value_problems(value)):
+            raise SelectorError(f'values[{index}][{key}]: Invalid value: "{value}": {wrong}')
+    return Requirement(key, operator, frozenset(values))
 
 
 @lru_cache(maxsize=1024)
 def parse_labels(text: str) -> Selector:
-    """`app=web,tier in (a,b),!old`. Raises SelectorError."""
-    tokens = _TOKEN.findall(text)
-    position = 0
-
-    def peek() -> str:
-        return tokens[position] if position < len(tokens) else ""
-
-    def take() -> str:
-        nonlocal position
-        token = peek()
-        position += 1
-        return token
-
-    def values() -> frozenset[str]:
-        if take() != "(":
-            raise SelectorError(f"unable to parse requirement: found '{tokens[position - 1]}', expected: '('")
-        found: list[str] = []
-        expecting = True
-        while (token := take()) != ")":
-            if token == "":
-                raise SelectorError("unable to parse requirement: found '', expected: ',', or ')'")
-            if token == ",":
-                if expecting:
-                    found.append("")
-                expecting = True
-            else:
-                found.append(token)
-                expecting = False
-        if expecting and found:
-            found.append("")
-        return frozenset(found or [""])
-
-    requirements: list[Requirement] = []
-    if not text.strip():
-        return Selector()
-    while True:
-        if peek() == "!":
-            take()
-            requirements.append(_checked(Requirement(take(), "!")))
-        else:
-            key = take()
-            if key in ("", ",", "(", ")", "=", "==", "!=", "<", ">"):
-                raise SelectorError(
-                    f"unable to parse requirement: found '{key}', expected: !, identifier, or 'end of string'"
-                )
-            operator = peek()
-            if operator in ("=", "==", "!="):
-                take()
-                value = take() if peek() not in (",", "") else ""
-                if value in ("(", ")", "=", "==", "!=", "!", "<", ">"):
-                    raise SelectorError(f"unable to parse requirement: found '{value}', expected: identifier")
-                requirements.append(
-                    _checked(Requirement(key, "!=" if operator == "!=" else "=", frozenset([value])))
-                )
-            elif operator in ("in", "notin"):
-                take()
-                requirements.append(_checked(Requirement(key, operator, values())))
-            elif operator in ("<", ">"):
-                take()
-                requirements.append(
-                    _checked(Requirement(key, "lt" if operator == "<" else "gt", frozenset([take()])))
-                )
-            else:
-                requirements.append(_checked(Requirement(key, "exists")))
-        following = take()
-        if following == "":
-            return Selector(tuple(requirements))
-        if following != ",":
-            raise SelectorError(
-                f"unable to parse requirement: found '{following}', expected: ',' or 'end of string'"
-            )
-        if peek() == "":
-            raise SelectorError("unable to parse requirement: found '', expected: identifier after ','")
+    """`app=web,tier in (a,b),!old`; "" selects everything. Raises SelectorError."""
+    try:
+        return Selector(_Parser(text).parse())
+    except SelectorError as exc:
+        raise SelectorError(f"unable to parse requirement: {exc}") from exc
 
 
-def _checked(requirement: Requirement) -> Requirement:
-    for problem in qualified_name_problems(requirement.key):
-        raise SelectorError(f'unable to parse requirement: key: Invalid value: "{requirement.key}": {problem}')
-    if requirement.operator in ("gt", "lt"):
-        return requirement
-    for value in sorted(requirement.values):
-        for problem in label_value_problems(value):
-            raise SelectorError(
-                f'unable to parse requirement: values[0][{requirement.key}]: Invalid value: "{value}": {problem}'
-            )
-    return requirement
+_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 
 
 def compile_selector(selector: LabelSelector) -> Selector:
     """metav1.LabelSelector to requirements; an empty one matches everything."""
     found = [Requirement(key, "=", frozenset([value])) for key, value in selector.match_labels.items()]
-    operators = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
     for expression in selector.match_expressions:
-        operator = operators.get(expression.operator, expression.operator)
+        operator = _OPERATORS.get(expression.operator, expression.operator)
         found.append(Requirement(expression.key, operator, frozenset(expression.values)))
-    return Selector(tuple(found))
+    return Selector(tuple(sorted(found, key=lambda requirement: requirement.key)))
 
 
-def matches(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """Whether a metav1.LabelSelector selects these labels."""
-    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
+def matches(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
+    """Whether a metav1.LabelSelector selects these labels; none selects nothing."""
+    if selector is None or any(labels.get(key) != value for key, value in selector.match_labels.items()):
         return False
     return not selector.match_expressions or compile_selector(selector).matches(labels)
 
 
-def selector_text(selector: LabelSelector) -> str:
+def selector_text(selector: LabelSelector | None) -> str:
     """As kubectl prints it: a=b,c in (d,e),!f; <none> when empty."""
-    parts = [f"{key}={value}" for key, value in sorted(selector.match_labels.items())]
-    for expression in selector.match_expressions:
-        values = ",".join(sorted(expression.values))
-        match expression.operator:
-            case "In":
-                parts.append(f"{expression.key} in ({values})")
-            case "NotIn":
-                parts.append(f"{expression.key} notin ({values})")
-            case "Exists":
-                parts.append(expression.key)
-            case "DoesNotExist":
-                parts.append(f"!{expression.key}")
-    return ",".join(parts) or "<none>"
+    return str(compile_selector(selector)) or "<none>" if selector else "<none>"
 
 
 class FieldRequirement(msgspec.Struct, frozen=True):
     field: str
     value: str
-    equal: bool
+    equal: bool = True
 
     def holds(self, fields: Mapping[str, str]) -> bool:
         return (fields.get(self.field, "") == self.value) is self.equal
 
 
+def _terms(text: str) -> list[str]:
+    """Split at commas that no backslash hides."""
+    terms, current, hidden = [], "", False
+    for sign in text:
+        if sign == "," and not hidden:
+            terms.append(current)
+            current = ""
+            continue
+        hidden = sign == "\\" and not hidden
+        current += sign
+    return [*terms, current]
+
+
+def _unescape(value: str) -> str:
+    out, hidden = "", False
+    for sign in value:
+        if hidden:
+            if sign not in "\\,=":
+                raise SelectorError(f"invalid field selector: invalid escape sequence: \\{sign}")
+            out, hidden = out + sign, False
+        elif sign == "\\":
+            hidden = True
+        elif sign in ",=":
+            raise SelectorError(f"invalid field selector: unescaped character in value: {sign}")
+        else:
+            out += sign
+    if hidden:
+        raise SelectorError("invalid field selector: incomplete escape sequence")
+    return out
+
+
 @lru_cache(maxsize=1024)
 def parse_fields(text: str) -> tuple[FieldRequirement, ...]:
-    """`spec.nodeName=n1,status.phase!=Failed` with backslash escapes. Raises SelectorError."""
+    """`spec.nodeName=n1,status.phase!=Failed` with backslash escapes; all have to hold. Raises SelectorError."""
     found = []
-    for part in re.split(r"(?<!\\),", text):
-        if not part:
+    for term in _terms(text):
+        if not term:
             continue
-        shape = re.fullmatch(r"([^=!]+?)(!=|==|=)(.*)", part, re.S)
-        if shape is None:
-            raise SelectorError(f"invalid selector: '{text}'; can't understand '{part}'")
-        value = re.sub(r"\\([\\,=])", r"\1", shape[3])
-        found.append(FieldRequirement(shape[1], value, shape[2] != "!="))
+        split = re.match(r"([^=!\\]*)(!=|==|=)(.*)\Z", term, re.DOTALL)
+        if not split:
+            raise SelectorError(f"invalid selector: '{text}'; can't understand '{term}'")
+        found.append(FieldRequirement(split.group(1), _unescape(split.group(3)), equal=split.group(2) != "!="))
     return tuple(found)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
 import msgspec
 
 from minikube.api.meta import Object, Resource, T
+from minikube.api.names import subdomain_problems
 from minikube.errors import FieldError
 
 Obj = dict[str, Any]
@@ -27,6 +28,10 @@ class Strategy(Generic[T]):
     generation (bumped when anything outside metadata and status changes), status dropped on create and
     kept on update, spec kept on a status update, metadata validation.
     """
+
+    def name_problems(self, name: str) -> Iterator[str]:
+        """What is wrong with a name of this kind; most kinds take an RFC 1123 subdomain."""
+        return subdomain_problems(name)
 
     def default(self, new: Obj) -> None:
         """Fill in what the client left out, beyond the schema's own defaults. Runs after every mutation."""
@@ -45,8 +50,11 @@ class Strategy(Generic[T]):
     def warnings(self, new: T) -> Iterator[str]:
         yield from ()
 
+    field_names: ClassVar[frozenset[str]] = frozenset()
+    """Field selectors beside metadata.name and metadata.namespace."""
+
     def fields(self, obj: T) -> Mapping[str, str]:
-        """Field selectors beside metadata.name and metadata.namespace."""
+        """The values of `field_names`."""
         return {}
 
     def deletion_grace(self, obj: T, asked: int | None) -> int:

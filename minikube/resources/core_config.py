@@ -1,0 +1,35 @@
+"""ConfigMaps, Secrets and ServiceAccounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from minikube.api.core_v1 import ConfigMap, Secret, ServiceAccount
+from minikube.resources.declare import columns, declare, since
+
+
+def config_map_row(config: ConfigMap, now: datetime) -> Sequence[Any]:
+    return config.metadata.name, len(config.data) + len(config.binary_data), since(config, now)
+
+
+def secret_row(secret: Secret, now: datetime) -> Sequence[Any]:
+    return secret.metadata.name, secret.type, len(secret.data), since(secret, now)
+
+
+def service_account_row(account: ServiceAccount, now: datetime) -> Sequence[Any]:
+    return account.metadata.name, len(account.secrets), since(account, now)
+
+
+KINDS = (
+    declare(ConfigMap, short_names=("cm",), columns=columns("Name", "Data", "Age"), row=config_map_row),
+    declare(Secret, columns=columns("Name", "Type", "Data", "Age"), row=secret_row),
+    declare(
+        ServiceAccount,
+        short_names=("sa",),
+        subresources=("token",),
+        columns=columns("Name", "Secrets", "Age"),
+        row=service_account_row,
+    ),
+)

@@ -1,0 +1,47 @@
+"""Replication controllers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from minikube.api.core_v1 import ReplicationController
+from minikube.resources.base import ScalePaths
+from minikube.resources.declare import columns, containers, declare, images, labels, number, since
+
+
+def controller_row(controller: ReplicationController, now: datetime) -> Sequence[Any]:
+    spec, status = controller.spec, controller.status
+    return (
+        controller.metadata.name,
+        number(spec.replicas),
+        status.replicas,
+        number(status.ready_replicas),
+        since(controller, now),
+        containers(spec.template),
+        images(spec.template),
+        labels(spec.selector),
+    )
+
+
+KINDS = (
+    declare(
+        ReplicationController,
+        short_names=("rc",),
+        categories=("all",),
+        status=True,
+        scale=ScalePaths(selector="spec.selector"),
+        columns=columns(
+            "Name",
+            "Desired:integer",
+            "Current:integer",
+            "Ready:integer",
+            "Age",
+            "+Containers",
+            "+Images",
+            "+Selector",
+        ),
+        row=controller_row,
+    ),
+)

@@ -1,0 +1,8 @@
+"""storagemigration.k8s.io."""
+
+from __future__ import annotations
+
+from minikube.api.storagemigration_v1 import StorageVersionMigration
+from minikube.resources.declare import declare
+
+KINDS = (declare(StorageVersionMigration, status=True),)
