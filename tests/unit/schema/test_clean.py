@@ -64,7 +64,8 @@ def test_a_wrong_type_is_refused_in_the_words_of_the_decoder(
     ("given", "kept"),
     [
         ("0.5", "500m"), (0.5, "500m"), (1, "1"), ("1024Mi", "1Gi"), ("1500Mi", "1500Mi"), ("1000m", "1"),
-        ("1e3", "1e3"), ("12E", "12E"), ("0.1Gi", "107374182400m"), ("100000", "100k"), ("0", "0"), ("1.5Gi", "1536Mi"),
+        ("1e3", "1e3"), ("12E", "12E"), ("0.1Gi", "107374182400m"),
+        ("100000", "100k"), ("0", "0"), ("1.5Gi", "1536Mi"),
     ],
 )  # fmt: skip
 def test_quantities_become_canonical(given: Any, kept: str) -> None:
