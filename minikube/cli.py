@@ -1,1 +1,159 @@
 """The command line: click commands make Settings; the only place that exits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from minikube import __version__
+from minikube.settings import Settings, SettingsError, load
+
+HELP: dict[str, str] = {
+    "data_dir": "State of the cluster and of the node.",
+    "run_dir": "Sockets and pid files.",
+    "write_kubeconfig": "Where the admin kubeconfig goes (mode 0600).",
+    "cluster_cidr": "Address range of pods.",
+    "service_cidr": "Address range of services.",
+    "service_node_port_range": "Ports that NodePort services get.",
+    "cluster_dns": "Service address of the cluster's DNS.",
+    "cluster_domain": "DNS domain of the cluster.",
+    "bind_address": "Address the API listens on (default: all).",
+    "https_listen_port": "Port the API listens on.",
+    "advertise_address": "Address other nodes and pods reach the API at (default: the node's).",
+    "tls_san": "Another name or address for the API's certificate (repeatable).",
+    "datastore_endpoint": "SQLAlchemy URL of the datastore (default: SQLite in the data directory).",
+    "token": "Secret that joins nodes (server: default generated; agent: the server's node-token).",
+    "disable_agent": "Run no pods on this machine.",
+    "server": "URL of the server to join, e.g. https://10.0.0.1:6443.",
+    "node_name": "Name of this node (default: the host name).",
+    "node_ip": "Address of this node (default: that of the default route).",
+    "node_external_ip": "External address of this node.",
+    "node_label": "Label key=value for this node when it registers (repeatable).",
+    "node_taint": "Taint key=value:effect for this node when it registers (repeatable).",
+    "container_runtime_endpoint": "CRI socket of a runtime to use (default: a containerd of our own).",
+    "kubelet_port": "Port of the node's API.",
+    "max_pods": "Most pods on this node.",
+    "simulate": "Run no containers: pods go through their life on paper.",
+    "log_level": "debug, info, warning or error.",
+}
+SERVER_ONLY = frozenset(
+    {
+        "write_kubeconfig", "bind_address", "https_listen_port", "advertise_address", "tls_san",
+        "datastore_endpoint", "disable_agent", "service_node_port_range",
+    }
+)  # fmt: skip
+AGENT_ONLY = frozenset({"server"})
+
+Command = Callable[..., None]
+
+
+def settings_options(exclude: frozenset[str]) -> Callable[[Command], Command]:
+    """A flag for every setting that this command has."""
+
+    def decorate(command: Command) -> Command:
+        for field in reversed(msgspec.structs.fields(Settings)):
+            if field.name in exclude:
+                continue
+            flag = "--" + field.name.replace("_", "-")
+            what: dict[str, Any] = {"help": HELP[field.name], "default": None}
+            if field.type is bool:
+                what["is_flag"] = True
+            elif field.type is int:
+                what["type"] = int
+            elif field.type is Path:
+                what["type"] = click.Path(path_type=Path)
+            elif field.name in ("tls_san", "node_label", "node_taint"):
+                what["multiple"] = True
+            command = click.option(flag, field.name, **what)(command)
+        return click.option("--config", type=click.Path(path_type=Path), default=None, help="Configuration file.")(
+            command
+        )
+
+    return decorate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="minikube")
+def main() -> None:
+    """A whole Kubernetes cluster in one process.
+
+    \b
+    minikube server                       start a cluster on this machine
+    minikube agent --server URL --token T join another machine to it
+    minikube kubectl get nodes            talk to the cluster as its administrator
+
+    Every flag can also be an environment variable (MINIKUBE_NODE_NAME) or a key of
+    /etc/minikube/config.yaml (nodeName).
+    """
+
+
+@main.command()
+@settings_options(AGENT_ONLY)
+def server(config: Path | None, **flags: Any) -> None:
+    """Run a server: API, datastore, scheduler, controllers and this machine's pods."""
+    from minikube.server import run_server
+
+    settings = _settings(config, flags)
+    _run(settings, run_server(settings))
+
+
+@main.command()
+@settings_options(SERVER_ONLY)
+def agent(config: Path | None, **flags: Any) -> None:
+    """Run a node only, joined to the server at --server."""
+    from minikube.agent import run_agent
+
+    settings = _settings(config, flags)
+    if not settings.server or not settings.token:
+        raise click.UsageError(
+            "an agent needs --server and --token; the token is in /var/lib/minikube/server/node-token on the server"
+        )
+    _run(settings, run_agent(settings))
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def kubectl(arguments: tuple[str, ...]) -> None:
+    """Run kubectl with the admin kubeconfig."""
+    settings = _settings(None, {})
+    environment = {**os.environ, "KUBECONFIG": os.environ.get("KUBECONFIG", str(settings.write_kubeconfig))}
+    try:
+        os.execvpe("kubectl", ["kubectl", *arguments], environment)
+    except FileNotFoundError:
+        raise click.ClickException("kubectl is not installed; install.sh brings it") from None
+
+
+def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:
+    try:
+        return load(flags, os.environ, config)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _run(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -71,3 +73,70 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def pods_dir(self) -> Path:
         return self.agent_dir / "pods"
+
+
+class SettingsError(Exception):
+    """A setting is wrong, or the machine cannot be used as asked; the message says what to do."""
+
+
+CONFIG_FILE = Path("/etc/minikube/config.yaml")
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None = None) -> Settings:
+    """Flags (None or () is unset) over MINIKUBE_* over the file. Raises SettingsError."""
+    values: dict[str, Any] = {}
+    from_file = _read(config)
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    known = {_camel(name): name for name in fields}
+    for key, value in from_file.items():
+        name = known.get(key) or key.replace("-", "_")
+        if name not in fields:
+            raise SettingsError(
+                f"{config or CONFIG_FILE}: unknown key {key!r}; known are {', '.join(sorted(known))}"
+            )
+        values[name] = value
+    for name, field in fields.items():
+        text = environment.get("MINIKUBE_" + name.upper())
+        if text is not None:
+            values[name] = _from_text(text, field.type)
+        flag = flags.get(name)
+        if flag is not None and flag != ():
+            values[name] = flag
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"setting {error}") from error
+
+
+def _read(config: Path | None) -> Mapping[str, Any]:
+    path = config or CONFIG_FILE
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        if config is None:
+            return {}
+        raise SettingsError(f"{config} does not exist") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    import yaml
+
+    try:
+        found = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise SettingsError(f"{path}: a mapping of settings is expected")
+    return found
+
+
+def _from_text(text: str, kind: Any) -> Any:
+    if kind is bool:
+        return text.lower() in ("1", "true", "yes", "on")
+    if "tuple" in str(kind):
+        return tuple(part for part in text.split(",") if part)
+    return text
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

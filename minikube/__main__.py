@@ -1,0 +1,5 @@
+"""python -m minikube"""
+
+from minikube.cli import main
+
+main()
