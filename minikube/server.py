@@ -1,1 +1,145 @@
 """Composition root of a server: builds every part and runs them in one TaskGroup."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from minikube.admission.chain import Chain
+from minikube.admission.namespace_lifecycle import NamespaceLifecycle
+from minikube.api.core_v1 import Namespace
+from minikube.apiserver.server import ApiServer
+from minikube.apiserver.subresources import Subresources
+from minikube.auth.base import MASTERS, User
+from minikube.auth.builtin import AUTHENTICATED, BuiltinAuthorizer
+from minikube.auth.tokens import ServiceAccountTokens
+from minikube.client.recorder import Recorder
+from minikube.controllers import CONTROLLERS
+from minikube.controllers.base import Context
+from minikube.controllers.bootstrap import ensure_bootstrap
+from minikube.controllers.runner import Runner
+from minikube.kit.clock import SYSTEM
+from minikube.kit.tasks import guard
+from minikube.node.addresses import host_address
+from minikube.node.simulated import SimulatedNode
+from minikube.pki.server import ServerPki, ensure_server_pki, write_kubeconfig
+from minikube.registry.local import LocalClient, LocalInformers
+from minikube.registry.registry import StoreRegistry
+from minikube.resources import ALL
+from minikube.scheduler.scheduler import NAME as SCHEDULER
+from minikube.scheduler.scheduler import Scheduler
+from minikube.settings import Settings, SettingsError
+from minikube.store.errors import StoreError
+from minikube.store.sql import SqlStore
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """The parts of a running server. Use `async with running_server(settings) as server`."""
+
+    def __init__(self, settings: Settings, store: SqlStore, pki: ServerPki, address: str) -> None:
+        self.settings = settings
+        self.pki = pki
+        self.address = address
+        self.registry = StoreRegistry(store, ALL, settings=settings)
+        self.informers = LocalInformers(self.registry)
+
+    async def start(self) -> None:
+        await self.registry.start()
+        namespaces = self.informers.of(Namespace)
+        self.registry.use_admission(Chain([NamespaceLifecycle(namespaces.lister)]))
+        tokens = ServiceAccountTokens(
+            self.pki.service_account_key, self.informers, issuer=f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
+        )
+        subresources = Subresources(self.registry, tokens, self.settings)
+        self.api = ApiServer(
+            self.registry,
+            self.settings,
+            self.pki,
+            tokens,
+            BuiltinAuthorizer(),
+            SYSTEM,
+            address=self.address,
+            subresources=subresources.table(),
+        )
+
+    def client(self, name: str) -> LocalClient:
+        """Acts as a built-in controller's own service account."""
+        user = User(
+            f"system:serviceaccount:kube-system:{name}",
+            groups=("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED),
+        )
+        return LocalClient(self.registry, user, name)
+
+    async def run(self) -> None:
+        """Everything, until cancelled."""
+        admin = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "minikube")
+        recorder = Recorder(self.client("scheduler"), SCHEDULER)
+        scheduler = Scheduler(
+            LocalClient(self.registry, User("system:kube-scheduler", groups=(MASTERS,)), "kube-scheduler"),
+            self.informers,
+            recorder,
+            SYSTEM,
+        )
+        runner = Runner(self._context, CONTROLLERS)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.registry.run(), name="registry")
+            tasks.create_task(self.api.run(), name="api")
+            await ensure_bootstrap(admin, self.settings, self.address, self.pki.server_ca.pem.decode())
+            tasks.create_task(guard("scheduler", scheduler.run), name="scheduler")
+            tasks.create_task(recorder.run(), name="events")
+            tasks.create_task(runner.run(), name="controllers")
+            if self.settings.simulate and not self.settings.disable_agent:
+                node = SimulatedNode(admin, self.informers, self.settings, SYSTEM, self.address)
+                tasks.create_task(guard("node", node.run), name="node")
+            gc.collect()
+            gc.freeze()
+
+    def _context(self, name: str) -> Context:
+        client = self.client(name)
+        recorder = Recorder(client, name)
+        task = asyncio.get_running_loop().create_task(recorder.run(), name=f"events of {name}")
+        self._recorders = [*getattr(self, "_recorders", ()), task]
+        return Context(
+            client=client, informers=self.informers, events=recorder, clock=SYSTEM, settings=self.settings
+        )
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Server]:
+    """A server whose state is loaded. Raises SettingsError with what to do."""
+    address = settings.advertise_address or settings.node_ip or host_address()
+    try:
+        store = await SqlStore.open(settings.server_dir / "state.db")
+    except (StoreError, OSError) as error:
+        raise SettingsError(f"the datastore in {settings.server_dir} cannot be opened: {error}") from error
+    try:
+        pki = ensure_server_pki(settings, [address])
+        server = Server(settings, store, pki, address)
+        await server.start()
+        write_kubeconfig(settings.write_kubeconfig, pki, settings.https_listen_port)
+        yield server
+    finally:
+        await store.close()
+
+
+async def run_server(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; stops cleanly."""
+    sys.setswitchinterval(0.001)
+    async with opened(settings) as server:
+        running = asyncio.create_task(server.run(), name="server")
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, running.cancel)
+        try:
+            await running
+        except asyncio.CancelledError:
+            log.info("stopping")
+        except* OSError as group:
+            raise SettingsError("; ".join(str(error) for error in group.exceptions)) from group

@@ -1,0 +1,198 @@
+"""Discovery documents, legacy and aggregated, from the kinds that are served. Rules: apidiscovery.k8s.io/v2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minikube.resources.base import Kind
+
+GROUP_ORDER = (
+    "", "apiregistration.k8s.io", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io",
+    "autoscaling", "batch", "certificates.k8s.io", "networking.k8s.io", "policy", "rbac.authorization.k8s.io",
+    "storage.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io", "scheduling.k8s.io",
+    "coordination.k8s.io", "node.k8s.io", "discovery.k8s.io", "resource.k8s.io", "flowcontrol.apiserver.k8s.io",
+    "storagemigration.k8s.io",
+)  # fmt: skip
+SUBRESOURCE_KINDS: dict[str, tuple[str, str, str]] = {
+    "pods/binding": ("", "v1", "Binding"),
+    "pods/eviction": ("policy", "v1", "Eviction"),
+    "serviceaccounts/token": ("authentication.k8s.io", "v1", "TokenRequest"),
+    "pods/attach": ("", "v1", "PodAttachOptions"),
+    "pods/exec": ("", "v1", "PodExecOptions"),
+    "pods/portforward": ("", "v1", "PodPortForwardOptions"),
+    "pods/proxy": ("", "v1", "PodProxyOptions"),
+    "services/proxy": ("", "v1", "ServiceProxyOptions"),
+    "nodes/proxy": ("", "v1", "NodeProxyOptions"),
+}
+CONNECT = ("attach", "exec", "portforward", "proxy")
+
+
+def groups(kinds: Sequence[Kind]) -> dict[str, list[str]]:
+    """group -> its versions, preferred first, in the order people know."""
+    found: dict[str, list[str]] = {}
+    for kind in kinds:
+        versions = found.setdefault(kind.resource.group, [])
+        if kind.resource.version not in versions:
+            versions.append(kind.resource.version)
+    for versions in found.values():
+        versions.sort(key=_version_order)
+    order = {group: index for index, group in enumerate(GROUP_ORDER)}
+    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 1000), item[0])))
+
+
+def _version_order(version: str) -> tuple[int, int, int]:
+    """GA before beta before alpha, higher first (apimachinery version.CompareKubeAwareVersionStrings)."""
+    rest = version[1:]
+    for rank, stage in ((1, "beta"), (2, "alpha")):
+        if stage in rest:
+            major, _, minor = rest.partition(stage)
+            return rank, -int(major or 0) if major.isdigit() else 0, -int(minor or 0) if minor.isdigit() else 0
+    return 0, -int(rest) if rest.isdigit() else 0, 0
+
+
+def verbs_of(kind: Kind, subresource: str) -> list[str]:
+    if subresource in ("status", "scale"):
+        return ["get", "patch", "update"]
+    if subresource in CONNECT:
+        verbs = ["create", "get"]
+        return ["create", "delete", "get", "patch", "update"] if subresource == "proxy" else verbs
+    if subresource == "log":
+        return ["get"]
+    if subresource in ("ephemeralcontainers", "resize", "approval"):
+        return ["get", "patch", "update"]
+    if subresource == "finalize":
+        return ["update"]
+    return ["create"]
+
+
+def subresources_of(kind: Kind) -> list[str]:
+    found = list(kind.subresources)
+    if kind.status:
+        found.append("status")
+    if kind.scale is not None:
+        found.append("scale")
+    return sorted(set(found))
+
+
+def _subresource_kind(kind: Kind, subresource: str) -> tuple[str, str, str]:
+    if subresource == "scale":
+        return "autoscaling", "v1", "Scale"
+    resource = kind.resource
+    own = (resource.group, resource.version, resource.kind)
+    return SUBRESOURCE_KINDS.get(f"{resource.plural}/{subresource}", own)
+
+
+def api_versions(address: str) -> dict[str, Any]:
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+    }
+
+
+def api_group_list(kinds: Sequence[Kind]) -> dict[str, Any]:
+    found = [api_group(group, versions) for group, versions in groups(kinds).items() if group]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": found}
+
+
+def api_group(group: str, versions: Sequence[str], *, alone: bool = False) -> dict[str, Any]:
+    listed = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
+    head = {"kind": "APIGroup", "apiVersion": "v1"} if alone else {}
+    return {**head, "name": group, "versions": listed, "preferredVersion": listed[0]}
+
+
+def api_resource_list(kinds: Sequence[Kind], group: str, version: str) -> dict[str, Any] | None:
+    """None when there is no such group version."""
+    resources: list[dict[str, Any]] = []
+    for kind in sorted(kinds, key=lambda kind: kind.resource.plural):
+        resource = kind.resource
+        if (resource.group, resource.version) != (group, version):
+            continue
+        entry: dict[str, Any] = {
+            "name": resource.plural,
+            "singularName": kind.singular or resource.kind.lower(),
+            "namespaced": resource.namespaced,
+            "kind": resource.kind,
+            "verbs": sorted(kind.verbs),
+        }
+        if kind.short_names:
+            entry["shortNames"] = list(kind.short_names)
+        if kind.categories:
+            entry["categories"] = list(kind.categories)
+        resources.append(entry)
+        for subresource in subresources_of(kind):
+            sub_group, sub_version, sub_kind = _subresource_kind(kind, subresource)
+            sub: dict[str, Any] = {
+                "name": f"{resource.plural}/{subresource}",
+                "singularName": "",
+                "namespaced": resource.namespaced,
+                "kind": sub_kind,
+                "verbs": verbs_of(kind, subresource),
+            }
+            if (sub_group, sub_version) != (group, version):
+                sub["group"], sub["version"] = sub_group, sub_version
+            resources.append(sub)
+    if not resources:
+        return None
+    api_version = f"{group}/{version}" if group else version
+    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version, "resources": resources}
+
+
+def aggregated(kinds: Sequence[Kind], *, core: bool, version: str = "v2") -> dict[str, Any]:
+    """APIGroupDiscoveryList of /api (core) or /apis."""
+    items = []
+    for group, versions in groups(kinds).items():
+        if (group == "") is not core:
+            continue
+        items.append(
+            {
+                "metadata": {"name": group} if group else {},
+                "versions": [
+                    {
+                        "version": one,
+                        "freshness": "Current",
+                        "resources": [
+                            _aggregated_resource(kind)
+                            for kind in sorted(kinds, key=lambda kind: kind.resource.plural)
+                            if (kind.resource.group, kind.resource.version) == (group, one)
+                        ],
+                    }
+                    for one in versions
+                ],
+            }
+        )
+    return {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"apidiscovery.k8s.io/{version}",
+        "metadata": {},
+        "items": items,
+    }
+
+
+def _aggregated_resource(kind: Kind) -> dict[str, Any]:
+    resource = kind.resource
+    out: dict[str, Any] = {
+        "resource": resource.plural,
+        "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": kind.singular or resource.kind.lower(),
+        "verbs": sorted(kind.verbs),
+    }
+    if kind.short_names:
+        out["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        out["categories"] = list(kind.categories)
+    subresources = []
+    for subresource in subresources_of(kind):
+        group, version, name = _subresource_kind(kind, subresource)
+        subresources.append(
+            {
+                "subresource": subresource,
+                "responseKind": {"group": group, "version": version, "kind": name},
+                "verbs": verbs_of(kind, subresource),
+            }
+        )
+    if subresources:
+        out["subresources"] = subresources
+    return out

@@ -1,0 +1,321 @@
+"""The handlers of ordinary resources: from a request about a kind to bytes, over the registry."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from minikube.apiserver import views
+from minikube.apiserver.negotiation import JSON, YAML, Wanted, read_body, wanted
+from minikube.apiserver.request_info import RequestInfo
+from minikube.auth.base import User
+from minikube.client.base import PatchType
+from minikube.errors import ApiError, BadRequest, Invalid, MethodNotAllowed, UnsupportedMediaType
+from minikube.errors import FieldError
+from minikube.kit.clock import Clock
+from minikube.registry.base import DeleteOptions, Registry, Request, Selection
+from minikube.registry.scale import replicas_patch, scale_of
+from minikube.resources.base import Kind
+
+PATCHES = {f"application/{type.value}": type for type in PatchType}
+MIN_WATCH_SECONDS = 1800
+
+
+class Resources:
+    def __init__(self, registry: Registry, clock: Clock) -> None:
+        self._registry = registry
+        self._clock = clock
+
+    async def serve(
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User
+    ) -> web.StreamResponse:
+        """Any verb on the collection, an object, or its status or scale."""
+        offer = wanted(request.headers.get("Accept", ""))
+        if info.subresource == "scale":
+            return await self._scale(request, kind, info, user)
+        match info.verb:
+            case "get":
+                return await self._get(request, kind, info, offer)
+            case "list":
+                return await self._list(request, kind, info, offer)
+            case "watch":
+                return await self._watch(request, kind, info, offer)
+            case "create":
+                return await self._create(request, kind, info, user, offer)
+            case "update":
+                return await self._update(request, kind, info, user, offer)
+            case "patch":
+                return await self._patch(request, kind, info, user, offer)
+            case "delete":
+                return await self._delete(request, kind, info, user, offer)
+            case "deletecollection":
+                return await self._delete_collection(request, kind, info, user, offer)
+        raise MethodNotAllowed("the server does not allow this method on the requested resource")
+
+    async def _get(
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, offer: Wanted
+    ) -> web.StreamResponse:
+        revision = request.query.get("resourceVersion", "")
+        stored = await self._registry.get(kind, info.namespace, info.name, resource_version=revision)
+        return answer(views.one(kind, stored, offer.view, _include(request), self._clock.now()), offer)
+
+    async def _list(
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, offer: Wanted
+    ) -> web.StreamResponse:
+        query = request.query
+        listing = await self._registry.list(
+            kind,
+            info.namespace,
+            _selection(query),
+            resource_version=query.get("resourceVersion", ""),
+            resource_version_match=query.get("resourceVersionMatch", ""),
+            limit=_integer(query, "limit"),
+            continue_=query.get("continue", ""),
+        )
+        return answer(views.many(kind, listing, offer.view, _include(request), self._clock.now()), offer)
+
+    async def _watch(
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, offer: Wanted
+    ) -> web.StreamResponse:
+        query = request.query
+        asked = _integer(query, "timeoutSeconds")
+        seconds = asked or MIN_WATCH_SECONDS * (1 + random.random())
+        initial = query.get("sendInitialEvents") == "true"
+        if initial and query.get("resourceVersionMatch") != "NotOlderThan":
+            cause = FieldError(
+                "resourceVersionMatch",
+                "FieldValueForbidden",
+                "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            )
+            raise Invalid.of("ListOptions", "meta.k8s.io", "", [cause])
+        include = _include(request)
+        watching = self._registry.watch(
+            kind,
+            info.namespace,
+            _selection(query),
+            resource_version=query.get("resourceVersion", ""),
+            bookmarks=_flag(query, "allowWatchBookmarks"),
+            send_initial_events=initial,
+            name=info.name,
+        )
+        async with watching as changes:
+            response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
+            response.enable_chunked_encoding()
+            await response.prepare(request)
+            try:
+                async with asyncio.timeout(seconds):
+                    async for batch in changes:
+                        now = self._clock.now()
+                        lines = [_line(kind, one, offer.view, include, now) for one in batch]
+                        await response.write(b"".join(lines))
+            except TimeoutError:
+                pass
+            await response.write_eof()
+        return response
+
+    async def _create(
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
+    ) -> web.StreamResponse:
+        obj = await self._object(request, kind)
+        how = _request(request, user)
+        stored = await self._registry.create(kind, info.namespace, obj, how)
+        body = views.one(kind, stored, offer.view, _include(request), self._clock.now())
+        return answer(body, offer, status=201, warnings=how.warnings)
+
+    async def _update(
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
+    ) -> web.StreamResponse:
+        obj = await self._object(request, kind)
+        how = _request(request, user)
+        written = await self._registry.update(
+            kind, info.namespace, info.name, obj, how, subresource=info.subresource
+        )
+        body = views.one(kind, written.object, offer.view, _include(request), self._clock.now())
+        return answer(body, offer, status=201 if written.created else 200, warnings=how.warnings)
+
+    async def _patch(
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
+    ) -> web.StreamResponse:
+        media = request.headers.get("Content-Type", "").split(";")[0].strip()
+        type = PATCHES.get(media)
+        if type is None:
+            raise UnsupportedMediaType(
+                "the body of the request was in an unknown format - accepted media types include: "
+                + ", ".join(PATCHES)
+            )
+        patch = read_body(await request.read(), media, json_also=tuple(PATCHES))
+        how = _request(request, user)
+        if type is PatchType.APPLY and not request.query.get("fieldManager"):
+            cause = FieldError("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
+            raise Invalid.of("PatchOptions", "meta.k8s.io", "", [cause])
+        written = await self._registry.patch(
+            kind, info.namespace, info.name, patch, type, how, subresource=info.subresource
+        )
+        body = views.one(kind, written.object, offer.view, _include(request), self._clock.now())
+        return answer(body, offer, status=201 if written.created else 200, warnings=how.warnings)
+
+    async def _delete(
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
+    ) -> web.StreamResponse:
+        options = await _delete_options(request)
+        how = _request(request, user, dry_run=options.dry_run)
+        stored, gone = await self._registry.delete(kind, info.namespace, info.name, options, how)
+        if gone and kind.resource.plural != "pods":
+            details = {"name": stored.name, "group": kind.resource.group, "kind": kind.resource.plural}
+            status = {
+                "kind": "Status",
+                "apiVersion": "v1",
+                "metadata": {},
+                "status": "Success",
+                "details": {**{k: v for k, v in details.items() if v}, "uid": stored.uid},
+            }
+            return answer(msgspec.json.encode(status), offer, warnings=how.warnings)
+        body = views.one(kind, stored, offer.view, _include(request), self._clock.now())
+        return answer(body, offer, warnings=how.warnings)
+
+    async def _delete_collection(
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
+    ) -> web.StreamResponse:
+        options = await _delete_options(request)
+        how = _request(request, user, dry_run=options.dry_run)
+        selection = _selection(request.query)
+        listing = await self._registry.delete_collection(kind, info.namespace, selection, options, how)
+        return answer(views.many(kind, listing, offer.view, _include(request), self._clock.now()), offer)
+
+    async def _scale(
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User
+    ) -> web.StreamResponse:
+        offer = Wanted()
+        stored = await self._registry.get(kind, info.namespace, info.name)
+        current = scale_of(kind, stored.tree(kind))
+        if info.verb == "get":
+            return answer(msgspec.json.encode(current), offer)
+        media = request.headers.get("Content-Type", "").split(";")[0].strip()
+        body = read_body(await request.read(), media, json_also=tuple(PATCHES))
+        if info.verb == "patch" and not isinstance(body, dict):
+            raise UnsupportedMediaType("a scale takes merge patches")
+        replicas = (body.get("spec") or {}).get("replicas", 0 if info.verb == "update" else current["spec"]["replicas"])
+        if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
+            cause = FieldError(
+                "spec.replicas",
+                "FieldValueInvalid",
+                f"Invalid value: {replicas}: must be greater than or equal to 0",
+            )
+            raise Invalid.of("Scale", "autoscaling", info.name, [cause])
+        patch = replicas_patch(kind, replicas)
+        asked = (body.get("metadata") or {}).get("resourceVersion")
+        if asked:
+            patch["metadata"] = {"resourceVersion": asked}
+        how = _request(request, user)
+        written = await self._registry.patch(kind, info.namespace, info.name, patch, PatchType.MERGE, how)
+        return answer(msgspec.json.encode(scale_of(kind, written.object.tree(kind))), offer)
+
+    async def _object(self, request: web.BaseRequest, kind: Kind) -> dict[str, Any]:
+        obj = read_body(await request.read(), request.headers.get("Content-Type", ""))
+        if not isinstance(obj, dict):
+            raise BadRequest("the object provided is unrecognized (must be an object)")
+        resource = kind.resource
+        given = obj.get("kind") or resource.kind
+        version = obj.get("apiVersion") or resource.api_version
+        if given != resource.kind or version != resource.api_version:
+            raise BadRequest(
+                f"{given} in version \"{str(version).rpartition('/')[2]}\" cannot be handled as a {resource.kind}: "
+                f"the API version in the data ({version}) does not match the expected API version "
+                f"({resource.api_version})"
+            )
+        return obj
+
+
+def answer(
+    body: bytes, offer: Wanted, *, status: int = 200, warnings: list[str] | None = None
+) -> web.StreamResponse:
+    if offer.media == YAML:
+        import yaml
+
+        body = yaml.safe_dump(msgspec.json.decode(body), sort_keys=False).encode()
+    response = web.Response(body=body, status=status, headers={"Content-Type": offer.media})
+    for warning in dict.fromkeys(warnings or ()):
+        escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 - "{escaped}"')
+    return response
+
+
+def error_response(error: ApiError) -> web.Response:
+    headers = {"Content-Type": JSON}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return web.Response(body=msgspec.json.encode(error.status()), status=error.code, headers=headers)
+
+
+def _line(kind: Kind, one: Any, view: str, include: str, now: Any) -> bytes:
+    if one.type == "BOOKMARK":
+        return views.bookmark(kind, one.revision, initial_events_end=one.initial_events_end)
+    if one.type == "ERROR":
+        return views.change(kind, "ERROR", msgspec.json.encode(one.status))
+    return views.change(kind, one.type, views.one(kind, one.object, view, include, now))
+
+
+def _selection(query: Mapping[str, str]) -> Selection:
+    return Selection(query.get("labelSelector", ""), query.get("fieldSelector", ""))
+
+
+def _include(request: web.BaseRequest) -> str:
+    return request.query.get("includeObject", "Metadata")
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    return query.get(name, "").lower() in ("1", "t", "true")
+
+
+def _integer(query: Mapping[str, str], name: str) -> int:
+    text = query.get(name, "") or "0"
+    try:
+        return max(0, int(text))
+    except ValueError:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
+def _request(request: web.BaseRequest, user: User, *, dry_run: tuple[str, ...] = ()) -> Request:
+    query = request.query
+    asked = [*query.getall("dryRun", []), *dry_run]
+    if any(value != "All" for value in asked):
+        cause = FieldError(
+            "dryRun", "FieldValueNotSupported", f'Unsupported value: {msgspec.json.encode(asked).decode()}: supported values: "All"'
+        )
+        raise Invalid.of("CreateOptions", "meta.k8s.io", "", [cause])
+    validation = query.get("fieldValidation", "") or "Warn"
+    if validation not in ("Ignore", "Warn", "Strict"):
+        cause = FieldError(
+            "fieldValidation",
+            "FieldValueNotSupported",
+            f'Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"',
+        )
+        raise Invalid.of("CreateOptions", "meta.k8s.io", "", [cause])
+    agent = request.headers.get("User-Agent", "").split("/")[0]
+    return Request(
+        user=user,
+        dry_run=bool(asked),
+        field_manager=query.get("fieldManager", "") or agent or "unknown",
+        field_validation=validation,
+        force=_flag(query, "force"),
+    )
+
+
+async def _delete_options(request: web.BaseRequest) -> DeleteOptions:
+    """From the body if there is one, else from the query. Raises BadRequest."""
+    data = await request.read()
+    if data:
+        found = read_body(data, request.headers.get("Content-Type", ""))
+        found = {k: v for k, v in found.items() if v is not None} if isinstance(found, dict) else found
+    else:
+        query = request.query
+        found = {name: query[name] for name in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents") if name in query}
+    try:
+        return msgspec.convert(found, DeleteOptions, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"DeleteOptions: {error}") from error

@@ -1,0 +1,60 @@
+"""What a URL asks for. Rules: k8s.io/apiserver/pkg/endpoints/request.RequestInfoFactory."""
+
+from __future__ import annotations
+
+import msgspec
+
+from minikube.auth.base import Action
+
+VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "HEAD": "get"}
+
+
+class RequestInfo(msgspec.Struct, frozen=True):
+    """`resource` empty: a non-resource request for `path`."""
+
+    verb: str
+    path: str
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    rest: str = ""
+    """What follows a proxy subresource."""
+
+    def action(self) -> Action:
+        if not self.resource:
+            return Action(self.verb, path=self.path)
+        return Action(
+            self.verb, self.group, self.version, self.resource, self.subresource, self.namespace, self.name
+        )
+
+
+def request_info(method: str, path: str, *, watch: bool = False) -> RequestInfo:
+    """Reads the path; `watch` is the query's watch=true."""
+    verb = VERBS.get(method, method.lower())
+    parts = path.strip("/").split("/")
+    if parts[0] == "api" and len(parts) > 2:
+        group, version, parts = "", parts[1], parts[2:]
+    elif parts[0] == "apis" and len(parts) > 3:
+        group, version, parts = parts[1], parts[2], parts[3:]
+    else:
+        return RequestInfo(verb, path)
+    if parts[0] in ("watch", "proxy") and len(parts) > 1:
+        watch = watch or parts[0] == "watch"
+        parts = parts[1:]
+    namespace = ""
+    if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in ("status", "finalize"):
+        namespace, parts = parts[1], parts[2:]
+    resource = parts[0]
+    name = parts[1] if len(parts) > 1 else ""
+    subresource = parts[2] if len(parts) > 2 else ""
+    rest = "/".join(parts[3:])
+    if resource == "namespaces" and name:
+        namespace = name
+    if not name:
+        verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
+    if watch and verb in ("get", "list"):
+        verb = "watch"
+    return RequestInfo(verb, path, group, version, resource, namespace, name, subresource, rest)

@@ -1,0 +1,188 @@
+"""The API server: every HTTPS request from its first byte to its answer.
+
+authenticate -> authorize -> route: health, version, discovery, openapi, resources. Errors become Status here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from minikube.apiserver import discovery
+from minikube.apiserver.handlers import Resources, answer, error_response
+from minikube.apiserver.negotiation import BODY_LIMIT, Wanted, wanted
+from minikube.apiserver.openapi import OpenApi
+from minikube.apiserver.request_info import RequestInfo, request_info
+from minikube.auth.base import ANONYMOUS, Authenticator, Authorizer, Credentials, User
+from minikube.auth.builtin import AUTHENTICATED, refusal
+from minikube.errors import ApiError, Forbidden, InternalError, NotFound, TooLarge
+from minikube.kit.clock import Clock
+from minikube.pki.server import ServerPki
+from minikube.registry.base import Registry
+from minikube.settings import Settings
+from minikube.transport.server import listening, peer_subject, server_context
+
+log = logging.getLogger(__name__)
+
+VERSION = {
+    "major": "1",
+    "minor": "37",
+    "gitVersion": "v1.37.0+minikube1",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "2026-10-01T00:00:00Z",
+    "goVersion": f"python{platform.python_version()}",
+    "compiler": platform.python_implementation().lower(),
+    "platform": f"linux/{'arm64' if platform.machine() == 'aarch64' else 'amd64'}",
+}
+HEALTH = ("/healthz", "/livez", "/readyz")
+
+Subresource = Callable[[web.BaseRequest, RequestInfo, User], Awaitable[web.StreamResponse]]
+
+
+class ApiServer:
+    """`subresources` serve what is not plain storage: pods/log, serviceaccounts/token, pods/binding …"""
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Settings,
+        pki: ServerPki,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        clock: Clock,
+        *,
+        address: str,
+        subresources: dict[str, Subresource] | None = None,
+    ) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._pki = pki
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._resources = Resources(registry, clock)
+        self._openapi = OpenApi(registry)
+        self._address = address
+        self._subresources = subresources or {}
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        settings = self._settings
+        context = server_context(
+            self._pki.server.certificate, self._pki.server.key, [self._pki.client_ca.certificate]
+        )
+        host = settings.bind_address or None
+        async with listening(self.handle, host, settings.https_listen_port, context) as port:
+            log.info("the API answers on port %d", port)
+            self.ready.set()
+            await asyncio.Event().wait()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer to any request; never raises but for cancellation and lost connections."""
+        try:
+            return await self._answer(request)
+        except ApiError as error:
+            return error_response(error)
+        except web.HTTPRequestEntityTooLarge:
+            return error_response(TooLarge(f"Request entity too large: limit is {BODY_LIMIT}"))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            log.exception("%s %s failed", request.method, request.path)
+            return error_response(InternalError(f"Internal error occurred: {error}"))
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path
+        watch = request.query.get("watch", "") in ("1", "true", "True")
+        info = request_info(request.method, path, watch=watch)
+        if (request.content_length or 0) > BODY_LIMIT:
+            raise TooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
+        user = await self._user(request)
+        decision = self._authorizer.authorize(user, info.action())
+        if not decision.allowed:
+            raise self._forbidden(user, info)
+        if info.resource:
+            return await self._resource(request, info, user)
+        if path in ("/api", "/apis") or path.startswith(("/api/", "/apis/")):
+            return self._discovery(request, path)
+        if path.startswith(HEALTH):
+            return self._health(request, path)
+        if path == "/version":
+            return answer(msgspec.json.encode(VERSION), Wanted())
+        if path.startswith("/openapi/"):
+            return await self._openapi.serve(request, path)
+        if path == "/":
+            return answer(msgspec.json.encode({"paths": ["/api", "/apis", "/healthz", "/openapi/v2", "/version"]}), Wanted())
+        raise NotFound.path()
+
+    async def _user(self, request: web.BaseRequest) -> User:
+        subject = peer_subject(request)
+        if subject is not None:
+            return User(subject[0], groups=(*subject[1], AUTHENTICATED))
+        header = request.headers.get("Authorization", "")
+        if header.startswith("Bearer "):
+            user = await self._authenticator.authenticate(Credentials(bearer=header[7:].strip()))
+            if user is not None:
+                return user
+        return ANONYMOUS
+
+    def _forbidden(self, user: User, info: RequestInfo) -> Forbidden:
+        action = info.action()
+        why = refusal(user, action)
+        if action.path:
+            return Forbidden(f"forbidden: {why}")
+        return Forbidden.of(action.resource, action.group, action.name, why)
+
+    async def _resource(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        kind = self._registry.find(info.group, info.version, info.resource)
+        if kind is None:
+            raise NotFound.path()
+        if info.subresource:
+            special = self._subresources.get(f"{info.resource}/{info.subresource}")
+            if special is not None:
+                return await special(request, info, user)
+            if info.subresource not in discovery.subresources_of(kind):
+                raise NotFound.path()
+        special = self._subresources.get(info.resource) if "list" not in kind.verbs else None
+        if special is not None:
+            return await special(request, info, user)
+        if kind.resource.namespaced and not info.namespace and info.verb not in ("list", "watch", "deletecollection"):
+            raise NotFound.path()
+        return await self._resources.serve(request, kind, info, user)
+
+    def _discovery(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        kinds = self._registry.kinds()
+        parts = path.strip("/").split("/")
+        offer = wanted(request.headers.get("Accept", ""))
+        if path.rstrip("/") in ("/api", "/apis") and offer.discovery in ("v2", "v2beta1"):
+            found = discovery.aggregated(kinds, core=parts[0] == "api", version=offer.discovery)
+            kind = f"application/json;g=apidiscovery.k8s.io;v={offer.discovery};as=APIGroupDiscoveryList"
+            return web.Response(body=msgspec.json.encode(found), headers={"Content-Type": kind})
+        document: dict[str, object] | None
+        if parts == ["api"]:
+            document = discovery.api_versions(f"{self._address}:{self._settings.https_listen_port}")
+        elif parts == ["apis"]:
+            document = discovery.api_group_list(kinds)
+        elif parts[0] == "api" and len(parts) == 2:
+            document = discovery.api_resource_list(kinds, "", parts[1])
+        elif len(parts) == 2:
+            versions = discovery.groups(kinds).get(parts[1])
+            document = discovery.api_group(parts[1], versions, alone=True) if versions else None
+        else:
+            document = discovery.api_resource_list(kinds, parts[1], parts[2])
+        if document is None:
+            raise NotFound.path()
+        return answer(msgspec.json.encode(document), offer)
+
+    def _health(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        checks = ("ping", "log", "store", "poststarthook/bootstrap")
+        if "verbose" not in request.query:
+            return web.Response(text="ok")
+        lines = [f"[+]{check} ok" for check in checks]
+        return web.Response(text="\n".join([*lines, f"{path.strip('/')} check passed", ""]))

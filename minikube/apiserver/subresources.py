@@ -1,0 +1,91 @@
+"""Subresources that are not plain storage: bindings, tokens, namespace finalization."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from minikube.api import time
+from minikube.api.core_v1 import ServiceAccount
+from minikube.api.meta import from_dict
+from minikube.apiserver.handlers import answer
+from minikube.apiserver.negotiation import Wanted, read_body
+from minikube.apiserver.request_info import RequestInfo
+from minikube.apiserver.server import Subresource
+from minikube.auth.base import User
+from minikube.auth.tokens import ServiceAccountTokens
+from minikube.client.base import PatchType
+from minikube.errors import BadRequest, NotFound
+from minikube.registry.base import Request
+from minikube.registry.binding import bind
+from minikube.registry.registry import StoreRegistry
+from minikube.settings import Settings
+
+
+class Subresources:
+    def __init__(self, registry: StoreRegistry, tokens: ServiceAccountTokens, settings: Settings) -> None:
+        self._registry = registry
+        self._tokens = tokens
+        self._settings = settings
+
+    def table(self) -> dict[str, Subresource]:
+        return {
+            "pods/binding": self.binding,
+            "serviceaccounts/token": self.token,
+            "namespaces/finalize": self.finalize,
+        }
+
+    async def binding(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        body = await _object(request)
+        await bind(self._registry, info.namespace, info.name, body, Request(user=user))
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+        return answer(msgspec.json.encode(status), Wanted(), status=201)
+
+    async def token(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        kind = self._registry.find("", "v1", "serviceaccounts")
+        if kind is None:
+            raise NotFound.path()
+        stored = await self._registry.get(kind, info.namespace, info.name)
+        body = await _object(request)
+        spec = body.get("spec") or {}
+        reference = spec.get("boundObjectRef") or {}
+        bound = {}
+        if reference:
+            name = str(reference.get("kind", "")).lower()
+            bound = {name: {"name": reference.get("name", ""), "uid": reference.get("uid", "")}}
+        account = from_dict(ServiceAccount, stored.tree(kind))
+        seconds = spec.get("expirationSeconds") or 3600
+        token, until = self._tokens.sign(
+            account, seconds=int(seconds), audiences=spec.get("audiences") or (), bound=bound
+        )
+        expiry = time.text(datetime.fromtimestamp(until, UTC))
+        answered = {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {"name": info.name, "namespace": info.namespace},
+            "spec": {**spec, "expirationSeconds": seconds},
+            "status": {"token": token, "expirationTimestamp": expiry},
+        }
+        return answer(msgspec.json.encode(answered), Wanted(), status=201)
+
+    async def finalize(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        kind = self._registry.find("", "v1", "namespaces")
+        if kind is None:
+            raise NotFound.path()
+        body = await _object(request)
+        finalizers = (body.get("spec") or {}).get("finalizers") or None
+        patch = {"spec": {"finalizers": finalizers}}
+        written = await self._registry.patch(
+            kind, "", info.name, patch, PatchType.MERGE, Request(user=user), subresource="finalize"
+        )
+        return answer(written.object.json(kind), Wanted())
+
+
+async def _object(request: web.BaseRequest) -> dict[str, Any]:
+    found = read_body(await request.read(), request.headers.get("Content-Type", ""))
+    if not isinstance(found, dict):
+        raise BadRequest("the object provided is unrecognized (must be an object)")
+    return found

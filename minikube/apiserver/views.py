@@ -1,0 +1,102 @@
+"""An object or a list as bytes, in the view that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from minikube.registry.base import Listing, Stored
+from minikube.resources.base import Kind
+
+COLUMN_HELP = {
+    "Name": (
+        "Name must be unique within a namespace. Is required when creating resources, although some resources may "
+        "allow a client to request the generation of an appropriate name automatically."
+    )
+}
+
+
+def one(kind: Kind, stored: Stored, view: str, include: str, now: datetime) -> bytes:
+    if view == "Table":
+        return msgspec.json.encode(table(kind, [stored], str(stored.revision), include, now))
+    if view == "PartialObjectMetadata":
+        return msgspec.json.encode(partial(kind, stored))
+    return stored.json(kind)
+
+
+def many(kind: Kind, listing: Listing, view: str, include: str, now: datetime) -> bytes:
+    meta: dict[str, Any] = {"resourceVersion": str(listing.revision)}
+    if listing.continue_:
+        meta["continue"] = listing.continue_
+        if listing.remaining is not None:
+            meta["remainingItemCount"] = listing.remaining
+    if view == "Table":
+        found = table(kind, listing.items, str(listing.revision), include, now)
+        found["metadata"] = meta
+        return msgspec.json.encode(found)
+    head = {"kind": kind.list_kind or f"{kind.resource.kind}List", "apiVersion": kind.resource.api_version}
+    if view == "PartialObjectMetadata":
+        head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
+        items = b",".join(msgspec.json.encode(partial(kind, stored)) for stored in listing.items)
+    else:
+        items = b",".join([stored.json(kind) for stored in listing.items])
+    opening = msgspec.json.encode({**head, "metadata": meta})[:-1]
+    return b'%b,"items":[%b]}' % (opening, items)
+
+
+def partial(kind: Kind, stored: Stored) -> dict[str, Any]:
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": stored.tree(kind)["metadata"],
+    }
+
+
+def table(
+    kind: Kind, items: Sequence[Stored], revision: str, include: str, now: datetime, *, headers: bool = True
+) -> dict[str, Any]:
+    """meta.k8s.io/v1 Table; `include` is Metadata (default), Object or None."""
+    out: dict[str, Any] = {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": revision},
+        "columnDefinitions": None,
+        "rows": [_row(kind, stored, include, now) for stored in items],
+    }
+    if headers:
+        out["columnDefinitions"] = [
+            {
+                "name": column.name,
+                "type": column.type,
+                "format": column.format,
+                "description": column.description or COLUMN_HELP.get(column.name, ""),
+                "priority": column.priority,
+            }
+            for column in kind.columns
+        ]
+    return out
+
+
+def _row(kind: Kind, stored: Stored, include: str, now: datetime) -> dict[str, Any]:
+    row: dict[str, Any] = {"cells": list(kind.row(stored.typed(), now))}
+    if include == "Object":
+        row["object"] = stored.tree(kind)
+    elif include != "None":
+        row["object"] = partial(kind, stored)
+    return row
+
+
+def change(kind: Kind, type: str, body: bytes) -> bytes:
+    """One line of a watch."""
+    return b'{"type":"%b","object":%b}\n' % (type.encode(), body)
+
+
+def bookmark(kind: Kind, revision: int, *, initial_events_end: bool) -> bytes:
+    metadata: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
+    if initial_events_end:
+        metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
+    body = {"kind": kind.resource.kind, "apiVersion": kind.resource.api_version, "metadata": metadata}
+    return change(kind, "BOOKMARK", msgspec.json.encode(body))

@@ -1,0 +1,114 @@
+"""The events recorder over a client: counts what happens again, never blocks, loses events rather than time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+
+from minikube.api import time
+from minikube.api.core_v1 import Event, EventSource, ObjectReference
+from minikube.api.meta import Object, ObjectMeta
+from minikube.client.base import Client
+from minikube.errors import ApiError, NotFound
+from minikube.kit.clock import SYSTEM, Clock
+
+log = logging.getLogger(__name__)
+
+WAITING_AT_MOST = 1000
+REMEMBERED = 4096
+BURST, REFILL_SECONDS = 25, 300.0
+"""Rules of client-go's EventSourceObjectSpamFilter."""
+
+Same = tuple[str, str, str, str, str]
+
+
+class Recorder:
+    def __init__(self, client: Client, component: str, host: str = "", clock: Clock = SYSTEM) -> None:
+        self._client = client
+        self._source = EventSource(component=component, host=host)
+        self._clock = clock
+        self._queue: asyncio.Queue[tuple[str, Object, str, str]] = asyncio.Queue(WAITING_AT_MOST)
+        self._seen: OrderedDict[Same, tuple[str, int]] = OrderedDict()
+        self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def normal(self, about: Object, reason: str, message: str) -> None:
+        self._put("Normal", about, reason, message)
+
+    def warning(self, about: Object, reason: str, message: str) -> None:
+        self._put("Warning", about, reason, message)
+
+    def _put(self, type: str, about: Object, reason: str, message: str) -> None:
+        try:
+            self._queue.put_nowait((type, about, reason, message))
+        except asyncio.QueueFull:
+            log.debug("event dropped: %s %s", reason, message)
+
+    async def run(self) -> None:
+        """Write what is recorded until cancelled."""
+        while True:
+            type, about, reason, message = await self._queue.get()
+            try:
+                await self._write(type, about, reason, message)
+            except ApiError as error:
+                log.debug("event not written: %s: %s", reason, error)
+
+    async def _write(self, type: str, about: Object, reason: str, message: str) -> None:
+        meta = about.metadata
+        if not self._allowed(meta.uid):
+            return
+        namespace = meta.namespace or "default"
+        same: Same = (type, meta.uid, reason, message, meta.name)
+        now = time.seconds(self._clock.now())
+        known = self._seen.get(same)
+        if known is not None:
+            name, count = known
+            patch = {"count": count + 1, "lastTimestamp": time.text(now)}
+            try:
+                await self._client.patch(Event, name, namespace, patch=patch)
+            except NotFound:
+                del self._seen[same]
+            else:
+                self._remember(same, name, count + 1)
+                return
+        suffix = hashlib.sha256(f"{same}{self._clock.now().timestamp()}".encode()).hexdigest()[:16]
+        event = Event(
+            metadata=ObjectMeta(name=f"{meta.name}.{suffix}", namespace=namespace),
+            involved_object=ObjectReference(
+                api_version=about.resource.api_version,
+                kind=about.resource.kind,
+                namespace=meta.namespace,
+                name=meta.name,
+                uid=meta.uid,
+                resource_version=meta.resource_version,
+            ),
+            reason=reason,
+            message=message[:1024],
+            source=self._source,
+            reporting_component=self._source.component,
+            reporting_instance=self._source.host,
+            first_timestamp=now,
+            last_timestamp=now,
+            count=1,
+            type=type,
+        )
+        await self._client.create(event)
+        self._remember(same, event.metadata.name, 1)
+
+    def _remember(self, same: Same, name: str, count: int) -> None:
+        self._seen[same] = (name, count)
+        self._seen.move_to_end(same)
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _allowed(self, uid: str) -> bool:
+        """A token bucket for each object."""
+        now = self._clock.monotonic()
+        tokens, at = self._tokens.get(uid, (float(BURST), now))
+        tokens = min(float(BURST), tokens + (now - at) / REFILL_SECONDS)
+        self._tokens[uid] = (max(0.0, tokens - 1), now)
+        self._tokens.move_to_end(uid)
+        if len(self._tokens) > REMEMBERED:
+            self._tokens.popitem(last=False)
+        return tokens >= 1

@@ -1,0 +1,182 @@
+"""Certificates: CAs of our own and what they issue. Keys are ECDSA P-256; everything is PEM in files.
+
+Private keys are written 0600, their directories 0700, always by rename.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+CA_DAYS, LEAF_DAYS = 3650, 365
+BACKDATED = timedelta(hours=1)
+"""So that a machine whose clock is a little behind accepts a new certificate."""
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """Files of a certificate and its key."""
+
+    certificate: Path
+    key: Path
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.read_bytes()
+
+
+def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+
+
+def ensure_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    if not path.exists():
+        write_private(path, _key_pem(ec.generate_private_key(ec.SECP256R1())))
+    loaded = serialization.load_pem_private_key(path.read_bytes(), None)
+    assert isinstance(loaded, ec.EllipticCurvePrivateKey)
+    return loaded
+
+
+def ensure_ca(directory: Path, name: str) -> Pair:
+    """The CA `name` in this directory, made if missing."""
+    pair = Pair(directory / f"{name}.crt", directory / f"{name}.key")
+    if pair.certificate.exists() and pair.key.exists():
+        return pair
+    key = ensure_key(pair.key)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"minikube-{name}")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + timedelta(days=CA_DAYS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_usage(sign=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    return pair
+
+
+def ensure_leaf(
+    pair: Pair,
+    ca: Pair,
+    *,
+    common_name: str,
+    groups: Sequence[str] = (),
+    names: Sequence[str] = (),
+    server: bool = False,
+    client: bool = False,
+) -> Pair:
+    """A certificate for this subject, issued again when it is missing, near its end or names other hosts."""
+    if pair.certificate.exists() and pair.key.exists() and _still_good(pair, ca, names):
+        return pair
+    key = ensure_key(pair.key)
+    pem = issue(
+        ca, key.public_key(), common_name=common_name, groups=groups, names=names, server=server, client=client
+    )
+    write_private(pair.certificate, pem, 0o644)
+    return pair
+
+
+def issue(
+    ca: Pair,
+    public_key: ec.EllipticCurvePublicKey,
+    *,
+    common_name: str,
+    groups: Sequence[str] = (),
+    names: Sequence[str] = (),
+    server: bool = False,
+    client: bool = False,
+) -> bytes:
+    """A PEM certificate: O=groups, CN=common_name, `names` are DNS names or addresses."""
+    issuer = x509.load_pem_x509_certificate(ca.pem)
+    issuer_key = ensure_key(ca.key)
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+        + [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+    )
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH] if server else []
+    if client:
+        usages.append(ExtendedKeyUsageOID.CLIENT_AUTH)
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + timedelta(days=LEAF_DAYS))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(sign=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(list(_alternatives(names))), critical=False)
+    return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _alternatives(names: Iterable[str]) -> Iterable[x509.GeneralName]:
+    for name in names:
+        try:
+            yield x509.IPAddress(ipaddress.ip_address(name))
+        except ValueError:
+            yield x509.DNSName(name)
+
+
+def _still_good(pair: Pair, ca: Pair, names: Sequence[str]) -> bool:
+    certificate = x509.load_pem_x509_certificate(pair.pem)
+    issuer = x509.load_pem_x509_certificate(ca.pem)
+    left = certificate.not_valid_after_utc - datetime.now(UTC)
+    if left < timedelta(days=90) or certificate.issuer != issuer.subject:
+        return False
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return not names
+    return {str(name.value) for name in found} == {str(name.value) for name in _alternatives(names)}
+
+
+def _usage(*, sign: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=sign,
+        crl_sign=sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

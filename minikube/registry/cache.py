@@ -1,0 +1,191 @@
+"""The watch cache: every current object in memory, a bounded history per kind, fed by one watch of the store.
+
+A bucket is one stored kind. Watchers are positions in its history; informers are called in the same step in
+which a change becomes visible, so whoever reads a lister after a write has returned sees that write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from minikube.kit.tasks import guard
+from minikube.registry.keys import ROOT, bucket_of, split
+from minikube.registry.stored import StoredObject
+from minikube.resources.base import Kind
+from minikube.store.base import Event, EventType, Store
+
+HISTORY = 2_000
+
+
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """`new` None: deleted, and `gone` is the last state under the deletion's revision."""
+
+    revision: int
+    old: StoredObject | None
+    new: StoredObject | None
+    gone: StoredObject | None = None
+
+
+Listener = Callable[[Change], None]
+
+
+class Bucket:
+    """All objects of one stored kind."""
+
+    def __init__(self, kind: Kind, revision: int) -> None:
+        self.kind = kind
+        self.objects: dict[str, StoredObject] = {}
+        self.floor = revision
+        self.listeners: list[Listener] = []
+        self._changes: list[Change] = []
+        self._revisions: list[int] = []
+
+    def apply(self, change: Change, path: str) -> None:
+        if change.new is None:
+            self.objects.pop(path, None)
+        else:
+            self.objects[path] = change.new
+        self._changes.append(change)
+        self._revisions.append(change.revision)
+        if len(self._changes) > 2 * HISTORY:
+            self.floor = self._revisions[HISTORY - 1]
+            del self._changes[:HISTORY], self._revisions[:HISTORY]
+        for listener in self.listeners:
+            listener(change)
+
+    def since(self, revision: int, limit: int = 500) -> Sequence[Change]:
+        """Changes after a revision, oldest first; the caller has checked the floor."""
+        begin = bisect_right(self._revisions, revision)
+        return self._changes[begin : begin + limit]
+
+    def select(self, namespace: str) -> Iterable[tuple[str, StoredObject]]:
+        """(namespace/name, object) in no particular order."""
+        if not namespace:
+            return list(self.objects.items())
+        prefix = namespace + "/"
+        return [(path, stored) for path, stored in self.objects.items() if path.startswith(prefix)]
+
+    def as_of(self, revision: int, namespace: str) -> dict[str, StoredObject]:
+        """The objects at a past revision: the present with later changes undone."""
+        found = dict(self.select(namespace))
+        for change in reversed(self._changes[bisect_right(self._revisions, revision) :]):
+            state = change.new or change.old
+            assert state is not None
+            path = split(state.key)[1]
+            if namespace and not path.startswith(namespace + "/"):
+                continue
+            if change.old is None:
+                found.pop(path, None)
+            else:
+                found[path] = change.old
+        return found
+
+
+class Cache:
+    """Use `await start(store)`, then `run()` in a task."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self._kinds: dict[str, Kind] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._homeless: dict[str, dict[str, Event]] = {}
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._after: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._count = 0
+        self._store: Store | None = None
+
+    def add_kind(self, kind: Kind) -> None:
+        """Serve this stored kind; objects that came before it are taken in."""
+        prefix = bucket_of(kind.storage)
+        known = self._buckets.get(prefix)
+        if known is not None:
+            known.kind = kind
+            return
+        bucket = Bucket(kind, self.revision)
+        self._buckets[prefix] = bucket
+        for path, event in self._homeless.pop(prefix, {}).items():
+            bucket.objects[path] = StoredObject(kind, event.record)
+
+    def remove_kind(self, kind: Kind) -> None:
+        self._buckets.pop(bucket_of(kind.storage), None)
+        self._wake()
+
+    def bucket(self, kind: Kind) -> Bucket:
+        return self._buckets[bucket_of(kind.storage)]
+
+    async def start(self, store: Store) -> None:
+        """Take in everything that is stored."""
+        self._store = store
+        page = await store.list(ROOT)
+        self.revision = page.revision
+        for bucket in self._buckets.values():
+            bucket.floor = page.revision
+        for number, record in enumerate(page.records):
+            self._take_in(Event(EventType.PUT, record), first=True)
+            if number % 2000 == 1999:
+                await asyncio.sleep(0)
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        await guard("watch cache", self._follow)
+
+    async def _follow(self) -> None:
+        assert self._store is not None
+        async with self._store.watch(ROOT, after=self.revision) as batches:
+            async for batch in batches:
+                for event in batch:
+                    self._take_in(event)
+                self._wake()
+
+    async def reached(self, revision: int) -> None:
+        """Returns when the cache shows this revision."""
+        if self.revision >= revision:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        heapq.heappush(self._after, (revision, self._count, future))
+        await future
+
+    async def changed(self) -> None:
+        """Returns at the next change of anything."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            self._waiting.discard(future)
+
+    def _take_in(self, event: Event, *, first: bool = False) -> None:
+        record = event.record
+        prefix, path = split(record.key)
+        self.revision = max(self.revision, record.revision)
+        bucket = self._buckets.get(prefix)
+        if bucket is None:
+            if event.type is EventType.DELETE:
+                self._homeless.get(prefix, {}).pop(path, None)
+            else:
+                self._homeless.setdefault(prefix, {})[path] = event
+            return
+        old = bucket.objects.get(path)
+        stored = StoredObject(bucket.kind, record)
+        if first:
+            bucket.objects[path] = stored
+        elif event.type is EventType.DELETE:
+            bucket.apply(Change(record.revision, old, None, stored), path)
+        else:
+            bucket.apply(Change(record.revision, old, stored), path)
+
+    def _wake(self) -> None:
+        while self._after and self._after[0][0] <= self.revision:
+            future = heapq.heappop(self._after)[2]
+            if not future.done():
+                future.set_result(None)
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting.clear()

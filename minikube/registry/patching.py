@@ -1,0 +1,57 @@
+"""From an object and a patch to the patched object. Errors are worded as kube-apiserver's patch handler does."""
+
+from __future__ import annotations
+
+import copy
+from datetime import datetime
+from typing import Any
+
+from minikube.client.base import PatchType
+from minikube.errors import BadRequest, FieldError, Invalid, UnsupportedMediaType
+from minikube.registry.base import Request
+from minikube.registry.shape import Shape
+from minikube.resources.base import Kind, Obj, ReadOnlyObj
+from minikube.schema.patch import PatchError, json_patch, merge_patch
+from minikube.schema.strategic import strategic_merge
+
+MAX_OPERATIONS = 10_000
+
+
+def apply_patch(
+    kind: Kind,
+    shape: Shape,
+    present: ReadOnlyObj,
+    patch: Any,
+    type: PatchType,
+    request: Request,
+    subresource: str,
+    now: datetime,
+) -> Obj:
+    """Raises BadRequest, Invalid or UnsupportedMediaType; never changes `present`."""
+    doc = copy.deepcopy(dict(present))
+    try:
+        if type is PatchType.JSON:
+            if not isinstance(patch, list):
+                raise BadRequest("error decoding patch: a JSON patch is a list of operations")
+            if len(patch) > MAX_OPERATIONS:
+                raise BadRequest(
+                    f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}"
+                )
+            patched = json_patch(doc, patch)
+        elif not isinstance(patch, dict):
+            raise BadRequest(f"error decoding patch: a {type.value} is an object")
+        elif type is PatchType.MERGE:
+            patched = merge_patch(doc, patch)
+        elif type is PatchType.STRATEGIC:
+            patched = strategic_merge(doc, patch, shape.structure)
+        else:
+            raise UnsupportedMediaType("server-side apply is not supported yet")
+    except PatchError as error:
+        name = present["metadata"]["name"]
+        if type is PatchType.JSON:
+            cause = FieldError("patch", "FieldValueInvalid", str(error))
+            raise Invalid.of(kind.resource.kind, kind.resource.group, name, [cause]) from error
+        raise BadRequest(f"error applying patch: {error}") from error
+    if not isinstance(patched, dict):
+        raise BadRequest("the patched object is not an object")
+    return patched

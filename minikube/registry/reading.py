@@ -1,0 +1,275 @@
+"""Get, list and watch from the cache. Rules: kubernetes.io/docs/reference/using-api/api-concepts."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from minikube.errors import BadRequest, Expired, Invalid, NotFound, Timeout
+from minikube.errors import FieldError
+from minikube.registry.base import Change, Listing, Selection
+from minikube.registry.cache import Bucket, Cache
+from minikube.registry.cache import Change as CacheChange
+from minikube.registry.selection import Matches, compile_selection
+from minikube.registry.stored import StoredObject
+from minikube.resources.base import Kind
+
+BOOKMARK_SECONDS = 60.0
+
+
+class _Continue(msgspec.Struct, frozen=True):
+    """What a continue token says: the snapshot's revision and the first path to come."""
+
+    v: str
+    rv: int
+    start: str
+
+
+def parse_revision(text: str) -> int:
+    """Raises BadRequest worded as upstream."""
+    if not text.isascii() or not text.isdigit():
+        raise BadRequest(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+class Reading:
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    async def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> StoredObject:
+        await self._fresh(resource_version)
+        path = f"{namespace if kind.resource.namespaced else '-'}/{name}"
+        found = self._cache.bucket(kind).objects.get(path)
+        if found is None:
+            raise NotFound.of(kind.resource.plural, kind.resource.group, name)
+        return found
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str,
+        selection: Selection,
+        *,
+        resource_version: str = "",
+        resource_version_match: str = "",
+        limit: int = 0,
+        continue_: str = "",
+    ) -> Listing:
+        _check_match(resource_version, resource_version_match, continue_)
+        matches = compile_selection(kind, selection)
+        bucket = self._cache.bucket(kind)
+        start = ""
+        if continue_:
+            token = _decode_continue(continue_)
+            revision, start = token.rv, token.start
+            found = self._past(bucket, revision, namespace)
+        elif resource_version_match == "Exact":
+            revision = parse_revision(resource_version)
+            await self._fresh(resource_version)
+            found = self._past(bucket, revision, namespace)
+        else:
+            await self._fresh(resource_version)
+            revision = self._cache.revision
+            found = dict(bucket.select(namespace))
+        paths = sorted(path for path in found if path >= start)
+        return _page(paths, found, matches, revision, limit)
+
+    def _past(self, bucket: Bucket, revision: int, namespace: str) -> dict[str, StoredObject]:
+        if revision < bucket.floor:
+            raise Expired("The provided continue parameter is too old to display a consistent list result.")
+        return bucket.as_of(revision, namespace)
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        kind: Kind,
+        namespace: str,
+        selection: Selection,
+        *,
+        resource_version: str = "",
+        bookmarks: bool = False,
+        send_initial_events: bool = False,
+        name: str = "",
+    ) -> AsyncIterator[AsyncIterator[Sequence[Change]]]:
+        matches = compile_selection(kind, selection, name=name)
+        bucket = self._cache.bucket(kind)
+        start = 0 if resource_version in ("", "0") else parse_revision(resource_version)
+        if start:
+            await self._fresh(resource_version)
+        if start and not send_initial_events and start < bucket.floor:
+            raise Expired(f"too old resource version: {start} ({bucket.floor})")
+        initial: list[StoredObject] = []
+        if send_initial_events or not start:
+            start = self._cache.revision
+            everything = (stored for _, stored in bucket.select(namespace))
+            initial = [stored for stored in everything if matches is None or matches(stored)]
+            initial.sort(key=lambda stored: stored.key)
+        changes = self._follow(bucket, namespace, matches, start, initial, bookmarks, send_initial_events)
+        try:
+            yield changes
+        finally:
+            await changes.aclose()  # type: ignore[attr-defined]
+
+    async def _follow(
+        self,
+        bucket: Bucket,
+        namespace: str,
+        matches: Matches | None,
+        position: int,
+        initial: Sequence[StoredObject],
+        bookmarks: bool,
+        end_marker: bool,
+    ) -> AsyncIterator[Sequence[Change]]:
+        first = [Change("ADDED", stored.revision, stored) for stored in initial]
+        if end_marker and bookmarks:
+            first.append(Change("BOOKMARK", position, initial_events_end=True))
+        if first:
+            yield first
+        told = position
+        loop = asyncio.get_running_loop()
+        due = loop.time() + BOOKMARK_SECONDS
+        while True:
+            if position < bucket.floor and bucket.floor <= self._cache.revision and not bucket.since(position):
+                position = max(position, bucket.floor)
+            if position < bucket.floor:
+                expired = Expired(f"too old resource version: {position} ({bucket.floor})")
+                yield [Change("ERROR", position, status=expired.status())]
+                return
+            changes = bucket.since(position)
+            if changes:
+                position = changes[-1].revision
+                selected = [
+                    found for change in changes if (found := _transition(change, namespace, matches)) is not None
+                ]
+                if selected:
+                    told = selected[-1].revision
+                    yield selected
+                continue
+            position = max(position, self._cache.revision)
+            if not bookmarks:
+                await self._cache.changed()
+                continue
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._cache.changed()
+            except TimeoutError:
+                due = loop.time() + BOOKMARK_SECONDS
+                if position > told:
+                    told = position
+                    yield [Change("BOOKMARK", position)]
+
+    async def _fresh(self, resource_version: str) -> None:
+        """Wait (3 s at most) for a revision that a client has seen elsewhere."""
+        if resource_version in ("", "0"):
+            return
+        wanted = parse_revision(resource_version)
+        if wanted <= self._cache.revision:
+            return
+        try:
+            async with asyncio.timeout(3):
+                await self._cache.reached(wanted)
+        except TimeoutError:
+            current = self._cache.revision
+            raise Timeout(
+                f"Too large resource version: {wanted}, current: {current}",
+                causes=[{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+                retry_after=1,
+            ) from None
+
+
+def _transition(change: CacheChange, namespace: str, matches: Matches | None) -> Change | None:
+    """What a watcher with this selection sees of a change: leaving the selection is a deletion."""
+    state = change.new or change.gone
+    assert state is not None
+    if namespace and state.namespace != namespace:
+        return None
+    before = change.old is not None and (matches is None or matches(change.old))
+    after = change.new is not None and (matches is None or matches(change.new))
+    if after:
+        return Change("MODIFIED" if before else "ADDED", change.revision, change.new)
+    if before:
+        return Change("DELETED", change.revision, change.gone or _at(change))
+    return None
+
+
+def _at(change: CacheChange) -> StoredObject:
+    """The last state that was selected, under the revision of the change that ended it."""
+    assert change.old is not None
+    record = msgspec.structs.replace(change.old.record, revision=change.revision)
+    return StoredObject(change.old.kind, record)
+
+
+def _page(
+    paths: Sequence[str], found: dict[str, StoredObject], matches: Matches | None, revision: int, limit: int
+) -> Listing:
+    if not limit:
+        items = [found[path] for path in paths]
+        return Listing([item for item in items if matches is None or matches(item)], revision)
+    taken: list[StoredObject] = []
+    for number, path in enumerate(paths):
+        if len(taken) == limit:
+            token = _encode_continue(revision, path)
+            remaining = len(paths) - number if matches is None else None
+            return Listing(taken, revision, token, remaining)
+        stored = found[path]
+        if matches is None or matches(stored):
+            taken.append(stored)
+    return Listing(taken, revision)
+
+
+def _encode_continue(revision: int, start: str) -> str:
+    raw = msgspec.json.encode(_Continue("meta.k8s.io/v1", revision, start))
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decode_continue(token: str) -> _Continue:
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        return msgspec.json.decode(raw, type=_Continue)
+    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        raise BadRequest(f"continue key is not valid: {error}") from error
+
+
+def _check_match(resource_version: str, match: str, continue_: str) -> None:
+    """Rules: metav1 validation.ValidateListOptions."""
+    errors = []
+    if match:
+        if continue_:
+            errors.append(
+                FieldError(
+                    "resourceVersionMatch", "FieldValueForbidden",
+                    "Forbidden: resourceVersionMatch is forbidden when continue is provided",
+                )
+            )  # fmt: skip
+        elif not resource_version:
+            errors.append(
+                FieldError(
+                    "resourceVersionMatch", "FieldValueForbidden",
+                    "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+                )
+            )  # fmt: skip
+        elif match not in ("Exact", "NotOlderThan"):
+            errors.append(
+                FieldError(
+                    "resourceVersionMatch", "FieldValueNotSupported",
+                    f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""',
+                )
+            )  # fmt: skip
+        elif match == "Exact" and resource_version == "0":
+            errors.append(
+                FieldError(
+                    "resourceVersionMatch", "FieldValueForbidden",
+                    'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+                )
+            )  # fmt: skip
+    if continue_ and resource_version and resource_version != "0":
+        raise BadRequest("specifying resource version is not allowed when using continue")
+    if errors:
+        raise Invalid.of("ListOptions", "meta.k8s.io", "", errors)
+
+

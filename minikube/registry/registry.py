@@ -1,0 +1,192 @@
+"""The registry over a Store: the concrete `Registry`, composed of reading, writing and the cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
+
+from minikube.admission.chain import Chain
+from minikube.client.base import PatchType
+from minikube.errors import NotFound
+from minikube.kit.clock import SYSTEM, Clock
+from minikube.kit.tasks import guard
+from minikube.registry.allocate import Allocator
+from minikube.registry.base import Change, DeleteOptions, Listing, Request, Selection, Written
+from minikube.registry.cache import Cache
+from minikube.registry.reading import Reading
+from minikube.registry.stored import StoredObject
+from minikube.registry.writing import Writing
+from minikube.resources.base import Kind, Obj
+from minikube.settings import Settings
+from minikube.store.base import Durability, Store
+from minikube.store.errors import StoreError
+
+EXPIRY_SECONDS = 60.0
+
+
+class StoreRegistry:
+    """`await start()`, then `run()` in a task; `admission` may be set between the two."""
+
+    def __init__(
+        self,
+        store: Store,
+        kinds: Sequence[Kind],
+        *,
+        settings: Settings,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self.cache = Cache()
+        self._store = store
+        self._clock = self.clock = clock
+        self._kinds: dict[tuple[str, str, str], Kind] = {}
+        self._allocator = Allocator(settings.service_cidr, settings.service_node_port_range)
+        self._reading = Reading(self.cache)
+        self._writing = Writing(store, self.cache, Chain(), self._allocator, clock)
+        for kind in kinds:
+            self.serve(kind)
+
+    def serve(self, kind: Kind) -> None:
+        """Also serve this kind from now on."""
+        resource = kind.resource
+        self._kinds[resource.group, resource.version, resource.plural] = kind
+        if kind.stored_as is None and "list" in kind.verbs:
+            self.cache.add_kind(kind)
+
+    def withdraw(self, kind: Kind) -> None:
+        resource = kind.resource
+        self._kinds.pop((resource.group, resource.version, resource.plural), None)
+        self.cache.remove_kind(kind)
+
+    def use_admission(self, chain: Chain) -> None:
+        self._writing = Writing(self._store, self.cache, chain, self._allocator, self._clock)
+
+    async def start(self) -> None:
+        await self.cache.start(self._store)
+        services = self._kinds.get(("", "v1", "services"))
+        if services is not None:
+            for stored in self.cache.bucket(services).objects.values():
+                self._allocator.restore(stored.tree(services))
+
+    async def run(self) -> None:
+        """Follow the store and expire what has a time to live, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.cache.run(), name="watch-cache")
+            tasks.create_task(guard("expiry", self._expire), name="expiry")
+
+    def find(self, group: str, version: str, plural: str) -> Kind | None:
+        return self._kinds.get((group, version, plural))
+
+    def kinds(self) -> Sequence[Kind]:
+        return list(self._kinds.values())
+
+    async def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> StoredObject:
+        return await self._reading.get(kind, namespace, name, resource_version=resource_version)
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str,
+        selection: Selection,
+        *,
+        resource_version: str = "",
+        resource_version_match: str = "",
+        limit: int = 0,
+        continue_: str = "",
+    ) -> Listing:
+        return await self._reading.list(
+            kind,
+            namespace,
+            selection,
+            resource_version=resource_version,
+            resource_version_match=resource_version_match,
+            limit=limit,
+            continue_=continue_,
+        )
+
+    def watch(
+        self,
+        kind: Kind,
+        namespace: str,
+        selection: Selection,
+        *,
+        resource_version: str = "",
+        bookmarks: bool = False,
+        send_initial_events: bool = False,
+        name: str = "",
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Change]]]:
+        return self._reading.watch(
+            kind,
+            namespace,
+            selection,
+            resource_version=resource_version,
+            bookmarks=bookmarks,
+            send_initial_events=send_initial_events,
+            name=name,
+        )
+
+    async def create(
+        self, kind: Kind, namespace: str, obj: Obj, request: Request, *, name: str = ""
+    ) -> StoredObject:
+        return await self._writing.create(kind, namespace, obj, request, name=name)
+
+    async def update(
+        self, kind: Kind, namespace: str, name: str, obj: Obj, request: Request, *, subresource: str = ""
+    ) -> Written:
+        return await self._writing.update(kind, namespace, name, obj, request, subresource=subresource)
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        patch: Any,
+        type: PatchType,
+        request: Request,
+        *,
+        subresource: str = "",
+    ) -> Written:
+        return await self._writing.patch(kind, namespace, name, patch, type, request, subresource=subresource)
+
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, options: DeleteOptions, request: Request
+    ) -> tuple[StoredObject, bool]:
+        return await self._writing.delete(kind, namespace, name, options, request)
+
+    async def delete_collection(
+        self, kind: Kind, namespace: str, selection: Selection, options: DeleteOptions, request: Request
+    ) -> Listing:
+        """Deletes what it lists, one by one; what is gone meanwhile is no error."""
+        found = await self.list(kind, namespace, selection)
+        deleted = []
+        for stored in found.items:
+            try:
+                gone, _ = await self.delete(kind, stored.namespace, stored.name, options, request)
+            except NotFound:
+                continue
+            deleted.append(gone)
+        return Listing(deleted, self.cache.revision)
+
+    async def _expire(self) -> None:
+        """Events go after their time; looked at once a minute while there are any."""
+        while True:
+            await self._clock.sleep(EXPIRY_SECONDS)
+            now = self._clock.now()
+            for kind in [kind for kind in self._kinds.values() if kind.events_ttl and kind.stored_as is None]:
+                for stored in list(self.cache.bucket(kind).objects.values()):
+                    if _older(stored, now, kind.events_ttl):
+                        await self._forget(stored)
+
+    async def _forget(self, stored: StoredObject) -> None:
+        try:
+            await self._store.delete(stored.key, expect=stored.revision, durability=Durability.BEHIND)
+        except StoreError:
+            return
+
+
+def _older(stored: StoredObject, now: datetime, seconds: float) -> bool:
+    typed: Any = stored.typed()
+    at = getattr(typed, "last_timestamp", None) or typed.metadata.creation_timestamp
+    return at is not None and (now - at).total_seconds() > seconds

@@ -1,0 +1,112 @@
+"""One object at one revision, as bytes; everything else of it is made on first demand and shared.
+
+The stored JSON starts with its metadata and has no resourceVersion: the revision is spliced in behind the
+opening brace when the bytes are sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from minikube.api.meta import Object, OwnerReference, decode
+from minikube.resources.base import Kind, Obj, ReadOnlyObj
+from minikube.store.base import Record
+
+PREFIX = b'{"metadata":{'
+_decode_tree = msgspec.json.Decoder(dict[str, Any])
+
+
+class Metadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What is kept decoded of every object."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    labels: Mapping[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+
+
+class _Head(msgspec.Struct, gc=False):
+    metadata: Metadata
+
+
+_decode_head = msgspec.json.Decoder(_Head)
+
+
+def to_bytes(obj: ReadOnlyObj) -> bytes:
+    """The stored form of a plain object."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name != "resourceVersion"}
+    rest = {name: value for name, value in obj.items() if name != "metadata"}
+    return msgspec.json.encode({"metadata": metadata, **rest})
+
+
+class StoredObject:
+    __slots__ = ("_json", "_typed", "kind", "metadata", "record")
+
+    def __init__(self, kind: Kind, record: Record) -> None:
+        self.kind = kind
+        self.record = record
+        self.metadata = _decode_head.decode(record.value).metadata
+        self._json: dict[str, bytes] | bytes | None = None
+        self._typed: Object | None = None
+
+    @property
+    def key(self) -> str:
+        return self.record.key
+
+    @property
+    def namespace(self) -> str:
+        return self.metadata.namespace
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def uid(self) -> str:
+        return self.metadata.uid
+
+    @property
+    def revision(self) -> int:
+        return self.record.revision
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.metadata.labels
+
+    def json(self, kind: Kind) -> bytes:
+        """The object in this version with its resourceVersion."""
+        if kind.stored_as is None and kind.resource.version == self.kind.storage.version:
+            return self._stored_json()
+        if not isinstance(self._json, dict):
+            self._json = {"": self._stored_json()}
+        version = kind.resource.api_version
+        if version not in self._json:
+            self._json[version] = msgspec.json.encode(self.tree(kind))
+        return self._json[version]
+
+    def tree(self, kind: Kind) -> ReadOnlyObj:
+        """A fresh plain tree in this version."""
+        obj: Obj = _decode_tree.decode(self._stored_json())
+        if kind.stored_as is not None:
+            obj = kind.from_stored(obj) if kind.from_stored else {**obj, "apiVersion": kind.resource.api_version}
+        elif obj.get("apiVersion") != kind.resource.api_version:
+            obj["apiVersion"] = kind.resource.api_version
+        return obj
+
+    def typed(self) -> Object:
+        """The stored version's struct, decoded once."""
+        if self._typed is None:
+            self._typed = decode(self.kind.type, self._stored_json())
+        return self._typed
+
+    def _stored_json(self) -> bytes:
+        if isinstance(self._json, dict):
+            return self._json[""]
+        if self._json is None:
+            value = self.record.value
+            self._json = b'%b"resourceVersion":"%d",%b' % (PREFIX, self.record.revision, value[len(PREFIX) :])
+        return self._json

@@ -1,0 +1,58 @@
+"""An HTTPS server on aiohttp's low-level interface: one handler for every request, client certificates optional."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def server_context(certificate: Path, key: Path, client_cas: Sequence[Path] = ()) -> ssl.SSLContext:
+    """TLS 1.2 or later; a client certificate is asked for, not demanded."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    for ca in client_cas:
+        context.load_verify_locations(ca)
+    if client_cas:
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+@asynccontextmanager
+async def listening(
+    handler: Handler, host: str | None, port: int, context: ssl.SSLContext | None
+) -> AsyncIterator[int]:
+    """Serve while the block runs; yields the port."""
+    server = web.Server(handler, keepalive_timeout=120, access_log=None)
+    runner = web.ServerRunner(server, shutdown_timeout=2)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, ssl_context=context, backlog=1024, reuse_address=True)
+    try:
+        await site.start()
+        assert site._server is not None
+        sockets = getattr(site._server, "sockets", None) or ()
+        yield sockets[0].getsockname()[1] if sockets else port
+    finally:
+        await runner.cleanup()
+
+
+def peer_subject(request: web.BaseRequest) -> tuple[str, tuple[str, ...]] | None:
+    """(common name, organizations) of the verified client certificate, if there is one."""
+    transport = request.transport
+    certificate = transport.get_extra_info("peercert") if transport is not None else None
+    if not certificate:
+        return None
+    name, groups = "", []
+    for relative in certificate.get("subject", ()):
+        for field, value in relative:
+            if field == "commonName":
+                name = value
+            elif field == "organizationName":
+                groups.append(value)
+    return name, tuple(groups)
