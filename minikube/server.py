@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,14 +20,9 @@ from minikube.auth.base import MASTERS, User
 from minikube.auth.builtin import AUTHENTICATED, BuiltinAuthorizer
 from minikube.auth.tokens import ServiceAccountTokens
 from minikube.client.recorder import Recorder
-from minikube.controllers import CONTROLLERS
-from minikube.controllers.base import Context
 from minikube.controllers.bootstrap import ensure_bootstrap
-from minikube.controllers.runner import Runner
 from minikube.kit.clock import SYSTEM
 from minikube.kit.tasks import guard
-from minikube.node.addresses import host_address
-from minikube.node.simulated import SimulatedNode
 from minikube.pki.server import ServerPki, ensure_server_pki, write_kubeconfig
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
@@ -87,34 +83,20 @@ class Server:
             recorder,
             SYSTEM,
         )
-        runner = Runner(self._context, CONTROLLERS)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.run(), name="registry")
             tasks.create_task(self.api.run(), name="api")
-            await ensure_bootstrap(admin, self.settings, self.address, self.pki.server_ca.pem.decode())
+            await ensure_bootstrap(admin, self.settings, self.address)
             tasks.create_task(guard("scheduler", scheduler.run), name="scheduler")
             tasks.create_task(recorder.run(), name="events")
-            tasks.create_task(runner.run(), name="controllers")
-            if self.settings.simulate and not self.settings.disable_agent:
-                node = SimulatedNode(admin, self.informers, self.settings, SYSTEM, self.address)
-                tasks.create_task(guard("node", node.run), name="node")
             gc.collect()
             gc.freeze()
-
-    def _context(self, name: str) -> Context:
-        client = self.client(name)
-        recorder = Recorder(client, name)
-        task = asyncio.get_running_loop().create_task(recorder.run(), name=f"events of {name}")
-        self._recorders = [*getattr(self, "_recorders", ()), task]
-        return Context(
-            client=client, informers=self.informers, events=recorder, clock=SYSTEM, settings=self.settings
-        )
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Server]:
     """A server whose state is loaded. Raises SettingsError with what to do."""
-    address = settings.advertise_address or settings.node_ip or host_address()
+    address = settings.advertise_address or settings.node_ip or _host_address()
     try:
         store = await SqlStore.open(settings.server_dir / "state.db")
     except (StoreError, OSError) as error:
@@ -141,5 +123,26 @@ async def run_server(settings: Settings) -> None:
             await running
         except asyncio.CancelledError:
             log.info("stopping")
-        except* OSError as group:
-            raise SettingsError("; ".join(str(error) for error in group.exceptions)) from group
+        except BaseExceptionGroup as group:
+            refused, _ = group.split(OSError)
+            if refused is None:
+                raise
+            raise SettingsError("; ".join(str(error) for error in _leaves(refused))) from group
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def _host_address() -> str:
+    """The address that the default route leaves from; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        address: str = probe.getsockname()[0]
+        return address

@@ -23,5 +23,3 @@ class Chain:
     async def validate(self, request: Attributes) -> None:
         for plugin in self._validators:
             await plugin.validate(request)
-
-

@@ -15,8 +15,7 @@ from minikube.apiserver.negotiation import JSON, YAML, Wanted, read_body, wanted
 from minikube.apiserver.request_info import RequestInfo
 from minikube.auth.base import User
 from minikube.client.base import PatchType
-from minikube.errors import ApiError, BadRequest, Invalid, MethodNotAllowed, UnsupportedMediaType
-from minikube.errors import FieldError
+from minikube.errors import ApiError, BadRequest, FieldError, Invalid, MethodNotAllowed, UnsupportedMediaType
 from minikube.kit.clock import Clock
 from minikube.registry.base import DeleteOptions, Registry, Request, Selection
 from minikube.registry.scale import replicas_patch, scale_of
@@ -199,7 +198,9 @@ class Resources:
         body = read_body(await request.read(), media, json_also=tuple(PATCHES))
         if info.verb == "patch" and not isinstance(body, dict):
             raise UnsupportedMediaType("a scale takes merge patches")
-        replicas = (body.get("spec") or {}).get("replicas", 0 if info.verb == "update" else current["spec"]["replicas"])
+        replicas = (body.get("spec") or {}).get(
+            "replicas", 0 if info.verb == "update" else current["spec"]["replicas"]
+        )
         if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
             cause = FieldError(
                 "spec.replicas",
@@ -224,7 +225,7 @@ class Resources:
         version = obj.get("apiVersion") or resource.api_version
         if given != resource.kind or version != resource.api_version:
             raise BadRequest(
-                f"{given} in version \"{str(version).rpartition('/')[2]}\" cannot be handled as a {resource.kind}: "
+                f'{given} in version "{str(version).rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
                 f"the API version in the data ({version}) does not match the expected API version "
                 f"({resource.api_version})"
             )
@@ -285,7 +286,9 @@ def _request(request: web.BaseRequest, user: User, *, dry_run: tuple[str, ...] =
     asked = [*query.getall("dryRun", []), *dry_run]
     if any(value != "All" for value in asked):
         cause = FieldError(
-            "dryRun", "FieldValueNotSupported", f'Unsupported value: {msgspec.json.encode(asked).decode()}: supported values: "All"'
+            "dryRun",
+            "FieldValueNotSupported",
+            f'Unsupported value: {msgspec.json.encode(asked).decode()}: supported values: "All"',
         )
         raise Invalid.of("CreateOptions", "meta.k8s.io", "", [cause])
     validation = query.get("fieldValidation", "") or "Warn"
@@ -314,7 +317,11 @@ async def _delete_options(request: web.BaseRequest) -> DeleteOptions:
         found = {k: v for k, v in found.items() if v is not None} if isinstance(found, dict) else found
     else:
         query = request.query
-        found = {name: query[name] for name in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents") if name in query}
+        found = {
+            name: query[name]
+            for name in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents")
+            if name in query
+        }
     try:
         return msgspec.convert(found, DeleteOptions, strict=False)
     except msgspec.ValidationError as error:

@@ -60,9 +60,7 @@ def _negotiate(accept: str) -> Wanted:
             out = Wanted(view, YAML if media == YAML else JSON, aggregated)
             offers.append((-quality, index, out))
     if not offers:
-        raise NotAcceptable(
-            "only the following media types are accepted: application/json, application/yaml"
-        )
+        raise NotAcceptable("only the following media types are accepted: application/json, application/yaml")
     return min(offers, key=lambda offer: offer[:2])[2]
 
 

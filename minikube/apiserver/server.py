@@ -118,7 +118,9 @@ class ApiServer:
         if path.startswith("/openapi/"):
             return await self._openapi.serve(request, path)
         if path == "/":
-            return answer(msgspec.json.encode({"paths": ["/api", "/apis", "/healthz", "/openapi/v2", "/version"]}), Wanted())
+            return answer(
+                msgspec.json.encode({"paths": ["/api", "/apis", "/healthz", "/openapi/v2", "/version"]}), Wanted()
+            )
         raise NotFound.path()
 
     async def _user(self, request: web.BaseRequest) -> User:
@@ -152,7 +154,11 @@ class ApiServer:
         special = self._subresources.get(info.resource) if "list" not in kind.verbs else None
         if special is not None:
             return await special(request, info, user)
-        if kind.resource.namespaced and not info.namespace and info.verb not in ("list", "watch", "deletecollection"):
+        if (
+            kind.resource.namespaced
+            and not info.namespace
+            and info.verb not in ("list", "watch", "deletecollection")
+        ):
             raise NotFound.path()
         return await self._resources.serve(request, kind, info, user)
 

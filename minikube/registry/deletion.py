@@ -60,7 +60,8 @@ def _finalizers(present: list[str], options: DeleteOptions) -> list[str]:
         policy = "Orphan" if options.orphan_dependents else "Background"
     if policy not in (None, "Orphan", "Background", "Foreground"):
         raise BadRequest(
-            f'Invalid value: "{policy}": DeletionPropagation need to be one of "Foreground", "Background", "Orphan" or nil'
+            f'Invalid value: "{policy}": DeletionPropagation need to be one of "Foreground", "Background", '
+            '"Orphan" or nil'
         )
     if policy is None:
         return present

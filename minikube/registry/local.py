@@ -322,4 +322,3 @@ def _options(uid: str, resource_version: str, grace: int | None, policy: str) ->
         propagation_policy=policy or None,
         preconditions={name: value for name, value in preconditions.items() if value},
     )
-

@@ -136,5 +136,6 @@ def validate_metadata_update(new: ReadOnlyObj, old: ReadOnlyObj) -> Iterator[Fie
             listed = "[]string{" + ", ".join(f'"{f}"' for f in added) + "}"
             yield FieldError(
                 "metadata.finalizers", "FieldValueForbidden",
-                f"Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {listed}",
+                "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+                f"{listed}",
             )  # fmt: skip

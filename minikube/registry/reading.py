@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from minikube.errors import BadRequest, Expired, Invalid, NotFound, Timeout
-from minikube.errors import FieldError
+from minikube.errors import BadRequest, Expired, FieldError, Invalid, NotFound, Timeout
 from minikube.registry.base import Change, Listing, Selection
 from minikube.registry.cache import Bucket, Cache
 from minikube.registry.cache import Change as CacheChange
@@ -271,5 +270,3 @@ def _check_match(resource_version: str, match: str, continue_: str) -> None:
         raise BadRequest("specifying resource version is not allowed when using continue")
     if errors:
         raise Invalid.of("ListOptions", "meta.k8s.io", "", errors)
-
-

@@ -25,8 +25,9 @@ def compile_selection(kind: Kind, selection: Selection, *, name: str = "") -> Ma
     if not labels and not fields and not name:
         return None
     strategy = kind.strategy
+    supported = COMMON | strategy.fields(kind.type()).keys() if fields else COMMON
     for requirement in fields:
-        if requirement.field not in COMMON and requirement.field not in strategy.field_names:
+        if requirement.field not in supported:
             raise BadRequest(f"field label not supported: {requirement.field}")
     special = any(requirement.field not in COMMON for requirement in fields)
 

@@ -28,9 +28,7 @@ class Shape:
         """Built-in kinds are validated by their strategy, custom ones by their schema."""
         yield from ()
 
-    def track(
-        self, old: ReadOnlyObj | None, new: Obj, request: Request, subresource: str, now: datetime
-    ) -> None:
+    def track(self, old: ReadOnlyObj | None, new: Obj, request: Request, subresource: str, now: datetime) -> None:
         """managedFields come with server-side apply; until then objects carry none."""
         new["metadata"].pop("managedFields", None)
 

@@ -350,7 +350,9 @@ class Writing:
         if not namespace:
             raise BadRequest("an empty namespace may not be set during creation")
         if given and given != namespace:
-            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+            raise BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
 
     def _clean(self, kind: Kind, shape: Shape, obj: Obj, request: Request) -> None:
         try:
@@ -358,7 +360,7 @@ class Writing:
         except WrongType as error:
             resource = kind.resource
             raise BadRequest(
-                f"{resource.kind} in version \"{resource.version}\" cannot be handled as a {resource.kind}: {error}"
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
             ) from error
         if unknown and request.field_validation == "Strict":
             listed = ", ".join(f'unknown field "{path}"' for path in unknown)
@@ -370,9 +372,7 @@ class Writing:
         shape.default(obj)
         kind.strategy.default(obj)
 
-    def _validate(
-        self, kind: Kind, shape: Shape, new: Obj, old: ReadOnlyObj | None, subresource: str = ""
-    ) -> None:
+    def _validate(self, kind: Kind, shape: Shape, new: Obj, old: ReadOnlyObj | None, subresource: str = "") -> None:
         errors: list[FieldError] = []
         strategy = kind.strategy
         errors += rules.validate_metadata(new, strategy.name_problems)
@@ -421,7 +421,9 @@ class Writing:
     async def _seen(self, kind: Kind, record: Record) -> StoredObject:
         await self._cache.reached(record.revision)
         current = self._cache.bucket(kind).objects.get(record.key.split("/", 4)[4])
-        return current if current is not None and current.revision == record.revision else StoredObject(kind, record)
+        return (
+            current if current is not None and current.revision == record.revision else StoredObject(kind, record)
+        )
 
     def _finish(self, stored: StoredObject, reservation: Reservation, request: Request) -> StoredObject:
         if request.dry_run:
@@ -442,5 +444,3 @@ def _durability(kind: Kind, namespace: str, *, creating: bool = False) -> Durabi
 
 def _unavailable(error: StoreError) -> ServiceUnavailable:
     return ServiceUnavailable(f"the datastore failed: {error}", retry_after=1)
-
-

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Generic
+from typing import Any, Generic
 
 import msgspec
 
@@ -50,11 +50,8 @@ class Strategy(Generic[T]):
     def warnings(self, new: T) -> Iterator[str]:
         yield from ()
 
-    field_names: ClassVar[frozenset[str]] = frozenset()
-    """Field selectors beside metadata.name and metadata.namespace."""
-
     def fields(self, obj: T) -> Mapping[str, str]:
-        """The values of `field_names`."""
+        """Field selectors beside metadata.name and metadata.namespace; the same keys for every object."""
         return {}
 
     def deletion_grace(self, obj: T, asked: int | None) -> int:

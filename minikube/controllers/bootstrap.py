@@ -1,0 +1,98 @@
+"""The objects that every cluster has: system namespaces, the kubernetes and kube-dns Services, priority classes."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from minikube.api.core_v1 import (
+    EndpointAddress,
+    EndpointPort,
+    Endpoints,
+    EndpointSubset,
+    Namespace,
+    Service,
+    ServicePort,
+    ServiceSpec,
+)
+from minikube.api.discovery_v1 import Endpoint, EndpointConditions, EndpointSlice
+from minikube.api.discovery_v1 import EndpointPort as SlicePort
+from minikube.api.meta import Object, ObjectMeta
+from minikube.api.scheduling_v1 import PriorityClass
+from minikube.client.base import Client
+from minikube.errors import AlreadyExists
+from minikube.settings import Settings
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+def bootstrap_objects(settings: Settings, address: str) -> list[Object]:
+    """In the order in which they can be created; `address` is where the API is reached."""
+    first = str(ipaddress.ip_network(settings.service_cidr)[1])
+    port = settings.https_listen_port
+    dns_labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
+    return [
+        *(Namespace(metadata=ObjectMeta(name=name)) for name in NAMESPACES),
+        *(
+            PriorityClass(metadata=ObjectMeta(name=name), value=value, description=description)
+            for name, value, description in (
+                (
+                    "system-cluster-critical",
+                    2000000000,
+                    "Used for system critical pods that must run in the cluster.",
+                ),
+                ("system-node-critical", 2000001000, "Used for system critical pods that must not be moved."),
+            )
+        ),
+        Service(
+            metadata=ObjectMeta(
+                name="kubernetes",
+                namespace="default",
+                labels={"component": "apiserver", "provider": "kubernetes"},
+            ),
+            spec=ServiceSpec(
+                cluster_ip=first,
+                ports=(ServicePort(name="https", port=443, target_port=port, protocol="TCP"),),
+                type="ClusterIP",
+            ),
+        ),
+        Service(
+            metadata=ObjectMeta(name="kube-dns", namespace="kube-system", labels=dns_labels),
+            spec=ServiceSpec(
+                cluster_ip=settings.cluster_dns,
+                selector={"k8s-app": "kube-dns"},
+                ports=(
+                    ServicePort(name="dns", port=53, protocol="UDP"),
+                    ServicePort(name="dns-tcp", port=53, protocol="TCP"),
+                ),
+            ),
+        ),
+        Endpoints(
+            metadata=ObjectMeta(
+                name="kubernetes", namespace="default", labels={"endpointslice.kubernetes.io/skip-mirror": "true"}
+            ),
+            subsets=(
+                EndpointSubset(
+                    addresses=(EndpointAddress(ip=address),),
+                    ports=(EndpointPort(name="https", port=port, protocol="TCP"),),
+                ),
+            ),
+        ),
+        EndpointSlice(
+            metadata=ObjectMeta(
+                name="kubernetes", namespace="default", labels={"kubernetes.io/service-name": "kubernetes"}
+            ),
+            address_type="IPv4",
+            endpoints=(Endpoint(addresses=(address,), conditions=EndpointConditions(ready=True)),),
+            ports=(SlicePort(name="https", port=port, protocol="TCP"),),
+        ),
+    ]
+
+
+async def ensure_bootstrap(client: Client, settings: Settings, address: str) -> None:
+    """Create what is missing; the API's address is brought up to date."""
+    for obj in bootstrap_objects(settings, address):
+        try:
+            await client.create(obj)
+        except AlreadyExists:
+            if isinstance(obj, Endpoints | EndpointSlice):
+                await client.update(obj)
