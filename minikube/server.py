@@ -51,7 +51,9 @@ class Server:
         namespaces = self.informers.of(Namespace)
         self.registry.use_admission(Chain([NamespaceLifecycle(namespaces.lister)]))
         tokens = ServiceAccountTokens(
-            self.pki.service_account_key, self.informers, issuer=f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
+            self.pki.service_account_key,
+            self.informers,
+            issuer=f"https://kubernetes.default.svc.{self.settings.cluster_domain}",
         )
         subresources = Subresources(self.registry, tokens, self.settings)
         self.api = ApiServer(

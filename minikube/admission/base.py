@@ -6,7 +6,7 @@ Plugins are listed in order in `minikube.admission.PLUGINS`: all mutators run, t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -31,12 +31,14 @@ class Attributes(msgspec.Struct):
     warnings: list[str] = []
 
 
+@runtime_checkable
 class Mutator(Protocol):
     name: ClassVar[str]
 
     async def admit(self, request: Attributes) -> None: ...
 
 
+@runtime_checkable
 class Validator(Protocol):
     name: ClassVar[str]
 

@@ -8,9 +8,9 @@ from minikube.admission.base import Attributes, Mutator, Validator
 
 
 class Chain:
-    def __init__(self, plugins: Sequence[object] = ()) -> None:
-        self._mutators: list[Mutator] = [plugin for plugin in plugins if hasattr(plugin, "admit")]
-        self._validators: list[Validator] = [plugin for plugin in plugins if hasattr(plugin, "validate")]
+    def __init__(self, plugins: Sequence[Mutator | Validator] = ()) -> None:
+        self._mutators: list[Mutator] = [p for p in plugins if isinstance(p, Mutator)]
+        self._validators: list[Validator] = [p for p in plugins if isinstance(p, Validator)]
 
     async def mutate(self, request: Attributes) -> None:
         for plugin in self._mutators:

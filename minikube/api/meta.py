@@ -134,7 +134,7 @@ def from_dict(kind: type[T], obj: Mapping[str, Any]) -> T:
 
 def to_dict(obj: msgspec.Struct) -> dict[str, Any]:
     """The plain JSON tree of a typed object, without unset fields."""
-    built: dict[str, Any] = msgspec.to_builtins(obj)
+    built: dict[str, Any] = msgspec.json.decode(_encoder.encode(obj))
     return built
 
 

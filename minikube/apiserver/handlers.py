@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from minikube.apiserver import views
-from minikube.apiserver.negotiation import JSON, YAML, Wanted, read_body, wanted
+from minikube.apiserver.negotiation import DELETE_OPTIONS, JSON, YAML, Wanted, read_body, wanted
 from minikube.apiserver.request_info import RequestInfo
 from minikube.auth.base import User
 from minikube.client.base import PatchType
@@ -23,6 +23,7 @@ from minikube.resources.base import Kind
 
 PATCHES = {f"application/{type.value}": type for type in PatchType}
 MIN_WATCH_SECONDS = 1800
+SCALE = "io.k8s.api.autoscaling.v1.Scale"
 
 
 class Resources:
@@ -195,7 +196,7 @@ class Resources:
         if info.verb == "get":
             return answer(msgspec.json.encode(current), offer)
         media = request.headers.get("Content-Type", "").split(";")[0].strip()
-        body = read_body(await request.read(), media, json_also=tuple(PATCHES))
+        body = read_body(await request.read(), media, definition=SCALE, json_also=tuple(PATCHES))
         if info.verb == "patch" and not isinstance(body, dict):
             raise UnsupportedMediaType("a scale takes merge patches")
         replicas = (body.get("spec") or {}).get(
@@ -217,7 +218,7 @@ class Resources:
         return answer(msgspec.json.encode(scale_of(kind, written.object.tree(kind))), offer)
 
     async def _object(self, request: web.BaseRequest, kind: Kind) -> dict[str, Any]:
-        obj = read_body(await request.read(), request.headers.get("Content-Type", ""))
+        obj = read_body(await request.read(), request.headers.get("Content-Type", ""), definition=kind.definition)
         if not isinstance(obj, dict):
             raise BadRequest("the object provided is unrecognized (must be an object)")
         resource = kind.resource
@@ -313,7 +314,7 @@ async def _delete_options(request: web.BaseRequest) -> DeleteOptions:
     """From the body if there is one, else from the query. Raises BadRequest."""
     data = await request.read()
     if data:
-        found = read_body(data, request.headers.get("Content-Type", ""))
+        found = read_body(data, request.headers.get("Content-Type", ""), definition=DELETE_OPTIONS)
         found = {k: v for k, v in found.items() if v is not None} if isinstance(found, dict) else found
     else:
         query = request.query

@@ -8,10 +8,14 @@ from typing import Any
 import msgspec
 
 from minikube.errors import BadRequest, NotAcceptable, UnsupportedMediaType
+from minikube.schema import protobuf
+from minikube.schema.protobuf import ProtobufError
 
 JSON = "application/json"
 JSON_TYPES = frozenset({JSON, "application/*", "*/*", ""})
 YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 BODY_LIMIT = 3 * 1024 * 1024
 DEPTH_LIMIT = 200
 
@@ -64,9 +68,14 @@ def _negotiate(accept: str) -> Wanted:
     return min(offers, key=lambda offer: offer[:2])[2]
 
 
-def read_body(data: bytes, content_type: str, *, json_also: Sequence[str] = ()) -> Any:
-    """The decoded body. Raises BadRequest or UnsupportedMediaType."""
+def read_body(data: bytes, content_type: str, *, definition: str = "", json_also: Sequence[str] = ()) -> Any:
+    """The decoded body; `definition` says what a protobuf body is. Raises BadRequest or UnsupportedMediaType."""
     media = content_type.split(";")[0].strip().lower()
+    if media == PROTOBUF and definition:
+        try:
+            return protobuf.decode(data, definition)
+        except ProtobufError as error:
+            raise BadRequest(f"the object provided is unrecognized: {error}") from error
     if media in (JSON, "", *json_also):
         try:
             found = msgspec.json.decode(data)

@@ -12,7 +12,6 @@ from aiohttp import web
 from minikube.errors import NotFound
 from minikube.registry.base import Registry
 from minikube.resources.base import Kind
-from minikube.schema import openapi
 
 
 class OpenApi:
@@ -65,6 +64,8 @@ def _path_of(kind: Kind) -> str:
 
 
 def _build(name: str, kinds: tuple[Kind, ...]) -> Any:
+    from minikube.schema import openapi  # type: ignore[attr-defined]
+
     if name == "v2":
         return openapi.v2(kinds)
     resource = kinds[0].resource
