@@ -75,7 +75,7 @@ def subresources_of(kind: Kind) -> list[str]:
     return sorted(set(found))
 
 
-def _subresource_kind(kind: Kind, subresource: str) -> tuple[str, str, str]:
+def subresource_kind(kind: Kind, subresource: str) -> tuple[str, str, str]:
     if subresource == "scale":
         return "autoscaling", "v1", "Scale"
     resource = kind.resource
@@ -122,7 +122,7 @@ def api_resource_list(kinds: Sequence[Kind], group: str, version: str) -> dict[s
             entry["categories"] = list(kind.categories)
         resources.append(entry)
         for subresource in subresources_of(kind):
-            sub_group, sub_version, sub_kind = _subresource_kind(kind, subresource)
+            sub_group, sub_version, sub_kind = subresource_kind(kind, subresource)
             sub: dict[str, Any] = {
                 "name": f"{resource.plural}/{subresource}",
                 "singularName": "",
@@ -185,7 +185,7 @@ def _aggregated_resource(kind: Kind) -> dict[str, Any]:
         out["categories"] = list(kind.categories)
     subresources = []
     for subresource in subresources_of(kind):
-        group, version, name = _subresource_kind(kind, subresource)
+        group, version, name = subresource_kind(kind, subresource)
         subresources.append(
             {
                 "subresource": subresource,

@@ -9,9 +9,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from minikube.apiserver import discovery
 from minikube.errors import NotFound
 from minikube.registry.base import Registry
 from minikube.resources.base import Kind
+from minikube.schema import openapi
+from minikube.schema.openapi import Served, Subresource
 
 
 class OpenApi:
@@ -30,13 +33,8 @@ class OpenApi:
         raise NotFound.path()
 
     async def _index(self) -> web.Response:
-        paths: dict[str, Any] = {}
-        for name in sorted({_path_of(kind) for kind in self._registry.kinds()}):
-            _, etag = await self._make(name)
-            paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={etag}"}
-        return web.Response(
-            body=msgspec.json.encode({"paths": paths}), headers={"Content-Type": "application/json"}
-        )
+        index = openapi.v3_index([served(kind) for kind in self._registry.kinds()])
+        return web.Response(body=msgspec.json.encode(index), headers={"Content-Type": "application/json"})
 
     async def _document(self, request: web.BaseRequest, name: str) -> web.Response:
         body, etag = await self._make(name)
@@ -64,9 +62,45 @@ def _path_of(kind: Kind) -> str:
 
 
 def _build(name: str, kinds: tuple[Kind, ...]) -> Any:
-    from minikube.schema import openapi  # type: ignore[attr-defined]
-
+    all_served = [served(kind) for kind in kinds]
     if name == "v2":
-        return openapi.v2(kinds)
+        return openapi.v2(all_served)
     resource = kinds[0].resource
-    return openapi.v3(resource.group, resource.version, kinds)
+    return openapi.v3(resource.group, resource.version, all_served)
+
+
+DEFINITIONS = {
+    "Binding": "io.k8s.api.core.v1.Binding",
+    "Eviction": "io.k8s.api.policy.v1.Eviction",
+    "Scale": "io.k8s.api.autoscaling.v1.Scale",
+    "TokenRequest": "io.k8s.api.authentication.v1.TokenRequest",
+}
+
+
+def served(kind: Kind) -> Served:
+    """What the schema engine needs to know to document this kind."""
+    resource = kind.resource
+    subresources: list[Subresource] = []
+    for name in discovery.subresources_of(kind):
+        group, version, spoken = discovery.subresource_kind(kind, name)
+        subresources.append(
+            Subresource(
+                name=name,
+                verbs=tuple(discovery.verbs_of(kind, name)),
+                group=group,
+                version=version,
+                kind=spoken,
+                definition=DEFINITIONS.get(spoken, ""),
+            )
+        )
+    return Served(
+        group=resource.group,
+        version=resource.version,
+        kind=resource.kind,
+        plural=resource.plural,
+        namespaced=resource.namespaced,
+        verbs=kind.verbs,
+        definition=kind.definition,
+        list_kind=kind.list_kind,
+        subresources=tuple(subresources),
+    )
