@@ -20,9 +20,14 @@ from minikube.auth.base import MASTERS, User
 from minikube.auth.builtin import AUTHENTICATED, BuiltinAuthorizer
 from minikube.auth.tokens import ServiceAccountTokens
 from minikube.client.recorder import Recorder
+from minikube.controllers import CONTROLLERS
+from minikube.controllers.base import Context
 from minikube.controllers.bootstrap import ensure_bootstrap
+from minikube.controllers.garbage import GarbageCollector
+from minikube.controllers.runner import Runner
 from minikube.kit.clock import SYSTEM
 from minikube.kit.tasks import guard
+from minikube.node.simulated import SimulatedNode
 from minikube.pki.server import ServerPki, ensure_server_pki, write_kubeconfig
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
@@ -85,12 +90,35 @@ class Server:
             recorder,
             SYSTEM,
         )
+        followed = [kind.type for kind in ALL if kind.stored_as is None and "list" in kind.verbs]
+        garbage = GarbageCollector(self.client("generic-garbage-collector"), self.informers, followed)
+        recorders: dict[str, Recorder] = {}
+
+        def context(name: str) -> Context:
+            client = self.client(name)
+            recorders[name] = Recorder(client, name)
+            return Context(
+                client=client,
+                informers=self.informers,
+                events=recorders[name],
+                clock=SYSTEM,
+                settings=self.settings,
+            )
+
+        runner = Runner(context, CONTROLLERS)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.run(), name="registry")
             tasks.create_task(self.api.run(), name="api")
             await ensure_bootstrap(admin, self.settings, self.address)
             tasks.create_task(guard("scheduler", scheduler.run), name="scheduler")
             tasks.create_task(recorder.run(), name="events")
+            tasks.create_task(runner.run(), name="controllers")
+            tasks.create_task(guard("garbage collector", garbage.run), name="garbage-collector")
+            for name, one in recorders.items():
+                tasks.create_task(one.run(), name=f"events of {name}")
+            if self.settings.simulate and not self.settings.disable_agent:
+                node = SimulatedNode(self.client("node-agent"), self.informers, self.settings, SYSTEM, self.address)
+                tasks.create_task(guard("node", node.run), name="node")
             gc.collect()
             gc.freeze()
 

@@ -1,0 +1,20 @@
+"""The controllers, each one reconciler of one kind of thing."""
+
+from __future__ import annotations
+
+from minikube.controllers.base import Controller
+from minikube.controllers.deployment import DeploymentController
+from minikube.controllers.endpointslice import EndpointSliceController
+from minikube.controllers.namespace import NamespaceController
+from minikube.controllers.nodes import NodeController
+from minikube.controllers.replicaset import ReplicaSetController
+from minikube.controllers.serviceaccount import ServiceAccountController
+
+CONTROLLERS: tuple[type[Controller], ...] = (
+    NamespaceController,
+    ServiceAccountController,
+    ReplicaSetController,
+    DeploymentController,
+    EndpointSliceController,
+    NodeController,
+)

@@ -1,0 +1,232 @@
+"""Nodes: a pod range for each, NotReady when the heartbeat stops, taints, and eviction of what does not tolerate.
+
+Rules: pkg/controller/nodelifecycle, tainteviction and nodeipam. Grace counts from our own start, and the time in
+which we ourselves stood still is not held against a node.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+import msgspec
+
+from minikube.api import time
+from minikube.api.coordination_v1 import Lease
+from minikube.api.core_v1 import Node, NodeCondition, Pod, Taint
+from minikube.api.meta import Key, Object
+from minikube.api.taints import tolerated, tolerates
+from minikube.controllers.base import After, Context, Watch, itself
+from minikube.errors import NotFound
+
+GRACE = 40.0
+LEASES = "kube-node-lease"
+NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+PRESSURES = {
+    "MemoryPressure": "node.kubernetes.io/memory-pressure",
+    "DiskPressure": "node.kubernetes.io/disk-pressure",
+    "PIDPressure": "node.kubernetes.io/pid-pressure",
+    "NetworkUnavailable": "node.kubernetes.io/network-unavailable",
+}
+OURS = frozenset({NOT_READY, UNREACHABLE, UNSCHEDULABLE, *PRESSURES.values()})
+
+
+def ready_status(node: Node) -> str:
+    return next((c.status for c in node.status.conditions if c.type == "Ready"), "Unknown")
+
+
+def taints_of(node: Node, now: datetime) -> tuple[Taint, ...]:
+    """The taints its conditions call for, beside those that others have set."""
+    wanted: list[tuple[str, str]] = []
+    status = ready_status(node)
+    if status == "False":
+        wanted += [(NOT_READY, "NoSchedule"), (NOT_READY, "NoExecute")]
+    elif status == "Unknown":
+        wanted += [(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")]
+    for condition in node.status.conditions:
+        if condition.type in PRESSURES and condition.status == "True":
+            wanted.append((PRESSURES[condition.type], "NoSchedule"))
+    if node.spec.unschedulable:
+        wanted.append((UNSCHEDULABLE, "NoSchedule"))
+    have = {(taint.key, taint.effect): taint for taint in node.spec.taints}
+    kept = [taint for taint in node.spec.taints if taint.key not in OURS]
+    stamp = now.replace(microsecond=0)
+    made = [
+        have.get(pair)
+        or Taint(key=pair[0], effect=pair[1], time_added=stamp if pair[1] == "NoExecute" else None)
+        for pair in wanted
+    ]
+    return (*kept, *made)
+
+
+def evict_after(pod: Pod, taints: Sequence[Taint], now: datetime) -> float | None:
+    """Seconds until NoExecute taints drive the pod out; None: they don't."""
+    soonest: float | None = None
+    for taint in taints:
+        if taint.effect != "NoExecute":
+            continue
+        if not tolerated(taint, pod.spec.tolerations):
+            return 0.0
+        limits = [
+            t.toleration_seconds
+            for t in pod.spec.tolerations
+            if tolerates(t, taint) and t.toleration_seconds is not None
+        ]
+        if limits:
+            since = taint.time_added or now
+            left = max(0.0, min(limits) - (now - since).total_seconds())
+            soonest = left if soonest is None else min(soonest, left)
+    return soonest
+
+
+def free_range(cluster: str, taken: Sequence[str]) -> str:
+    """The first /24 of the cluster's range that no node has."""
+    used = set(taken)
+    for network in ipaddress.ip_network(cluster).subnets(new_prefix=24):
+        if str(network) not in used:
+            return str(network)
+    raise ValueError(f"{cluster} has no free /24 left for another node")
+
+
+class NodeController:
+    name: ClassVar[str] = "node-controller"
+    workers: ClassVar[int] = 1
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._client = context.client
+        self._nodes = context.informers.of(Node).lister
+        self._pods = context.informers.of(Pod)
+        self._pods.add_index("node", lambda pod: (pod.spec.node_name,) if pod.spec.node_name else ())
+        self._seen: dict[str, tuple[datetime | None, float]] = {}
+        self._leases = context.informers.of(Lease).lister
+        self.watches = (itself(Node), Watch(Lease, _node_of_lease), Watch(Pod, _node_of_pod))
+
+    async def reconcile(self, key: Key) -> After | None:
+        node = self._nodes.get(key.name)
+        if node is None:
+            self._seen.pop(key.name, None)
+            await self._remove_pods(key.name)
+            return None
+        if not node.spec.pod_cidr:
+            taken = [other.spec.pod_cidr for other in self._nodes.list()]
+            pod_range = free_range(self._context.settings.cluster_cidr, taken)
+            await self._client.patch(Node, key.name, patch={"spec": {"podCIDR": pod_range, "podCIDRs": [pod_range]}})
+            return None
+        left = self._grace_left(node)
+        now = self._context.clock.now()
+        if left <= 0 and ready_status(node) != "Unknown":
+            await self._mark_unknown(node, now)
+            self._context.events.normal(node, "NodeNotReady", f"Node {key.name} status is now: NodeNotReady")
+            return None
+        taints = taints_of(node, now)
+        if taints != node.spec.taints:
+            fresh = msgspec.structs.replace(node, spec=msgspec.structs.replace(node.spec, taints=taints))
+            await self._client.update(fresh)
+            return None
+        waits = await self._evict(node, now)
+        if left > 0:
+            waits.append(left + 0.5)
+        return After(min(waits)) if waits else None
+
+    def _grace_left(self, node: Node) -> float:
+        """Seconds until the node counts as lost: from when we saw its Lease change, by our own clock."""
+        lease = self._leases.get(node.metadata.name, LEASES)
+        renewed = lease.spec.renew_time if lease is not None else None
+        now = self._context.clock.monotonic()
+        seen = self._seen.get(node.metadata.name)
+        if seen is None or seen[0] != renewed:
+            seen = self._seen[node.metadata.name] = (renewed, now)
+        return seen[1] + GRACE - now
+
+    async def _mark_unknown(self, node: Node, now: datetime) -> None:
+        stamp = now.replace(microsecond=0)
+        conditions = tuple(
+            msgspec.structs.replace(
+                c,
+                status="Unknown",
+                reason="NodeStatusUnknown",
+                message="Kubelet stopped posting node status.",
+                last_transition_time=stamp,
+            )
+            if c.type in ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
+            else c
+            for c in node.status.conditions
+        )
+        if not any(c.type == "Ready" for c in conditions):
+            conditions = (
+                *conditions,
+                NodeCondition(
+                    type="Ready",
+                    status="Unknown",
+                    reason="NodeStatusNeverUpdated",
+                    message="Kubelet never posted node status.",
+                    last_transition_time=stamp,
+                ),
+            )
+        status = msgspec.structs.replace(node.status, conditions=conditions)
+        await self._client.update(msgspec.structs.replace(node, status=status), subresource="status")
+        for pod in self._pods.lister.by_index("node", node.metadata.name):
+            if any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions):
+                patch = [
+                    {**msgspec.to_builtins(c), "status": "False", "lastTransitionTime": time.text(now)}
+                    if c.type in ("Ready", "ContainersReady")
+                    else msgspec.to_builtins(c)
+                    for c in pod.status.conditions
+                ]
+                await self._client.patch(
+                    Pod,
+                    pod.metadata.name,
+                    pod.metadata.namespace,
+                    patch={"status": {"conditions": patch}},
+                    subresource="status",
+                )
+
+    async def _evict(self, node: Node, now: datetime) -> list[float]:
+        waits = []
+        if not any(taint.effect == "NoExecute" for taint in node.spec.taints):
+            return waits
+        for pod in self._pods.lister.by_index("node", node.metadata.name):
+            if pod.metadata.deletion_timestamp is not None:
+                continue
+            left = evict_after(pod, node.spec.taints, now)
+            if left is None:
+                continue
+            if left > 0:
+                waits.append(left)
+                continue
+            self._context.events.normal(
+                pod,
+                "TaintManagerEviction",
+                f"Marking for deletion Pod {pod.metadata.namespace}/{pod.metadata.name}",
+            )
+            try:
+                await self._client.delete(
+                    Pod, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid
+                )
+            except NotFound:
+                continue
+        return waits
+
+    async def _remove_pods(self, node: str) -> None:
+        """Pods of a node that is gone have nobody left to end them (podgc)."""
+        for pod in self._pods.lister.by_index("node", node):
+            try:
+                await self._client.delete(
+                    Pod, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid, grace_period_seconds=0
+                )
+            except NotFound:
+                continue
+
+
+def _node_of_lease(lease: Object) -> Sequence[Key]:
+    return [Key("", lease.metadata.name)] if lease.metadata.namespace == LEASES else []
+
+
+def _node_of_pod(pod: Pod) -> Sequence[Key]:
+    return [Key("", pod.spec.node_name)] if pod.spec.node_name else []
+
+
