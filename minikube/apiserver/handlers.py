@@ -114,8 +114,9 @@ class Resources:
                         lines = [_line(kind, one, offer.view, include, now) for one in batch]
                         await response.write(b"".join(lines))
             except TimeoutError:
-                pass
-            await response.write_eof()
+                await response.write_eof()
+            except ConnectionError:
+                return response
         return response
 
     async def _create(

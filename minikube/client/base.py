@@ -150,7 +150,7 @@ class Lister(Protocol[T_co]):
 class Handler(Protocol[T_contra]):
     """Told of every change after the lister shows it. Synchronous: put a key in a queue, no more."""
 
-    def __call__(self, old: T_contra | None, new: T_contra | None) -> None:
+    def __call__(self, old: T_contra | None, new: T_contra | None, /) -> None:
         """old None: added; new None: deleted. A resync after a relist is told as changes."""
         ...
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from minikube.controllers.base import Controller
+from typing import Any
+
 from minikube.controllers.deployment import DeploymentController
 from minikube.controllers.endpointslice import EndpointSliceController
 from minikube.controllers.namespace import NamespaceController
@@ -10,7 +11,7 @@ from minikube.controllers.nodes import NodeController
 from minikube.controllers.replicaset import ReplicaSetController
 from minikube.controllers.serviceaccount import ServiceAccountController
 
-CONTROLLERS: tuple[type[Controller], ...] = (
+CONTROLLERS: tuple[type[Any], ...] = (
     NamespaceController,
     ServiceAccountController,
     ReplicaSetController,

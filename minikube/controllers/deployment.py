@@ -184,7 +184,14 @@ def _progress(
     )
     known = conditions.get("Progressing")
     if complete and new is not None:
-        _set(conditions, "Progressing", "True", "NewReplicaSetAvailable", f"{subject} has successfully progressed.", now)
+        _set(
+            conditions,
+            "Progressing",
+            "True",
+            "NewReplicaSetAvailable",
+            f"{subject} has successfully progressed.",
+            now,
+        )
     elif moved or known is None or known.reason == "NewReplicaSetAvailable":
         _set(conditions, "Progressing", "True", "ReplicaSetUpdated", f"{subject} is progressing.", now, touch=True)
     elif _overdue(deployment, known, now):
@@ -381,6 +388,4 @@ class DeploymentController:
         empty.sort(key=lambda rs: int(rs.metadata.annotations.get(REVISION, "0")))
         for rs in empty[: max(0, len(old) - limit)]:
             if rs.metadata.deletion_timestamp is None:
-                await self._client.delete(
-                    ReplicaSet, rs.metadata.name, rs.metadata.namespace, uid=rs.metadata.uid
-                )
+                await self._client.delete(ReplicaSet, rs.metadata.name, rs.metadata.namespace, uid=rs.metadata.uid)

@@ -31,9 +31,9 @@ class NamespaceController:
             return After(1)
         if "kubernetes" in namespace.spec.finalizers:
             keep = [name for name in namespace.spec.finalizers if name != "kubernetes"]
-            patch = {"spec": {"finalizers": keep or None}}
+            finalizing = {"spec": {"finalizers": keep or None}}
             try:
-                await self._client.patch(Namespace, key.name, patch=patch, subresource="finalize")
+                await self._client.patch(Namespace, key.name, patch=finalizing, subresource="finalize")
                 await self._client.delete(Namespace, key.name)
             except NotFound:
                 return None

@@ -55,8 +55,7 @@ def taints_of(node: Node, now: datetime) -> tuple[Taint, ...]:
     kept = [taint for taint in node.spec.taints if taint.key not in OURS]
     stamp = now.replace(microsecond=0)
     made = [
-        have.get(pair)
-        or Taint(key=pair[0], effect=pair[1], time_added=stamp if pair[1] == "NoExecute" else None)
+        have.get(pair) or Taint(key=pair[0], effect=pair[1], time_added=stamp if pair[1] == "NoExecute" else None)
         for pair in wanted
     ]
     return (*kept, *made)
@@ -114,7 +113,9 @@ class NodeController:
         if not node.spec.pod_cidr:
             taken = [other.spec.pod_cidr for other in self._nodes.list()]
             pod_range = free_range(self._context.settings.cluster_cidr, taken)
-            await self._client.patch(Node, key.name, patch={"spec": {"podCIDR": pod_range, "podCIDRs": [pod_range]}})
+            await self._client.patch(
+                Node, key.name, patch={"spec": {"podCIDR": pod_range, "podCIDRs": [pod_range]}}
+            )
             return None
         left = self._grace_left(node)
         now = self._context.clock.now()
@@ -186,7 +187,7 @@ class NodeController:
                 )
 
     async def _evict(self, node: Node, now: datetime) -> list[float]:
-        waits = []
+        waits: list[float] = []
         if not any(taint.effect == "NoExecute" for taint in node.spec.taints):
             return waits
         for pod in self._pods.lister.by_index("node", node.metadata.name):
@@ -204,9 +205,7 @@ class NodeController:
                 f"Marking for deletion Pod {pod.metadata.namespace}/{pod.metadata.name}",
             )
             try:
-                await self._client.delete(
-                    Pod, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid
-                )
+                await self._client.delete(Pod, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid)
             except NotFound:
                 continue
         return waits
@@ -228,5 +227,3 @@ def _node_of_lease(lease: Object) -> Sequence[Key]:
 
 def _node_of_pod(pod: Pod) -> Sequence[Key]:
     return [Key("", pod.spec.node_name)] if pod.spec.node_name else []
-
-

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-
-
 from minikube.api.core_v1 import Pod, PodTemplateSpec
 from minikube.api.meta import Object, ObjectMeta, OwnerReference
 
@@ -78,5 +76,3 @@ def first_to_go(pods: Iterable[Pod], now: datetime) -> list[Pod]:
         return (bool(pod.spec.node_name), phase, ready(pod), number, -restarts, -created.timestamp())
 
     return sorted(pods, key=rank)
-
-

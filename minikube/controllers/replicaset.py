@@ -141,5 +141,3 @@ class ReplicaSetController:
                 return error.message
             self._context.events.normal(rs, "SuccessfulDelete", f"Deleted pod: {meta.name}")
         return ""
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from minikube.api.meta import Key, Object
 from minikube.controllers.base import Context, Controller, Watch
@@ -15,18 +16,15 @@ from minikube.kit.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
-Maker = Callable[[Context], Controller]
-
 
 class Runner:
     """`contexts(name)` makes what a controller of that name is built from."""
 
-    def __init__(self, contexts: Callable[[str], Context], controllers: Sequence[type[Controller]]) -> None:
+    def __init__(self, contexts: Callable[[str], Context], controllers: Sequence[type[Any]]) -> None:
         self._controllers: list[tuple[Controller, Context]] = []
         for kind in controllers:
             context = contexts(kind.name)
-            make: Maker = kind  # type: ignore[assignment]
-            self._controllers.append((make(context), context))
+            self._controllers.append((kind(context), context))
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -45,7 +45,8 @@ class ServiceAccountController:
                 name=ROOT_CA,
                 namespace=key.name,
                 annotations={
-                    "kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver "
+                    "kubernetes.io/description": "Contains a CA bundle that can be used to verify the "
+                    "kube-apiserver "
                     "when using internal endpoints such as the internal service IP or kubernetes.default.svc."
                 },
             )

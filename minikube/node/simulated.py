@@ -6,6 +6,7 @@ It tells the truth about what it is: the container runtime it reports is `simula
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import platform
@@ -83,10 +84,8 @@ class SimulatedNode:
             ),
             status=node_status(self._name, self._address, self._settings, now),
         )
-        try:
+        with contextlib.suppress(AlreadyExists):
             await self._client.create(node)
-        except AlreadyExists:
-            pass
         await self._client.patch(
             Node,
             self._name,
@@ -103,9 +102,7 @@ class SimulatedNode:
                     Lease, self._name, LEASES, patch={"spec": {"renewTime": time.micro_text(now)}}
                 )
             except NotFound:
-                await self._client.create(
-                    Lease(metadata=ObjectMeta(name=self._name, namespace=LEASES), spec=spec)
-                )
+                await self._client.create(Lease(metadata=ObjectMeta(name=self._name, namespace=LEASES), spec=spec))
             await self._clock.sleep(RENEW_SECONDS)
 
     def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
@@ -131,11 +128,9 @@ class SimulatedNode:
         if pod is None:
             return
         if pod.metadata.deletion_timestamp is not None:
-            await self._client.delete(
-                Pod, key.name, key.namespace, uid=pod.metadata.uid, grace_period_seconds=0
-            )
+            await self._client.delete(Pod, key.name, key.namespace, uid=pod.metadata.uid, grace_period_seconds=0)
             return
-        if pod.status.phase != "Pending":
+        if pod.status.phase not in ("", "Pending"):
             return
         ip = self._address_for(pod)
         if ip is None:

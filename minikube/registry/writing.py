@@ -364,7 +364,11 @@ class Writing:
             ) from error
         if unknown and request.field_validation == "Strict":
             listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-            raise BadRequest(f"strict decoding error: {listed}")
+            resource = kind.resource
+            raise BadRequest(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+                f"strict decoding error: {listed}"
+            )
         if request.field_validation == "Warn":
             request.warnings.extend(f'unknown field "{path}"' for path in unknown)
 
