@@ -387,6 +387,8 @@ class Writing:
         typed_old = from_dict(kind.type, old) if old is not None else None
         if subresource == "status" and typed_old is not None:
             errors += strategy.validate_status(typed_new, typed_old)
+        elif subresource not in ("", "scale") and typed_old is not None:
+            errors += strategy.validate_subresource(typed_new, typed_old, subresource)
         else:
             errors += strategy.validate(typed_new, typed_old)
         if errors:

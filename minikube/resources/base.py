@@ -47,11 +47,16 @@ class Strategy(Generic[T]):
     def validate_status(self, new: T, old: T) -> Iterator[FieldError]:
         yield from ()
 
+    def validate_subresource(self, new: T, old: T, subresource: str) -> Iterator[FieldError]:
+        """Everything wrong with an update through another subresource than status (binding, resize, finalize …)."""
+        yield from ()
+
     def warnings(self, new: T) -> Iterator[str]:
         yield from ()
 
     def fields(self, obj: T) -> Mapping[str, str]:
-        """Field selectors beside metadata.name and metadata.namespace; the same keys for every object."""
+        """Field selectors beside metadata.name and metadata.namespace. `obj` is of the stored version; the keys are
+        always the same."""
         return {}
 
     def deletion_grace(self, obj: T, asked: int | None) -> int:

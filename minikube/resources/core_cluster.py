@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from minikube.api.core_v1 import Binding, ComponentStatus, Namespace, Node
+from minikube.resources.cluster_rules import NamespaceRules, NodeRules
 from minikube.resources.declare import NONE, REVIEW, UNKNOWN, columns, declare, joined, since
 
 _ROLE_PREFIX, _ROLE = "node-role.kubernetes.io/", "kubernetes.io/role"
@@ -60,6 +61,7 @@ def component_row(component: ComponentStatus, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Namespace,
+        strategy=NamespaceRules(),
         short_names=("ns",),
         status=True,
         subresources=("finalize",),
@@ -68,6 +70,7 @@ KINDS = (
     ),
     declare(
         Node,
+        strategy=NodeRules(),
         short_names=("no",),
         status=True,
         subresources=("proxy",),

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from minikube.api.core_v1 import ConfigMap, Secret, ServiceAccount
+from minikube.resources.config_rules import ConfigMapRules, SecretRules
 from minikube.resources.declare import columns, declare, since
 
 
@@ -23,8 +24,14 @@ def service_account_row(account: ServiceAccount, now: datetime) -> Sequence[Any]
 
 
 KINDS = (
-    declare(ConfigMap, short_names=("cm",), columns=columns("Name", "Data", "Age"), row=config_map_row),
-    declare(Secret, columns=columns("Name", "Type", "Data", "Age"), row=secret_row),
+    declare(
+        ConfigMap,
+        strategy=ConfigMapRules(),
+        short_names=("cm",),
+        columns=columns("Name", "Data", "Age"),
+        row=config_map_row,
+    ),
+    declare(Secret, strategy=SecretRules(), columns=columns("Name", "Type", "Data", "Age"), row=secret_row),
     declare(
         ServiceAccount,
         short_names=("sa",),

@@ -9,6 +9,7 @@ from typing import Any
 from minikube.api.core_v1 import Event
 from minikube.resources.base import age
 from minikube.resources.declare import columns, declare
+from minikube.resources.event_rules import CoreEventRules
 
 TTL_SECONDS = 3600.0
 COLUMNS = columns(
@@ -50,4 +51,13 @@ def event_row(event: Event, now: datetime) -> Sequence[Any]:
     )
 
 
-KINDS = (declare(Event, short_names=("ev",), columns=COLUMNS, row=event_row, events_ttl=TTL_SECONDS),)
+KINDS = (
+    declare(
+        Event,
+        strategy=CoreEventRules(),
+        short_names=("ev",),
+        columns=COLUMNS,
+        row=event_row,
+        events_ttl=TTL_SECONDS,
+    ),
+)

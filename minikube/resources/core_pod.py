@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from minikube.api import core_v1
 from minikube.api.core_v1 import ContainerStateTerminated, ContainerStatus, Pod, PodTemplate
-from minikube.resources.base import age
+from minikube.errors import FieldError
+from minikube.resources.base import Strategy, age
 from minikube.resources.declare import NONE, columns, containers, declare, images, joined, labels
+from minikube.resources.pod_rules import PodRules
+from minikube.resources.podspec import pod_template
 
 
 def _restartable(pod: Pod) -> frozenset[str]:
@@ -144,9 +147,15 @@ def _template_row(template: PodTemplate, now: datetime) -> Sequence[Any]:
     )
 
 
+class PodTemplateRules(Strategy[PodTemplate]):
+    def validate(self, new: PodTemplate, old: PodTemplate | None) -> Iterator[FieldError]:
+        yield from pod_template(new.template, "template")
+
+
 KINDS = (
     declare(
         Pod,
+        strategy=PodRules(),
         short_names=("po",),
         categories=("all",),
         status=True,
@@ -158,5 +167,10 @@ KINDS = (
         ),
         row=pod_row,
     ),
-    declare(PodTemplate, columns=columns("Name", "Containers", "Images", "Pod Labels"), row=_template_row),
+    declare(
+        PodTemplate,
+        strategy=PodTemplateRules(),
+        columns=columns("Name", "Containers", "Images", "Pod Labels"),
+        row=_template_row,
+    ),
 )  # fmt: skip

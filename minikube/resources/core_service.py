@@ -8,6 +8,7 @@ from typing import Any
 
 from minikube.api.core_v1 import Endpoints, Service
 from minikube.resources.declare import NONE, columns, declare, joined, labels, since, some
+from minikube.resources.service_rules import ServiceRules
 
 
 def _external(service: Service) -> str:
@@ -58,6 +59,7 @@ def endpoints_row(endpoints: Endpoints, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Service,
+        strategy=ServiceRules(),
         short_names=("svc",),
         categories=("all",),
         status=True,

@@ -11,6 +11,7 @@ from minikube.api.events_v1 import Event
 from minikube.resources.base import Obj, age
 from minikube.resources.core_event import COLUMNS, TTL_SECONDS
 from minikube.resources.declare import declare
+from minikube.resources.event_rules import NewEventRules
 
 _TO_CORE = {
     "note": "message",
@@ -65,6 +66,7 @@ def event_row(event: Event, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Event,
+        strategy=NewEventRules(),
         short_names=("ev",),
         columns=COLUMNS,
         row=event_row,
