@@ -44,8 +44,10 @@ def apply_patch(
             patched = merge_patch(doc, patch)
         elif type is PatchType.STRATEGIC:
             patched = strategic_merge(doc, patch, shape.structure)
+        elif type is PatchType.APPLY:
+            patched = shape.apply(present, copy.deepcopy(patch), request, subresource, now)
         else:
-            raise UnsupportedMediaType("server-side apply is not supported yet")
+            raise UnsupportedMediaType(f"unsupported patch type {type.value}")
     except PatchError as error:
         name = present["metadata"]["name"]
         if type is PatchType.JSON:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
-from minikube.errors import FieldError, UnsupportedMediaType
+from minikube.errors import BadRequest, FieldError
 from minikube.registry.base import Request
 from minikube.resources.base import Kind, Obj, ReadOnlyObj
 from minikube.schema.clean import clean
 from minikube.schema.defaults import apply_defaults
+from minikube.schema.managed import APPLY, UPDATE, Writer, apply, submitted, track
 from minikube.schema.structure import Structure, builtin
 
 
 class Shape:
-    def __init__(self, structure: Structure) -> None:
+    def __init__(self, structure: Structure, *, has_status: bool = False) -> None:
         self.structure = structure
+        self.has_status = has_status
 
     def clean(self, obj: Obj) -> list[str]:
         """Drop nulls and unknown fields; the paths of the latter. Raises schema.clean.WrongType."""
@@ -29,11 +31,44 @@ class Shape:
         yield from ()
 
     def track(self, old: ReadOnlyObj | None, new: Obj, request: Request, subresource: str, now: datetime) -> None:
-        """managedFields come with server-side apply; until then objects carry none."""
-        new["metadata"].pop("managedFields", None)
+        """Write into `new` which fields this request's manager now manages."""
+        metadata = new["metadata"]
+        live = old["metadata"].get("managedFields", ()) if old is not None else ()
+        managed = submitted(metadata.pop("managedFields", None), live)
+        entries = track(old, new, managed, self.structure, self._writer(new, request, subresource), stamp(now))
+        if entries:
+            metadata["managedFields"] = entries
 
-    def applied_new(self, patch: Obj, name: str, request: Request, now: datetime) -> Obj:
-        raise UnsupportedMediaType("server-side apply is not supported yet")
+    def apply(self, live: ReadOnlyObj | None, patch: Obj, request: Request, subresource: str, now: datetime) -> Obj:
+        """The object that an apply patch (cleaned) makes of the live one, its managedFields included.
+
+        Raises BadRequest and schema.managed.ApplyConflict.
+        """
+        if patch.get("metadata", {}).pop("managedFields", None):
+            raise BadRequest("metadata.managedFields must be nil")
+        entries = live["metadata"].get("managedFields", ()) if live is not None else ()
+        writer = self._writer(patch, request, subresource, operation=APPLY)
+        made = apply(live, patch, entries, self.structure, writer, stamp(now), force=request.force)
+        made.object["metadata"] = {**made.object.get("metadata", {}), "managedFields": made.managed}
+        return made.object
+
+    def _writer(self, obj: ReadOnlyObj, request: Request, subresource: str, *, operation: str = UPDATE) -> Writer:
+        if subresource == "status":
+            reset: tuple[str, ...] = ("spec",)
+        else:
+            reset = ("status",) if self.has_status else ()
+        return Writer(
+            manager=request.field_manager or "unknown",
+            api_version=obj.get("apiVersion", ""),
+            operation=operation,
+            subresource=subresource,
+            reset=reset,
+        )
+
+
+def stamp(now: datetime) -> str:
+    """RFC 3339 to the second, in UTC."""
+    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 _shapes: dict[str, Shape] = {}
@@ -42,5 +77,5 @@ _shapes: dict[str, Shape] = {}
 def shape_of(kind: Kind) -> Shape:
     shape = _shapes.get(kind.definition)
     if shape is None:
-        shape = _shapes[kind.definition] = Shape(builtin(kind.definition))
+        shape = _shapes[kind.definition] = Shape(builtin(kind.definition), has_status=kind.status)
     return shape

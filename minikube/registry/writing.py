@@ -61,6 +61,11 @@ class Writing:
     async def create(
         self, kind: Kind, namespace: str, obj: Obj, request: Request, *, name: str = ""
     ) -> StoredObject:
+        return await self._create(kind, namespace, obj, request, name=name)
+
+    async def _create(
+        self, kind: Kind, namespace: str, obj: Obj, request: Request, *, name: str = "", applied: bool = False
+    ) -> StoredObject:
         metadata = rules.metadata_of(obj)
         self._check_scope(kind, namespace, metadata)
         if name and metadata.setdefault("name", name) != name:
@@ -75,14 +80,14 @@ class Writing:
         for attempt in range(8):
             new = copy.deepcopy(obj) if generated else obj
             try:
-                return await self._create_once(kind, namespace, new, request, shape)
+                return await self._create_once(kind, namespace, new, request, shape, applied=applied)
             except AlreadyExists:
                 if not generated or attempt == 7:
                     raise
         raise InternalError("unreachable")
 
     async def _create_once(
-        self, kind: Kind, namespace: str, obj: Obj, request: Request, shape: Shape
+        self, kind: Kind, namespace: str, obj: Obj, request: Request, shape: Shape, *, applied: bool
     ) -> StoredObject:
         rules.stamp_new(obj, kind, namespace, self._clock.now())
         if kind.status:
@@ -99,7 +104,8 @@ class Writing:
         try:
             self._validate(kind, shape, obj, None)
             await self._admission.validate(attributes)
-            shape.track(None, obj, request, "", self._clock.now())
+            if not applied:
+                shape.track(None, obj, request, "", self._clock.now())
             stored = await self._store_new(kind, namespace, obj, request)
         except BaseException:
             reservation.rollback()
@@ -158,10 +164,19 @@ class Writing:
     ) -> Written:
         shape = shape_of(kind)
         if type is PatchType.APPLY:
+            if not isinstance(patch, dict):
+                raise BadRequest("error decoding patch: an apply patch is an object")
+            rules.metadata_of(patch).setdefault("name", name)
+            if patch["metadata"]["name"] != name:
+                raise BadRequest(
+                    f"the name of the object ({patch['metadata']['name']}) does not match "
+                    f"the name on the URL ({name})"
+                )
+            self._clean(kind, shape, patch, request)
             key = key_of(kind.storage, namespace, name)
             if await self._store.get(key) is None and not subresource:
-                created = shape.applied_new(patch, name, request, self._clock.now())
-                return Written(await self.create(kind, namespace, created, request), created=True)
+                made = shape.apply(None, copy.deepcopy(patch), request, "", self._clock.now())
+                return Written(await self._create(kind, namespace, made, request, applied=True), created=True)
 
         def change(present: ReadOnlyObj) -> Obj:
             return apply_patch(kind, shape, present, patch, type, request, subresource, self._clock.now())
@@ -216,7 +231,7 @@ class Writing:
                 written = await self._store_changed(kind, namespace, present, new, request)
             except RevisionMismatch as error:
                 reservation.rollback()
-                if asked and asked == str(record.revision) and error.current is not None:
+                if cleaned and asked == str(record.revision) and error.current is not None:
                     raise Conflict.of(kind.resource.plural, kind.resource.group, name, MODIFIED) from error
                 continue
             except BaseException:

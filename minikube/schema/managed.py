@@ -34,7 +34,12 @@ APPLY, UPDATE = "Apply", "Update"
 BEFORE_FIRST_APPLY = "before-first-apply"
 ANCIENT = "ancient-changes"
 MAX_UPDATERS = 10
+KUBECTL = "kubectl"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+LAST_APPLIED_LIMIT = 262_144
 Entry = dict[str, Any]
+Identity = tuple[str, str, str, str]
+"""manager, operation, API version ("" for Apply), subresource."""
 
 # The server's own fields, which nobody manages (managedfields stripMeta).
 _SERVERS = (
@@ -65,7 +70,7 @@ class Writer(msgspec.Struct, frozen=True, kw_only=True):
     reset: tuple[str, ...] = ()
 
     @property
-    def identity(self) -> tuple[str, str, str, str]:
+    def identity(self) -> Identity:
         version = "" if self.operation == APPLY else self.api_version
         return self.manager, self.operation, version, self.subresource
 
@@ -81,7 +86,7 @@ class Applied(msgspec.Struct, frozen=True):
 class ApplyConflict(Conflict):
     """Others manage fields that the configuration sets to something else; `conflicts` is identity -> fields."""
 
-    def __init__(self, conflicts: Mapping[tuple[str, str, str, str], Fields]) -> None:
+    def __init__(self, conflicts: Mapping[Identity, Fields]) -> None:
         told = [(who, path) for who, fields in conflicts.items() for path in paths(fields)]
         if len(told) == 1:
             (who, path) = told[0]
@@ -102,7 +107,7 @@ class ApplyConflict(Conflict):
         self.conflicts = dict(conflicts)
 
 
-def _told(identity: tuple[str, str, str, str]) -> str:
+def _told(identity: Identity) -> str:
     manager, operation, version, subresource = identity
     text = msgspec.json.encode(manager).decode()
     if subresource:
@@ -155,8 +160,8 @@ def track(
 
 
 def _keep(
-    entries: dict[tuple[str, str, str, str], Entry],
-    who: tuple[str, str, str, str],
+    entries: dict[Identity, Entry],
+    who: Identity,
     entry: Entry,
     left: Fields,
 ) -> None:
@@ -205,7 +210,7 @@ def apply(
         if who != writer.identity and (fields := intersection(other["fieldsV1"], changed))
     }
     if conflicts and not force:
-        raise ApplyConflict(conflicts)
+        _raise_unless_last_applied(conflicts, current, structure, writer)
     for who, other in list(entries.items()):
         if who != writer.identity:
             left = difference(other["fieldsV1"], conflicts.get(who, SELF))
@@ -214,12 +219,41 @@ def apply(
         del entries[writer.identity]
     elif last is not None and last["fieldsV1"] == applied and changes.same:
         entries[writer.identity] = last
+    if writer.manager == KUBECTL and not writer.subresource:
+        result = _last_applied_synced(result, config)
     return Applied(result, _sorted(entries), not changes.same)
 
 
-def _pruned(
-    result: Obj, last: Fields, entries: Mapping[tuple[str, str, str, str], Entry], structure: Structure
-) -> Obj:
+def _raise_unless_last_applied(
+    conflicts: Mapping[Identity, Fields], live: Obj, structure: Structure, writer: Writer
+) -> None:
+    """kubectl may take over what its client-side apply set and nobody changed since (lastAppliedManager)."""
+    allowed: Fields = {}
+    text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if writer.manager == KUBECTL and text:
+        try:
+            last = msgspec.json.decode(text, type=dict[str, Any])
+        except msgspec.DecodeError:
+            last = {}
+        allowed = difference(of_object(last, structure), compare(last, live, structure).modified)
+    left = {who: fields for who, found in conflicts.items() if (fields := difference(found, allowed))}
+    if left:
+        raise ApplyConflict(left)
+
+
+def _last_applied_synced(obj: Obj, config: Mapping[str, Any]) -> Obj:
+    """An annotation that client-side apply left follows kubectl's server-side apply (lastAppliedUpdater)."""
+    annotations = obj["metadata"].get("annotations") or {}
+    if not annotations.get(LAST_APPLIED):
+        return obj
+    metadata = dict(config.get("metadata", {}))
+    metadata["annotations"] = {k: v for k, v in metadata.get("annotations", {}).items() if k != LAST_APPLIED}
+    text = msgspec.json.encode({**config, "metadata": metadata}, order="sorted").decode() + "\n"
+    kept = {**annotations, LAST_APPLIED: text if len(text) <= LAST_APPLIED_LIMIT else ""}
+    return {**obj, "metadata": {**obj["metadata"], "annotations": kept}}
+
+
+def _pruned(result: Obj, last: Fields, entries: Mapping[Identity, Entry], structure: Structure) -> Obj:
     owned: Fields = {}
     for entry in entries.values():
         owned = union(owned, entry["fieldsV1"])
@@ -254,14 +288,14 @@ def _before_first_apply(live: Obj, structure: Structure, writer: Writer, time: s
     return _entry(earlier, created, without(of_object(live, structure), STRIPPED))
 
 
-def _identity(entry: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def _identity(entry: Mapping[str, Any]) -> Identity:
     operation = entry.get("operation", "")
     version = "" if operation == APPLY else entry.get("apiVersion", "")
     return entry.get("manager", ""), operation, version, entry.get("subresource", "")
 
 
-def _by_identity(managed: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str, str], Entry]:
-    out: dict[tuple[str, str, str, str], Entry] = {}
+def _by_identity(managed: Sequence[Mapping[str, Any]]) -> dict[Identity, Entry]:
+    out: dict[Identity, Entry] = {}
     for entry in managed:
         fields = entry.get("fieldsV1")
         if isinstance(fields, dict) and entry.get("operation") in (APPLY, UPDATE):
@@ -271,7 +305,7 @@ def _by_identity(managed: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, s
     return out
 
 
-def _capped(entries: dict[tuple[str, str, str, str], Entry]) -> dict[tuple[str, str, str, str], Entry]:
+def _capped(entries: dict[Identity, Entry]) -> dict[Identity, Entry]:
     """At most ten updaters are told apart; the oldest become one, by version (capManagersManager)."""
     updaters = [who for who in entries if who[1] == UPDATE]
     if len(updaters) <= MAX_UPDATERS:

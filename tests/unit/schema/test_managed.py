@@ -1,6 +1,7 @@
 """managedFields of ordinary writers, and server-side apply."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from minikube.schema.clean import clean
 from minikube.schema.defaults import apply_defaults
 from minikube.schema.fieldset import difference, of_object, paths, union
-from minikube.schema.managed import APPLY, ApplyConflict, Writer, apply, track
+from minikube.schema.managed import APPLY, LAST_APPLIED, ApplyConflict, Writer, apply, track
 from minikube.schema.structure import builtin, compile
 
 DEPLOYMENT = builtin("io.k8s.api.apps.v1.Deployment")
@@ -238,3 +239,15 @@ def test_cleaned_and_defaulted_deployments_have_stable_sets() -> None:
     again = copy.deepcopy(obj)
     apply_defaults(again, DEPLOYMENT)
     assert again == obj
+
+
+def test_kubectl_takes_over_what_its_client_side_apply_set() -> None:
+    live = deployment()
+    live["metadata"]["annotations"] = {LAST_APPLIED: json.dumps(deployment())}
+    managed = track(None, live, [], DEPLOYMENT, updater("kubectl-client-side-apply"), T0)
+    applied = apply(live, deployment(replicas=2), managed, DEPLOYMENT, applier("kubectl"), T1)
+    assert applied.object["spec"]["replicas"] == 2
+    assert json.loads(applied.object["metadata"]["annotations"][LAST_APPLIED])["spec"]["replicas"] == 2
+    live["spec"]["replicas"] = 9
+    with pytest.raises(ApplyConflict):
+        apply(live, deployment(replicas=2), managed, DEPLOYMENT, applier("kubectl"), T1)
