@@ -12,8 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from minikube.admission.chain import Chain
-from minikube.admission.namespace_lifecycle import NamespaceLifecycle
-from minikube.api.core_v1 import Namespace
+from minikube.admission.plugins import plugins
 from minikube.apiserver.server import ApiServer
 from minikube.apiserver.subresources import Subresources
 from minikube.auth.base import MASTERS, User
@@ -53,8 +52,7 @@ class Server:
 
     async def start(self) -> None:
         await self.registry.start()
-        namespaces = self.informers.of(Namespace)
-        self.registry.use_admission(Chain([NamespaceLifecycle(namespaces.lister)]))
+        self.registry.use_admission(Chain(plugins(self.informers)))
         tokens = ServiceAccountTokens(
             self.pki.service_account_key,
             self.informers,

@@ -1,0 +1,21 @@
+"""The plugins that are always on, in the order they run."""
+
+from __future__ import annotations
+
+from minikube.admission.base import Mutator, Validator
+from minikube.admission.default_toleration_seconds import DefaultTolerationSeconds
+from minikube.admission.namespace_lifecycle import NamespaceLifecycle
+from minikube.admission.priority import Priority
+from minikube.admission.service_account import ServiceAccountAdmission
+from minikube.api.core_v1 import Namespace, ServiceAccount
+from minikube.api.scheduling_v1 import PriorityClass
+from minikube.client.base import Informers
+
+
+def plugins(informers: Informers) -> tuple[Mutator | Validator, ...]:
+    return (
+        NamespaceLifecycle(informers.of(Namespace).lister),
+        ServiceAccountAdmission(informers.of(ServiceAccount).lister),
+        DefaultTolerationSeconds(),
+        Priority(informers.of(PriorityClass).lister),
+    )

@@ -1,0 +1,92 @@
+"""ServiceAccount: every pod runs as an account that exists, with its token mounted unless somebody says no.
+
+Rules: kubernetes plugin/pkg/admission/serviceaccount.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, ClassVar
+
+from minikube.admission.base import Attributes
+from minikube.api.core_v1 import ServiceAccount
+from minikube.client.base import Lister
+from minikube.errors import Forbidden
+
+MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+MIRROR = "kubernetes.io/config.mirror"
+
+
+class ServiceAccountAdmission:
+    name: ClassVar[str] = "ServiceAccount"
+
+    def __init__(self, accounts: Lister[ServiceAccount]) -> None:
+        self._accounts = accounts
+
+    async def admit(self, request: Attributes) -> None:
+        pod = _new_pod(request)
+        if pod is None:
+            return
+        if MIRROR in (pod["metadata"].get("annotations") or {}):
+            return
+        spec: dict[str, Any] = pod.setdefault("spec", {})
+        if not spec.get("serviceAccountName"):
+            spec["serviceAccountName"] = spec.get("serviceAccount") or "default"
+        spec["serviceAccount"] = spec["serviceAccountName"]
+        account = self._account(request, spec["serviceAccountName"])
+        if _mounts_token(spec, account):
+            _mount(spec)
+        if not spec.get("imagePullSecrets") and account.image_pull_secrets:
+            spec["imagePullSecrets"] = [{"name": one.name} for one in account.image_pull_secrets]
+
+    async def validate(self, request: Attributes) -> None:
+        pod = _new_pod(request)
+        if pod is None or MIRROR in (pod["metadata"].get("annotations") or {}):
+            return
+        self._account(request, pod["spec"].get("serviceAccountName") or "default")
+
+    def _account(self, request: Attributes, name: str) -> ServiceAccount:
+        account = self._accounts.get(name, request.namespace)
+        if account is None:
+            missing = f'serviceaccount "{name}" not found'
+            why = f"error looking up service account {request.namespace}/{name}: {missing}"
+            raise Forbidden.of("pods", "", request.name, why)
+        return account
+
+
+def _new_pod(request: Attributes) -> dict[str, Any] | None:
+    resource = request.resource
+    if (resource.group, resource.plural, request.subresource) != ("", "pods", "") or request.operation != "CREATE":
+        return None
+    return request.object
+
+
+def _mounts_token(spec: dict[str, Any], account: ServiceAccount) -> bool:
+    asked = spec.get("automountServiceAccountToken")
+    if asked is not None:
+        return bool(asked)
+    return account.automount_service_account_token is not False
+
+
+def _mount(spec: dict[str, Any]) -> None:
+    """The projected volume kube-api-access-xxxxx, into every container that has nothing at that path."""
+    name = "kube-api-access-" + "".join(secrets.choice(ALPHABET) for _ in range(5))
+    mounted = False
+    for field in ("initContainers", "containers"):
+        for container in spec.get(field) or ():
+            mounts = container.get("volumeMounts") or []
+            if any(mount.get("mountPath") == MOUNT_PATH for mount in mounts):
+                continue
+            container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}]
+            mounted = True
+    if not mounted:
+        return
+    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    sources = [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
+    volume = {"name": name, "projected": {"defaultMode": 420, "sources": sources}}
+    spec["volumes"] = [*(spec.get("volumes") or ()), volume]
