@@ -48,11 +48,11 @@ class Priority:
             defaults = [one for one in self._classes.list() if one.global_default]
             if not defaults:
                 return "", 0, "PreemptLowerPriority"
-            chosen = min(defaults, key=lambda one: one.value)
-            return chosen.metadata.name, chosen.value, chosen.preemption_policy or "PreemptLowerPriority"
+            chosen = min(defaults, key=lambda one: one.value or 0)
+            return chosen.metadata.name, chosen.value or 0, chosen.preemption_policy or "PreemptLowerPriority"
         found = self._classes.get(name)
         if found is not None:
-            return name, found.value, found.preemption_policy or "PreemptLowerPriority"
+            return name, found.value or 0, found.preemption_policy or "PreemptLowerPriority"
         if name in SYSTEM_CLASSES:
             return name, SYSTEM_CLASSES[name], "PreemptLowerPriority"
         raise Forbidden.of("pods", "", request.name, f"no PriorityClass with name {name} was found")
