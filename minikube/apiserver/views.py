@@ -81,7 +81,7 @@ def table(
 
 
 def _row(kind: Kind, stored: Stored, include: str, now: datetime) -> dict[str, Any]:
-    row: dict[str, Any] = {"cells": list(kind.row(stored.typed(), now))}
+    row: dict[str, Any] = {"cells": list(kind.row(stored.typed_as(kind), now))}
     if include == "Object":
         row["object"] = stored.tree(kind)
     elif include != "None":

@@ -64,6 +64,10 @@ class Stored(Protocol):
         """Decoded to the stored version's struct, once."""
         ...
 
+    def typed_as(self, kind: Kind) -> Object:
+        """Decoded to the struct of this version."""
+        ...
+
 
 class Selection(msgspec.Struct, frozen=True):
     """Label and field selector as in the query."""

@@ -40,7 +40,7 @@ def compile_selection(kind: Kind, selection: Selection, *, name: str = "") -> Ma
             return True
         values = {"metadata.name": stored.name, "metadata.namespace": stored.namespace}
         if special:
-            values.update(strategy.fields(stored.typed()))
+            values.update(strategy.fields(stored.typed_as(kind)))
         return all(requirement.holds(values) for requirement in fields)
 
     return matches

@@ -103,6 +103,10 @@ class StoredObject:
             self._typed = decode(self.kind.type, self._stored_json())
         return self._typed
 
+    def typed_as(self, kind: Kind) -> Object:
+        """The struct of this version."""
+        return self.typed() if kind.stored_as is None else decode(kind.type, self.json(kind))
+
     def _stored_json(self) -> bytes:
         if isinstance(self._json, dict):
             return self._json[""]
