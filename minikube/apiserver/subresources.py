@@ -39,7 +39,7 @@ class Subresources:
         }
 
     async def binding(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        body = await _object(request)
+        body = await _object(request, "io.k8s.api.core.v1.Binding")
         await bind(self._registry, info.namespace, info.name, body, Request(user=user))
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return answer(msgspec.json.encode(status), Wanted(), status=201)
@@ -49,7 +49,7 @@ class Subresources:
         if kind is None:
             raise NotFound.path()
         stored = await self._registry.get(kind, info.namespace, info.name)
-        body = await _object(request)
+        body = await _object(request, "io.k8s.api.authentication.v1.TokenRequest")
         spec = body.get("spec") or {}
         reference = spec.get("boundObjectRef") or {}
         bound = {}
@@ -75,7 +75,7 @@ class Subresources:
         kind = self._registry.find("", "v1", "namespaces")
         if kind is None:
             raise NotFound.path()
-        body = await _object(request)
+        body = await _object(request, "io.k8s.api.core.v1.Namespace")
         finalizers = (body.get("spec") or {}).get("finalizers") or None
         patch = {"spec": {"finalizers": finalizers}}
         written = await self._registry.patch(
@@ -84,8 +84,8 @@ class Subresources:
         return answer(written.object.json(kind), Wanted())
 
 
-async def _object(request: web.BaseRequest) -> dict[str, Any]:
-    found = read_body(await request.read(), request.headers.get("Content-Type", ""))
+async def _object(request: web.BaseRequest, definition: str) -> dict[str, Any]:
+    found = read_body(await request.read(), request.headers.get("Content-Type", ""), definition=definition)
     if not isinstance(found, dict):
         raise BadRequest("the object provided is unrecognized (must be an object)")
     return found

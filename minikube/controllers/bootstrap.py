@@ -19,7 +19,7 @@ from minikube.api.discovery_v1 import EndpointPort as SlicePort
 from minikube.api.meta import Object, ObjectMeta
 from minikube.api.scheduling_v1 import PriorityClass
 from minikube.client.base import Client
-from minikube.errors import AlreadyExists
+from minikube.errors import NotFound
 from minikube.settings import Settings
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -92,7 +92,9 @@ async def ensure_bootstrap(client: Client, settings: Settings, address: str) -> 
     """Create what is missing; the API's address is brought up to date."""
     for obj in bootstrap_objects(settings, address):
         try:
+            await client.get(type(obj), obj.metadata.name, obj.metadata.namespace)
+        except NotFound:
             await client.create(obj)
-        except AlreadyExists:
+        else:
             if isinstance(obj, Endpoints | EndpointSlice):
                 await client.update(obj)

@@ -15,7 +15,9 @@ def test_a_config_map_is_created_read_labelled_selected_and_deleted(cluster: Clu
     assert json.loads(cluster.kubectl("get", "cm", "a", "-o", "json"))["data"] == {"x": "y"}
     cluster.kubectl("label", "cm", "a", "tier=web")
     assert "configmap/a" in cluster.kubectl("get", "cm", "-l", "tier in (web,db)", "-o", "name")
-    assert "a" not in cluster.kubectl("get", "cm", "-l", "tier!=web", "-o", "name").replace("configmap/kube-root-ca.crt", "")
+    assert "a" not in cluster.kubectl("get", "cm", "-l", "tier!=web", "-o", "name").replace(
+        "configmap/kube-root-ca.crt", ""
+    )
     cluster.kubectl("delete", "cm", "a")
     assert 'configmaps "a" not found' in cluster.refused("get", "cm", "a")
 
@@ -111,3 +113,16 @@ def test_a_stranger_is_refused(cluster: Cluster) -> None:
     told = cluster.refused("--client-certificate=", "--client-key=", f"--token={token}", "get", "pods")
     user = f"system:serviceaccount:{namespace}:default"
     assert f'User "{user}" cannot list resource "pods" in API group "" in the namespace "{namespace}"' in told
+
+
+def test_server_side_apply_knows_who_owns_a_field(cluster: Cluster) -> None:
+    manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {name: s}, data: {a: '%s'}}"
+    apply = ("apply", "--server-side", "-f", "-")
+    cluster.kubectl(*apply, "--field-manager=one", stdin=manifest % 1)
+    told = cluster.refused(*apply, "--field-manager=two", stdin=manifest % 2)
+    assert 'conflict with "one"' in told
+    assert ".data.a" in told
+    cluster.kubectl(*apply, "--field-manager=two", "--force-conflicts", stdin=manifest % 2)
+    assert cluster.kubectl("get", "cm", "s", "-o", "jsonpath={.data.a}") == "2"
+    cluster.kubectl(*apply, "--field-manager=two", stdin="{apiVersion: v1, kind: ConfigMap, metadata: {name: s}}")
+    assert cluster.kubectl("get", "cm", "s", "-o", "jsonpath={.data}") == ""
