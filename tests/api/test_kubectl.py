@@ -110,7 +110,9 @@ def test_a_namespace_takes_everything_in_it_along(cluster: Cluster) -> None:
 def test_a_stranger_is_refused(cluster: Cluster) -> None:
     token = cluster.kubectl("create", "token", "default").strip()
     namespace = cluster.kubectl("config", "view", "--minify", "-o", "jsonpath={..namespace}")
-    told = cluster.refused("--client-certificate=", "--client-key=", f"--token={token}", "get", "pods")
+    server = f"https://127.0.0.1:{cluster.port}"
+    stranger = ("--kubeconfig=/dev/null", f"--server={server}", "--insecure-skip-tls-verify", f"--token={token}")
+    told = cluster.refused(*stranger, "-n", namespace, "get", "pods")
     user = f"system:serviceaccount:{namespace}:default"
     assert f'User "{user}" cannot list resource "pods" in API group "" in the namespace "{namespace}"' in told
 
