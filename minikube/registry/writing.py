@@ -35,7 +35,7 @@ from minikube.registry.deletion import plan_deletion
 from minikube.registry.keys import key_of
 from minikube.registry.patching import apply_patch
 from minikube.registry.shape import Shape, shape_of
-from minikube.registry.stored import StoredObject, to_bytes
+from minikube.registry.stored import StoredObject, same_content, to_bytes
 from minikube.resources.base import Kind, Obj, ReadOnlyObj
 from minikube.schema.clean import WrongType
 from minikube.store.base import Durability, Record, Store
@@ -280,7 +280,7 @@ class Writing:
     ) -> StoredObject:
         value = self._encode(kind, new)
         record = present.record
-        if value == record.value:
+        if same_content(value, record.value):
             return present
         if request.dry_run:
             return StoredObject(kind, msgspec.structs.replace(record, value=value))
