@@ -217,9 +217,9 @@ class HttpClient:
 
     # ---- the wire ------------------------------------------------------------------------------------
 
-    async def _pages(self, path: str, query: dict[str, str]) -> tuple[list[msgspec.Raw], str]:
+    async def _pages(self, path: str, query: dict[str, str]) -> tuple[Sequence[msgspec.Raw], str]:
         """Everything, asked for in pages of one snapshot."""
-        items: list[msgspec.Raw] = []
+        items: Any = []
         query = {**query, "limit": str(PAGE)}
         while True:
             page = _decode_page.decode(await self._send("GET", path, query=query))
