@@ -86,7 +86,7 @@ def _object(obj: Obj, structure: Structure) -> list[str] | None:
                 dropped = [*(dropped or ()), name]
                 continue
         if value is None:
-            if not child.nullable and child is not ANY and (child.type or child.typed):
+            if not child.nullable and child is not ANY:
                 dropped = [*(dropped or ()), name]
             continue
         kind = type(value)

@@ -121,6 +121,9 @@ class Definitions:
 
     def custom(self, name: str, schema: Mapping[str, Any], gvk: Mapping[str, str]) -> None:
         """A custom resource under this name, from its CRD schema."""
+        if self.dialect == Dialect.V2 and schema.get("x-kubernetes-preserve-unknown-fields"):
+            self.found[name] = {"type": "object", "x-kubernetes-group-version-kind": [dict(gvk)]}
+            return
         out = structural(schema, self.dialect)
         out.setdefault("type", "object")
         own = descriptions().get("io.k8s.api.core.v1.ConfigMap", {})
@@ -151,17 +154,24 @@ class Definitions:
 
 
 # What Swagger 2.0 cannot say is left out of it (apiextensions-apiserver ToStructuralOpenAPIV2).
-NOT_IN_V2 = frozenset({"oneOf", "anyOf", "allOf", "not", "nullable", "default", "x-kubernetes-validations"})
+NOT_IN_V2 = frozenset({"oneOf", "anyOf", "allOf", "not", "nullable"})
 
 
 def structural(schema: Mapping[str, Any], dialect: Dialect) -> Schema:
-    """A CRD schema as it is published. In v2 an object that keeps unknown fields loses its properties."""
+    """A CRD schema as it is published.
+
+    In v2 nullable values lose type and content, and what keeps unknown fields loses properties and items, because
+    clients of v2 would take them for all there is.
+    """
+    two = dialect == Dialect.V2
     out: Schema = {}
-    open_ended = schema.get("x-kubernetes-preserve-unknown-fields")
+    hidden: set[str] = set(NOT_IN_V2) if two else set()
+    if two and schema.get("nullable"):
+        hidden |= {"type", "items", "properties"}
+    if two and schema.get("x-kubernetes-preserve-unknown-fields"):
+        hidden |= {"items", "properties"}
     for key, value in schema.items():
-        if dialect == Dialect.V2 and (
-            key in NOT_IN_V2 or (open_ended and key in ("properties", "items", "additionalProperties", "type"))
-        ):
+        if key in hidden:
             continue
         if key == "properties" and isinstance(value, Mapping):
             out[key] = {name: structural(sub, dialect) for name, sub in value.items()}
@@ -171,9 +181,12 @@ def structural(schema: Mapping[str, Any], dialect: Dialect) -> Schema:
             out[key] = [structural(sub, dialect) for sub in value]
         else:
             out[key] = value
-    if dialect == Dialect.V2 and (schema.get("nullable") or schema.get("x-kubernetes-int-or-string")):
-        out.pop("type", None)
-        if schema.get("nullable"):
-            out.pop("items", None)
-            out.pop("properties", None)
+    if two and out.get("type") == "array" and "items" not in out:
+        del out["type"]
+    if two and "required" in out:
+        fields = schema.get("properties") or {}
+        left = [name for name in out["required"] if not fields.get(name, {}).get("nullable")]
+        out["required"] = left
+        if not left:
+            del out["required"]
     return out

@@ -38,7 +38,10 @@ def _merge_map(original: Mapping[str, Any], patch: Mapping[str, Any], structure:
             continue
         if name.startswith(ORDER):
             field = name[len(ORDER) :]
-            _set_order(out, field, value, patch.get(field), structure.child(field) or ANY)
+            if field in patch and patch[field] is None:
+                out.pop(field, None)
+            else:
+                _set_order(out, field, value, patch.get(field), structure.child(field) or ANY)
         elif name.startswith(DELETE_PRIMITIVES):
             field = name[len(DELETE_PRIMITIVES) :]
             if field not in ordered and isinstance(out.get(field), list):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from minikube.errors import FieldError
+from minikube.schema.fieldset import element_key, elements
 from minikube.schema.formats import has_format
 from minikube.schema.patch import equal
 from minikube.schema.structure import Structure
@@ -23,12 +24,16 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     ),
     "number": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
 }
-ROOT = ""
+UNRELATED: Any = object()
+"""In place of an old value: there is none to compare with."""
 
 
-def validate(obj: Any, structure: Structure, path: str = "") -> Iterator[FieldError]:
-    """Everything in `obj` that its schema does not allow. Never mutates. `path` is "" for the whole object."""
-    yield from _value(obj, structure, path)
+def validate(obj: Any, structure: Structure, path: str = "", *, old: Any = UNRELATED) -> Iterator[FieldError]:
+    """Everything in `obj` that its schema does not allow. Never mutates. `path` is "" for the whole object.
+
+    With the `old` object what has not changed is not looked at again (ratcheting, apiserver/validation).
+    """
+    yield from _value(obj, structure, path, old)
 
 
 def _invalid(path: str, value: Any, rule: str, *, where: str = "") -> FieldError:
@@ -57,8 +62,8 @@ def type_name(value: Any) -> str:
     return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"
 
 
-def _value(value: Any, structure: Structure, path: str) -> Iterator[FieldError]:
-    if structure.typed:
+def _value(value: Any, structure: Structure, path: str, old: Any = UNRELATED) -> Iterator[FieldError]:
+    if structure.typed or (old is not UNRELATED and equal(value, old)):
         return
     if value is None and structure.nullable:
         return
@@ -77,9 +82,9 @@ def _value(value: Any, structure: Structure, path: str) -> Iterator[FieldError]:
             f"Unsupported value: {shown(value)}: supported values: {known}",
         )
     if isinstance(value, dict):
-        yield from _object(value, structure, path)
+        yield from _object(value, structure, path, old if isinstance(old, dict) else {})
     elif isinstance(value, list):
-        yield from _list(value, structure, path)
+        yield from _list(value, structure, path, old)
     elif isinstance(value, str):
         yield from _string(value, structure, path)
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -98,7 +103,7 @@ def _wrong_type(value: Any, wanted: str, path: str) -> FieldError:
     )
 
 
-def _object(value: dict[str, Any], structure: Structure, path: str) -> Iterator[FieldError]:
+def _object(value: dict[str, Any], structure: Structure, path: str, old: dict[str, Any]) -> Iterator[FieldError]:
     for name in structure.required:
         if name not in value:
             yield FieldError(_join(path, name), "FieldValueRequired", "Required value")
@@ -113,9 +118,9 @@ def _object(value: dict[str, Any], structure: Structure, path: str) -> Iterator[
     for name, sub in value.items():
         child = structure.properties.get(name)
         if child is not None:
-            yield from _value(sub, child, _join(path, name))
+            yield from _value(sub, child, _join(path, name), old.get(name, UNRELATED))
         elif structure.additional is not None:
-            yield from _value(sub, structure.additional, _join(path, name))
+            yield from _value(sub, structure.additional, _join(path, name), old.get(name, UNRELATED))
         elif structure.additional_forbidden:
             yield _invalid(path, value, f"is a forbidden property: {name}")
     if structure.embedded:
@@ -128,7 +133,7 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _list(value: list[Any], structure: Structure, path: str) -> Iterator[FieldError]:
+def _list(value: list[Any], structure: Structure, path: str, old: Any) -> Iterator[FieldError]:
     if structure.min_items is not None and len(value) < structure.min_items:
         yield _invalid(path, len(value), f"should have at least {structure.min_items} items")
     if structure.max_items is not None and len(value) > structure.max_items:
@@ -140,8 +145,10 @@ def _list(value: list[Any], structure: Structure, path: str) -> Iterator[FieldEr
     if structure.unique_items and any(equal(one, other) for at, one in enumerate(value) for other in value[:at]):
         yield _invalid(path, value, "shouldn't contain duplicates")
     if structure.items is not None:
+        before = elements(old, structure) if structure.list_type == "map" and isinstance(old, list) else {}
         for index, item in enumerate(value):
-            yield from _value(item, structure.items, f"{path}[{index}]")
+            known = before.get(element_key(item, structure), UNRELATED) if before else UNRELATED
+            yield from _value(item, structure.items, f"{path}[{index}]", known)
     if structure.list_type in ("set", "map"):
         yield from _unique(value, structure, path)
 
