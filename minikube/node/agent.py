@@ -1,0 +1,305 @@
+"""The agent: follows the pods that are bound to this node and runs one worker for each; registers the node."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from minikube.api.core_v1 import Container as Wanted
+from minikube.api.core_v1 import LifecycleHandler, Node, Pod, PodStatus
+from minikube.api.meta import to_dict
+from minikube.client.base import Client, Informers
+from minikube.client.events import EventRecorder
+from minikube.errors import ApiError, Conflict, NotFound
+from minikube.kit.clock import Clock
+from minikube.kit.tasks import guard
+from minikube.node.decide import Observed, containers_of
+from minikube.node.inputs import Inputs
+from minikube.node.network.base import PodNetwork
+from minikube.node.probes.prober import Prober
+from minikube.node.registration import Registration
+from minikube.node.runtime.base import Container, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
+from minikube.node.runtime.simulated import SimulatedRuntime
+from minikube.node.spec import log_directory
+from minikube.node.worker import PodWorker
+from minikube.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CHECK_EVERY = 10.0
+RELIST_EVERY = 60.0
+AT_ONCE = 4
+"""Sandboxes and containers started at the same time: more only makes each slower."""
+
+
+class Agent:
+    """Everything of one node. `run` blocks until cancelled; containers keep running then."""
+
+    def __init__(
+        self,
+        client: Client,
+        informers: Informers,
+        runtime: Runtime,
+        network: PodNetwork,
+        recorder: EventRecorder,
+        settings: Settings,
+        clock: Clock,
+        node_name: str,
+        node_ips: Sequence[str],
+    ) -> None:
+        self.client, self.runtime, self.network = client, runtime, network
+        self.recorder, self.settings, self.clock = recorder, settings, clock
+        self.node_name, self.host_ips = node_name, tuple(node_ips)
+        self.simulated = isinstance(runtime, SimulatedRuntime)
+        self.scheme = "simulated" if self.simulated else "containerd"
+        self.starting = asyncio.Semaphore(AT_ONCE if not self.simulated else 1000)
+        self.host_dns = _resolv_conf() if not self.simulated else {}
+        self.workers: dict[str, PodWorker] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._pods = informers.of(Pod, fields=f"spec.nodeName={node_name}")
+        self._registration = Registration(client, settings, clock, node_name, node_ips)
+        self.memory_capacity = self._registration.machine.memory
+        self._inputs = Inputs(client, informers, settings, node_name, self.host_ips)
+        self._prober = Prober(runtime, clock, self._probed)
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        await self._registration.register()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._registration.heartbeat(), name="node lease")
+            group.create_task(guard("node status", self._report), name="node status")
+            group.create_task(guard("runtime events", self._follow_runtime), name="runtime events")
+            group.create_task(guard("pods", self._follow_pods), name="pods of the node")
+
+    async def _follow_pods(self) -> None:
+        await self._start_network()
+        await self._pods.wait_synced()
+        await self._clean_orphans()
+        self._pods.add_handler(self._changed)
+        if not self.simulated:
+            while True:
+                await self.clock.sleep(RELIST_EVERY)
+                for worker in list(self.workers.values()):
+                    if worker.observed.sandbox is not None and not worker.gone:
+                        try:
+                            await self._inputs.refresh(worker.pod, worker.observed.ips)
+                        except (ApiError, OSError) as error:
+                            log.debug("volumes of %s: %s", worker.pod.metadata.name, error)
+        await asyncio.Event().wait()
+
+    def _changed(self, old: Pod | None, new: Pod | None) -> None:
+        if new is None:
+            if old is not None and (worker := self.workers.get(old.metadata.uid)) is not None:
+                worker.removed()
+            return
+        if old is not None and old.metadata.uid != new.metadata.uid:
+            self._changed(old, None)
+        if new.spec.node_name != self.node_name:
+            return
+        uid = new.metadata.uid
+        worker = self.workers.get(uid)
+        if worker is not None:
+            worker.update(new)
+            return
+        worker = self.workers[uid] = PodWorker(self, new)
+        assert self._group is not None
+        name = f"pod {new.metadata.namespace}/{new.metadata.name}"
+        self._tasks[uid] = self._group.create_task(self._live(uid, name, worker), name=name)
+
+    async def _live(self, uid: str, name: str, worker: PodWorker) -> None:
+        try:
+            await guard(name, worker.run)
+        finally:
+            self.workers.pop(uid, None)
+            self._tasks.pop(uid, None)
+
+    async def _follow_runtime(self) -> None:
+        async for event in self.runtime.events():
+            if event.pod_uid:
+                if (worker := self.workers.get(event.pod_uid)) is not None:
+                    worker.wake()
+            else:
+                for worker in self.workers.values():
+                    worker.wake()
+
+    async def _start_network(self) -> None:
+        while True:
+            node = await self.client.get(Node, self.node_name)
+            cidr = node.spec.pod_cidr
+            if cidr:
+                await self.network.start(cidr)
+                return
+            await self.clock.sleep(0.5)
+
+    async def _report(self) -> None:
+        while True:
+            info: RuntimeInfo | None = None
+            images: Sequence[Image] = ()
+            try:
+                info, images = await self.runtime.info(), await self.runtime.images()
+            except RuntimeFault as error:
+                log.warning("the runtime does not answer: %s", error.message)
+            try:
+                await self._registration.report(info, images)
+            except ApiError as error:
+                log.warning("node status not written: %s", error)
+            await self.clock.sleep(CHECK_EVERY)
+
+    async def _clean_orphans(self) -> None:
+        """What runs for pods that are no longer there is stopped; the rest is adopted by its workers."""
+        known = {pod.metadata.uid for pod in self._pods.lister.list() if pod.spec.node_name == self.node_name}
+        for sandbox in await self.runtime.sandboxes():
+            if sandbox.pod_uid not in known:
+                await self.runtime.stop_sandbox(sandbox.id)
+                await self.runtime.remove_sandbox(sandbox.id)
+        await self.network.keep_only(frozenset(known))
+        await self._inputs.keep_only(frozenset(known))
+
+    # What workers ask for.
+
+    def event(self, pod: Pod, wanted: Wanted, reason: str, message: str) -> None:
+        """About a container of a pod."""
+        if reason in ("Failed", "BackOff", "Unhealthy", "ErrImageNeverPull") or reason.startswith("Failed"):
+            self.recorder.warning(pod, reason, message)
+        else:
+            self.recorder.normal(pod, reason, message)
+
+    async def publish(self, pod: Pod, status: PodStatus) -> Pod:
+        """Write the status if it differs; answers the newest object known."""
+        if status == pod.status:
+            return pod
+        body = to_dict(status)
+        for key in ("reason", "message", "podIP", "podIPs"):
+            body.setdefault(key, None)
+        patch = {"metadata": {"uid": pod.metadata.uid}, "status": body}
+        meta = pod.metadata
+        try:
+            written = await self.client.patch(Pod, meta.name, meta.namespace, patch=patch, subresource="status")
+        except (NotFound, Conflict):
+            return replace(pod, status=status)
+        return written
+
+    async def delete(self, pod: Pod) -> None:
+        meta = pod.metadata
+        with contextlib.suppress(NotFound, Conflict):
+            await self.client.delete(Pod, meta.name, meta.namespace, uid=meta.uid, grace_period_seconds=0)
+
+    async def prepare(self, pod: Pod) -> None:
+        """Directories and volumes. Raises ConfigProblem."""
+        if not self.simulated:
+            await asyncio.to_thread(Path(log_directory(pod)).mkdir, parents=True, exist_ok=True)
+            await self._inputs.prepare(pod)
+
+    async def inputs(
+        self, pod: Pod, wanted: Wanted, attempt: int, ips: Sequence[str]
+    ) -> tuple[Sequence[tuple[str, str]], Sequence[Mount]]:
+        """Environment and mounts of a container. Raises ConfigProblem."""
+        ips = self.host_ips if pod.spec.host_network else ips
+        env = await self._inputs.environment(pod, wanted, ips)
+        if self.simulated:
+            return env, ()
+        return env, await self._inputs.mounts(pod, wanted, attempt, ips, dict(env))
+
+    async def pull(self, pod: Pod, reference: str) -> Image:
+        auths = await self._inputs.pull_secrets(pod, reference)
+        for auth in auths[:-1]:
+            try:
+                return await self.runtime.pull_image(reference, auth=auth)
+            except RuntimeFault:
+                continue
+        return await self.runtime.pull_image(reference, auth=auths[-1] if auths else None)
+
+    async def hook(self, pod: Pod, wanted: Wanted, container: str, handler: LifecycleHandler) -> None:
+        """Run a postStart or preStop handler. Raises RuntimeFault."""
+        await self._prober.hook(pod, wanted, container, handler, self._ips(pod))
+
+    async def post_start(self, pod: Pod, wanted: Wanted, container: str) -> None:
+        if wanted.lifecycle is None or wanted.lifecycle.post_start is None:
+            return
+        try:
+            await self.hook(pod, wanted, container, wanted.lifecycle.post_start)
+        except RuntimeFault as error:
+            self.event(pod, wanted, "FailedPostStartHook", f"PostStartHook failed: {error.message}")
+            await self.runtime.stop_container(container, grace=2)
+
+    async def forget(self, pod: Pod) -> None:
+        """Files and probes of a pod that is over."""
+        self._prober.keep(pod.metadata.uid, ())
+        if not self.simulated:
+            await self._inputs.remove(pod.metadata.uid)
+            await asyncio.to_thread(shutil.rmtree, log_directory(pod), ignore_errors=True)
+
+    def with_message(self, pod: Pod, container: Container) -> Container:
+        if self.simulated or container.state is not State.EXITED or container.message:
+            return container
+        return self._inputs.with_termination_message(pod, container)
+
+    # Probes.
+
+    def probe(self, pod: Pod, observed: Observed) -> None:
+        """Probe what runs now, and nothing else."""
+        if self.simulated:
+            return
+        running = []
+        if pod.metadata.deletion_timestamp is None:
+            for wanted in containers_of(pod):
+                latest = observed.latest(wanted.name)
+                if latest is not None and latest.state is State.RUNNING:
+                    running.append((wanted, latest))
+        ips = self.host_ips if pod.spec.host_network else observed.ips
+        self._prober.keep(pod.metadata.uid, running, pod=pod, ips=ips)
+
+    def started(self, pod: Pod, containers: Sequence[Container]) -> frozenset[str]:
+        return self._passing(pod, containers, "startup")
+
+    def ready(self, pod: Pod, containers: Sequence[Container]) -> frozenset[str]:
+        return self._passing(pod, containers, "readiness")
+
+    def _passing(self, pod: Pod, containers: Sequence[Container], kind: str) -> frozenset[str]:
+        probed = {
+            each.name
+            for each in containers_of(pod)
+            if (each.startup_probe if kind == "startup" else each.readiness_probe) is not None
+        }
+        return frozenset(
+            each.id
+            for each in containers
+            if each.state is State.RUNNING
+            and (self.simulated or each.name not in probed or self._prober.passes(each.id, kind))
+        )
+
+    def unhealthy(self, containers: Sequence[Container]) -> Mapping[str, str]:
+        return self._prober.failed(each.id for each in containers)
+
+    def _probed(self, pod: Pod, wanted: Wanted, reason: str, message: str) -> None:
+        if reason:
+            self.event(pod, wanted, reason, message)
+        if (worker := self.workers.get(pod.metadata.uid)) is not None:
+            worker.wake()
+
+    def _ips(self, pod: Pod) -> Sequence[str]:
+        if pod.spec.host_network:
+            return self.host_ips
+        found = self.network.attachment(pod.metadata.uid)
+        return found.ips if found is not None else ()
+
+
+def _resolv_conf(path: Path = Path("/etc/resolv.conf")) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {"servers": [], "searches": [], "options": []}
+    words = {"nameserver": "servers", "search": "searches", "options": "options"}
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        parts = line.split()
+        if parts and parts[0] in words:
+            found[words[parts[0]]] += parts[1:]
+    return found
