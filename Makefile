@@ -20,10 +20,8 @@ lint: $(BIN)/.done ## ruff, mypy --strict, import-linter, generated files
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tools.generate --check
 
-test: $(BIN)/.done ## everything, with real containers where root allows
-	tools/test-deps.sh
-	$(BIN)/pytest -n 2 -m "not node" tests
-	$(BIN)/pytest -m node tests
+test: $(BIN)/.done ## everything: unit, contract, and a real server driven by the real kubectl
+	$(BIN)/pytest -n 2 tests
 
 bench: $(BIN)/.done ## print figures
 	$(BIN)/python -m bench

@@ -1,5 +1,6 @@
-"""The build hook: puts field descriptions for `kubectl explain` into the wheel."""
+"""The build hook: puts field descriptions for `kubectl explain` and the store's migrations into the wheel."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ class BuildWithDescriptions(build_py):
         from tools.descriptions import write
 
         write(Path("." if self.editable_mode else self.build_lib))
+        if not self.editable_mode:
+            shutil.copytree("migrations", Path(self.build_lib) / "minikube" / "_migrations", dirs_exist_ok=True)
 
 
 setup(cmdclass={"build_py": BuildWithDescriptions})
