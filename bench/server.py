@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import ssl
 import subprocess
@@ -45,8 +46,6 @@ async def run() -> None:
 
 async def _session(kubeconfig: Path) -> aiohttp.ClientSession:
     user = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]
-    import base64
-
     pair = kubeconfig.parent / "pair.pem"
     pair.write_bytes(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
     context = ssl.create_default_context()
@@ -92,5 +91,8 @@ async def _rest(pid: int) -> None:
     after = reading()
     status = Path(f"/proc/{pid}/status").read_text()
     memory = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-    print(f"server at rest: RSS {int(memory) / 1024:.0f} MB, {(after[0] - before[0]) / REST_SECONDS:.2%} of a core, "
-          f"{after[1] - before[1]} bytes written in {REST_SECONDS} s")  # fmt: skip
+    share = (after[0] - before[0]) / REST_SECONDS
+    print(
+        f"server at rest: RSS {int(memory) / 1024:.0f} MB, {share:.2%} of a core, "
+        f"{after[1] - before[1]} bytes written in {REST_SECONDS} s"
+    )
