@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping
 from enum import IntEnum
-from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -57,7 +56,6 @@ SPECIAL: Mapping[str, Mapping[Dialect, Schema]] = {
 TEXT_OF_PATCH = "Patch is provided to give a concrete name and type to the Kubernetes PATCH request body."
 
 
-@cache
 def descriptions() -> Mapping[str, Mapping[str, str]]:
     """definition -> field (or "" for itself) -> text; empty if the package was built without them."""
     file = resources.files("minikube.schema").joinpath("descriptions.json.gz")
@@ -75,6 +73,7 @@ class Definitions:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self.found: dict[str, Schema] = {}
+        self._texts = descriptions()
 
     def include(self, name: str, gvk: Mapping[str, str] | None = None) -> Schema:
         """A reference to this built-in definition, which will be in the document."""
@@ -90,7 +89,7 @@ class Definitions:
         return self.dialect.reference(name)
 
     def _builtin(self, name: str, pending: list[str]) -> Schema:
-        texts = descriptions().get(name, {})
+        texts = self._texts.get(name, {})
         special = SPECIAL.get(name)
         if special is not None:
             text = texts.get("", TEXT_OF_PATCH if name == PATCH else "")
@@ -126,7 +125,7 @@ class Definitions:
             return
         out = structural(schema, self.dialect)
         out.setdefault("type", "object")
-        own = descriptions().get("io.k8s.api.core.v1.ConfigMap", {})
+        own = self._texts.get("io.k8s.api.core.v1.ConfigMap", {})
         head = {
             "apiVersion": self.dialect.described({"type": "string"}, own.get("apiVersion", "")),
             "kind": self.dialect.described({"type": "string"}, own.get("kind", "")),
@@ -137,7 +136,7 @@ class Definitions:
         self.found[name] = out
 
     def custom_list(self, name: str, item: str, gvk: Mapping[str, str]) -> None:
-        own = descriptions().get("io.k8s.api.core.v1.ConfigMapList", {})
+        own = self._texts.get("io.k8s.api.core.v1.ConfigMapList", {})
         kind = gvk["kind"].removesuffix("List")
         self.found[name] = {
             "description": f"{gvk['kind']} is a list of {kind}",

@@ -16,6 +16,7 @@ import msgspec
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 Obj = dict[str, Any]
+_NO_PROPERTIES: dict[str, Structure] = {}
 Defaults = tuple[tuple[str, Any, bool], ...]
 """(field, value, whether a zero value counts as unset too)."""
 
@@ -81,7 +82,7 @@ class Structure:
         self.typed = typed
         self.format = ""
         self.definition = ""
-        self.properties: dict[str, Structure] = {}
+        self.properties = _NO_PROPERTIES
         self.additional: Structure | None = None
         self.additional_forbidden = False
         self.items: Structure | None = None
@@ -136,6 +137,7 @@ ANY.preserve_unknown = True
 
 _definitions: dict[str, msgspec.Raw] = {}
 _compiled: dict[str, Structure] = {}
+_inlined: dict[bytes, Structure] = {}
 
 
 def raw_definitions() -> Mapping[str, msgspec.Raw]:
@@ -176,7 +178,8 @@ def _fill(out: Structure, raw: Mapping[str, Any]) -> None:
     out.int_or_string = out.format == "int-or-string"
     out.preserve_unknown = bool(raw.get("x-kubernetes-preserve-unknown-fields"))
     out.required = tuple(raw.get("required", ()))
-    out.properties = {name: _inline(sub) for name, sub in raw.get("properties", {}).items()}
+    if "properties" in raw:
+        out.properties = {name: _inline(sub) for name, sub in raw["properties"].items()}
     additional = raw.get("additionalProperties")
     if isinstance(additional, dict):
         out.additional = _inline(additional)
@@ -197,10 +200,15 @@ def _fill_lists(out: Structure, raw: Mapping[str, Any]) -> None:
 
 
 def _inline(raw: Mapping[str, Any]) -> Structure:
+    """Parts that read the same are the same Structure: there are thousands of plain strings."""
     if "$ref" in raw:
         return builtin(raw["$ref"])
-    out = Structure(typed=True)
-    _fill(out, raw)
+    text = msgspec.json.encode(raw)
+    out = _inlined.get(text)
+    if out is None:
+        out = Structure(typed=True)
+        _fill(out, raw)
+        _inlined[text] = out
     return out
 
 
@@ -234,7 +242,8 @@ def _custom(raw: Mapping[str, Any]) -> Structure:
     out.default = raw.get("default")
     out.rules = tuple(raw.get("x-kubernetes-validations") or ())
     out.required = tuple(raw.get("required") or ())
-    out.properties = {name: _custom(sub) for name, sub in (raw.get("properties") or {}).items()}
+    if raw.get("properties"):
+        out.properties = {name: _custom(sub) for name, sub in raw["properties"].items()}
     out.defaults = tuple(
         (name, sub["default"], False)
         for name, sub in (raw.get("properties") or {}).items()
