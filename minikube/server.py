@@ -13,10 +13,13 @@ from contextlib import asynccontextmanager
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
+from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
 from minikube.apiserver.subresources import Subresources
 from minikube.auth.base import MASTERS, User
-from minikube.auth.builtin import AUTHENTICATED, BuiltinAuthorizer
+from minikube.auth.bootstrap_roles import ensure_bootstrap_roles
+from minikube.auth.builtin import AUTHENTICATED
+from minikube.auth.rbac import RbacAuthorizer
 from minikube.auth.tokens import ServiceAccountTokens
 from minikube.client.recorder import Recorder
 from minikube.controllers import CONTROLLERS
@@ -58,16 +61,17 @@ class Server:
             self.informers,
             issuer=f"https://kubernetes.default.svc.{self.settings.cluster_domain}",
         )
+        authorizer = RbacAuthorizer(self.informers)
         subresources = Subresources(self.registry, tokens, self.settings)
         self.api = ApiServer(
             self.registry,
             self.settings,
             self.pki,
             tokens,
-            BuiltinAuthorizer(),
+            authorizer,
             SYSTEM,
             address=self.address,
-            subresources=subresources.table(),
+            subresources={**subresources.table(), **Reviews(tokens, authorizer).table()},
         )
 
     def client(self, name: str) -> LocalClient:
@@ -108,6 +112,7 @@ class Server:
             tasks.create_task(self.registry.run(), name="registry")
             tasks.create_task(self.api.run(), name="api")
             await ensure_bootstrap(admin, self.settings, self.address)
+            await ensure_bootstrap_roles(admin)
             tasks.create_task(guard("scheduler", scheduler.run), name="scheduler")
             tasks.create_task(recorder.run(), name="events")
             tasks.create_task(runner.run(), name="controllers")

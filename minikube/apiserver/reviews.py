@@ -1,0 +1,173 @@
+"""Reviews: questions about who somebody is and what he may do. They are answered, never stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from minikube.api.authentication_v1 import (
+    SelfSubjectReview,
+    SelfSubjectReviewStatus,
+    TokenReview,
+    TokenReviewStatus,
+)
+from minikube.api.authentication_v1 import UserInfo as Info
+from minikube.api.authorization_v1 import (
+    LocalSubjectAccessReview,
+    NonResourceAttributes,
+    NonResourceRule,
+    ResourceAttributes,
+    ResourceRule,
+    SelfSubjectAccessReview,
+    SelfSubjectRulesReview,
+    SubjectAccessReview,
+    SubjectAccessReviewStatus,
+    SubjectRulesReviewStatus,
+)
+from minikube.api.meta import T, encode, from_dict
+from minikube.apiserver.handlers import answer
+from minikube.apiserver.negotiation import Wanted, read_body
+from minikube.apiserver.request_info import RequestInfo
+from minikube.apiserver.server import Subresource
+from minikube.auth.base import Action, Authenticator, Credentials, User
+from minikube.auth.rbac import RbacAuthorizer
+from minikube.errors import BadRequest, FieldError, Invalid, Unauthorized
+
+
+class Reviews:
+    def __init__(self, authenticator: Authenticator, authorizer: RbacAuthorizer) -> None:
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+
+    def table(self) -> dict[str, Subresource]:
+        return {
+            "selfsubjectaccessreviews": self.own_access,
+            "subjectaccessreviews": self.access,
+            "localsubjectaccessreviews": self.local_access,
+            "selfsubjectrulesreviews": self.own_rules,
+            "selfsubjectreviews": self.own_self,
+            "tokenreviews": self.token,
+        }
+
+    async def own_access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        review = await _read(request, SelfSubjectAccessReview)
+        spec = review.spec
+        status = self._decide(review.kind, user, spec.resource_attributes, spec.non_resource_attributes)
+        return _answered(msgspec.structs.replace(review, status=status))
+
+    async def access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        review = await _read(request, SubjectAccessReview)
+        spec = review.spec
+        about = self._subject(review.kind, spec.user, spec.uid, spec.groups, dict(spec.extra))
+        status = self._decide(review.kind, about, spec.resource_attributes, spec.non_resource_attributes)
+        return _answered(msgspec.structs.replace(review, status=status))
+
+    async def local_access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        review = await _read(request, LocalSubjectAccessReview)
+        spec = review.spec
+        about = self._subject(review.kind, spec.user, spec.uid, spec.groups, dict(spec.extra))
+        asked = spec.resource_attributes
+        if asked is not None and asked.namespace != info.namespace:
+            raise _invalid(
+                review.kind,
+                "spec.resourceAttributes.namespace",
+                f'Invalid value: "{asked.namespace}": must match metadata.namespace: {info.namespace}',
+            )
+        status = self._decide(review.kind, about, asked, spec.non_resource_attributes)
+        return _answered(msgspec.structs.replace(review, status=status))
+
+    async def own_rules(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        review = await _read(request, SelfSubjectRulesReview)
+        if not review.spec.namespace:
+            raise BadRequest("no namespace on request")
+        rules = self._authorizer.rules_of(user, review.spec.namespace)
+        status = SubjectRulesReviewStatus(
+            resource_rules=tuple(
+                ResourceRule(
+                    api_groups=rule.api_groups,
+                    resource_names=rule.resource_names,
+                    resources=rule.resources,
+                    verbs=rule.verbs,
+                )
+                for rule in rules
+                if rule.resources
+            ),
+            non_resource_rules=tuple(
+                NonResourceRule(non_resource_urls=rule.non_resource_urls, verbs=rule.verbs)
+                for rule in rules
+                if rule.non_resource_urls
+            ),
+        )
+        return _answered(msgspec.structs.replace(review, status=status))
+
+    async def own_self(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        review = await _read(request, SelfSubjectReview)
+        status = SelfSubjectReviewStatus(user_info=_info(user))
+        return _answered(msgspec.structs.replace(review, status=status))
+
+    async def token(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        review = await _read(request, TokenReview)
+        try:
+            found = await self._authenticator.authenticate(Credentials(bearer=review.spec.token))
+        except Unauthorized as error:
+            status = TokenReviewStatus(authenticated=False, error=error.message)
+        else:
+            status = TokenReviewStatus(authenticated=found is not None, user=_info(found) if found else None)
+        return _answered(msgspec.structs.replace(review, status=status))
+
+    def _subject(
+        self, kind: str, name: str, uid: str, groups: tuple[str, ...], extra: dict[str, tuple[str, ...]]
+    ) -> User:
+        if not name and not groups:
+            raise _invalid(kind, "spec.user", 'Invalid value: "": at least one of user or group must be specified')
+        return User(name, uid, groups, extra)
+
+    def _decide(
+        self, kind: str, user: User, resource: ResourceAttributes | None, path: NonResourceAttributes | None
+    ) -> SubjectAccessReviewStatus:
+        if (resource is None) == (path is None):
+            detail = (
+                "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+                if resource is None
+                else 'Invalid value: "": cannot be specified in combination with resourceAttributes'
+            )
+            where = "spec.resourceAttributes" if resource is None else "spec.nonResourceAttributes"
+            raise _invalid(kind, where, detail)
+        if resource is not None:
+            action = Action(
+                resource.verb,
+                resource.group,
+                resource.version,
+                resource.resource,
+                resource.subresource,
+                resource.namespace,
+                resource.name,
+            )
+        else:
+            assert path is not None
+            action = Action(path.verb, path=path.path)
+        decision = self._authorizer.authorize(user, action)
+        return SubjectAccessReviewStatus(allowed=decision.allowed, reason=decision.reason)
+
+
+async def _read(request: web.BaseRequest, kind: type[T]) -> T:
+    definition = f"io.k8s.api.{kind.resource.group.split('.')[0]}.v1.{kind.resource.kind}"
+    body = read_body(await request.read(), request.headers.get("Content-Type", ""), definition=definition)
+    try:
+        return from_dict(kind, body)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"the object provided is unrecognized: {error}") from error
+
+
+def _answered(review: Any) -> web.StreamResponse:
+    return answer(encode(review), Wanted(), status=201)
+
+
+def _info(user: User) -> Info:
+    return Info(username=user.name, uid=user.uid, groups=user.groups, extra=user.extra)
+
+
+def _invalid(kind: str, path: str, detail: str) -> Invalid:
+    return Invalid.of(kind, "authorization.k8s.io", "", [FieldError(path, "FieldValueInvalid", detail)])
