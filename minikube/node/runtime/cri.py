@@ -1,0 +1,275 @@
+"""The Runtime over CRI v1 (containerd): grpc errors become RuntimeFaults here, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import grpc
+import grpc.aio
+from cri_api.v1 import api_pb2_grpc
+from google.protobuf import json_format
+
+from minikube.node.runtime import messages
+from minikube.node.runtime.base import (
+    Auth,
+    Container,
+    ContainerEvent,
+    ContainerSpec,
+    ContainerUsage,
+    CreateFailed,
+    ExecResult,
+    ExecStreams,
+    Image,
+    ImagePullFailed,
+    NotFound,
+    Resources,
+    RuntimeFault,
+    RuntimeInfo,
+    Sandbox,
+    SandboxSpec,
+    Unavailable,
+)
+from minikube.node.runtime.images import ImageStore, read_archive
+from minikube.node.runtime.wire import decode, encode
+
+cri = messages.cri
+cri_grpc: Any = api_pb2_grpc
+_AT_ONCE = 4
+"""Starting more at once only makes every one slower."""
+_OUTPUT = 16 * 1024
+
+
+class CriRuntime:
+    """Make it inside a running loop; `close` when done."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._channel = grpc.aio.insecure_channel(endpoint, options=(("grpc.max_receive_message_length", 1 << 26),))
+        self._runtime = cri_grpc.RuntimeServiceStub(self._channel)
+        self._images = cri_grpc.ImageServiceStub(self._channel)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._configs: dict[str, Any] = {}
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def info(self) -> RuntimeInfo:
+        version = await _call(self._runtime.Version(cri.VersionRequest(), timeout=10))
+        status = (await _call(self._runtime.Status(cri.StatusRequest(), timeout=10))).status
+        ready = {condition.type: condition for condition in status.conditions}
+        return RuntimeInfo(
+            name=version.runtime_name,
+            version=version.runtime_version,
+            ready="RuntimeReady" in ready and ready["RuntimeReady"].status,
+            network_ready="NetworkReady" in ready and ready["NetworkReady"].status,
+            message="; ".join(condition.message for condition in status.conditions if condition.message),
+            handlers=("", "runc"),
+        )
+
+    async def run_sandbox(self, spec: SandboxSpec) -> str:
+        config = messages.sandbox_config(spec)
+        request = cri.RunPodSandboxRequest(config=config, runtime_handler=spec.runtime_handler)
+        async with self._slots:
+            answer = await _call(self._runtime.RunPodSandbox(request, timeout=240), CreateFailed)
+        found: str = answer.pod_sandbox_id
+        self._configs[found] = config
+        return found
+
+    async def stop_sandbox(self, sandbox: str) -> None:
+        await _gone(self._runtime.StopPodSandbox(cri.StopPodSandboxRequest(pod_sandbox_id=sandbox), timeout=120))
+
+    async def remove_sandbox(self, sandbox: str) -> None:
+        request = cri.RemovePodSandboxRequest(pod_sandbox_id=sandbox)
+        await _gone(self._runtime.RemovePodSandbox(request, timeout=120))
+        self._configs.pop(sandbox, None)
+
+    async def sandboxes(self, pod_uid: str | None = None) -> Sequence[Sandbox]:
+        answer = await _call(self._runtime.ListPodSandbox(cri.ListPodSandboxRequest(), timeout=30))
+        return [messages.sandbox(item) for item in answer.items if pod_uid in (None, item.metadata.uid)]
+
+    async def sandbox(self, sandbox: str) -> Sandbox:
+        answer, info = await self._sandbox_status(sandbox)
+        wanted = info.get("runtimeSpec", {}).get("linux", {}).get("namespaces", ())
+        netns = next((item.get("path", "") for item in wanted if item["type"] == "network"), "")
+        return messages.sandbox(answer.status, netns)
+
+    async def _sandbox_status(self, sandbox: str) -> tuple[Any, Any]:
+        request = cri.PodSandboxStatusRequest(pod_sandbox_id=sandbox, verbose=True)
+        answer = await _call(self._runtime.PodSandboxStatus(request, timeout=30))
+        return answer, json.loads(answer.info.get("info", "{}"))
+
+    async def create_container(self, sandbox: str, spec: ContainerSpec) -> str:
+        config = self._configs.get(sandbox)
+        if config is None:  # made before we were started: the runtime remembers its configuration
+            _, info = await self._sandbox_status(sandbox)
+            config = cri.PodSandboxConfig()
+            json_format.ParseDict(info.get("config", {}), config, ignore_unknown_fields=True)
+            self._configs[sandbox] = config
+        request = cri.CreateContainerRequest(
+            pod_sandbox_id=sandbox, config=messages.container_config(spec), sandbox_config=config
+        )
+        async with self._slots:
+            answer = await _call(self._runtime.CreateContainer(request, timeout=120), CreateFailed)
+        found: str = answer.container_id
+        return found
+
+    async def start_container(self, container: str) -> None:
+        async with self._slots:
+            request = cri.StartContainerRequest(container_id=container)
+            await _call(self._runtime.StartContainer(request, timeout=120), CreateFailed)
+
+    async def stop_container(self, container: str, *, grace: float) -> None:
+        request = cri.StopContainerRequest(container_id=container, timeout=int(grace))
+        await _gone(self._runtime.StopContainer(request, timeout=grace + 60))
+
+    async def remove_container(self, container: str) -> None:
+        request = cri.RemoveContainerRequest(container_id=container)
+        await _gone(self._runtime.RemoveContainer(request, timeout=120))
+
+    async def containers(self, pod_uid: str | None = None) -> Sequence[Container]:
+        pods = {item.id: item.pod_uid for item in await self.sandboxes()}
+        listed = await _call(self._runtime.ListContainers(cri.ListContainersRequest(), timeout=30))
+        found = []
+        for item in listed.containers:
+            uid = pods.get(item.pod_sandbox_id) or item.labels.get("io.kubernetes.pod.uid", "")
+            if pod_uid not in (None, uid):
+                continue
+            request = cri.ContainerStatusRequest(container_id=item.id)
+            try:
+                answer = await _call(self._runtime.ContainerStatus(request, timeout=30))
+            except NotFound:
+                continue
+            found.append(messages.container(answer.status, item.pod_sandbox_id, uid))
+        return found
+
+    async def update_container(self, container: str, resources: Resources) -> None:
+        request = cri.UpdateContainerResourcesRequest(container_id=container, linux=messages.resources(resources))
+        await _call(self._runtime.UpdateContainerResources(request, timeout=30))
+
+    async def exec_sync(self, container: str, command: Sequence[str], *, timeout: float) -> ExecResult:
+        request = cri.ExecSyncRequest(container_id=container, cmd=command, timeout=max(1, round(timeout)))
+        call = self._runtime.ExecSync(request, timeout=timeout + 10)
+        try:
+            answer = await call
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                return ExecResult(exit_code=-1, output=b"", timed_out=True)
+            raise _fault(error, RuntimeFault) from error
+        return ExecResult(exit_code=answer.exit_code, output=(answer.stdout + answer.stderr)[:_OUTPUT])
+
+    async def exec(
+        self, container: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
+    ) -> ExecStreams:
+        raise RuntimeFault("interactive exec is not supported yet")
+
+    async def attach(self, container: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool) -> ExecStreams:
+        raise RuntimeFault("attach is not supported yet")
+
+    async def reopen_log(self, container: str) -> None:
+        await _call(
+            self._runtime.ReopenContainerLog(cri.ReopenContainerLogRequest(container_id=container), timeout=30)
+        )
+
+    async def usage(self) -> Sequence[ContainerUsage]:
+        answer = await _call(self._runtime.ListContainerStats(cri.ListContainerStatsRequest(), timeout=30))
+        return [
+            messages.usage(item, item.attributes.labels.get("io.kubernetes.pod.uid", "")) for item in answer.stats
+        ]
+
+    async def images(self) -> Sequence[Image]:
+        answer = await _call(self._images.ListImages(cri.ListImagesRequest(), timeout=30))
+        return [messages.image(item) for item in answer.images]
+
+    async def image(self, reference: str) -> Image | None:
+        request = cri.ImageStatusRequest(image=cri.ImageSpec(image=reference))
+        answer = await _call(self._images.ImageStatus(request, timeout=30))
+        return messages.image(answer.image) if answer.image.id else None
+
+    async def pull_image(self, reference: str, *, auth: Auth | None = None) -> Image:
+        request = cri.PullImageRequest(image=cri.ImageSpec(image=reference))
+        if auth is not None:
+            request.auth.CopyFrom(
+                cri.AuthConfig(
+                    username=auth.username,
+                    password=auth.password,
+                    server_address=auth.server_address,
+                    identity_token=auth.identity_token,
+                    registry_token=auth.registry_token,
+                )
+            )
+        answer = await _call(self._images.PullImage(request, timeout=1800), ImagePullFailed)
+        found = await self.image(answer.image_ref)
+        if found is None:
+            raise ImagePullFailed(f"{reference}: pulled, but not found afterwards")
+        return found
+
+    async def remove_image(self, image: str) -> None:
+        await _gone(self._images.RemoveImage(cri.RemoveImageRequest(image=cri.ImageSpec(image=image)), timeout=120))
+
+    async def import_archive(self, path: str) -> Sequence[str]:
+        store = ImageStore(self._channel)
+        names: list[str] = []
+        for bundle in await asyncio.to_thread(read_archive, path):
+            await store.add(bundle)
+            names.extend(bundle.names)
+        return names
+
+    async def events(self) -> AsyncIterator[ContainerEvent]:
+        """containerd's own task events; CRI's status follows them by some 70 ms."""
+        subscribe = self._channel.unary_stream("/containerd.services.events.v1.Events/Subscribe")
+        while True:
+            yield ContainerEvent("")
+            try:
+                async for envelope in subscribe(encode((1, 'topic~="/tasks/(start|exit|oom)",namespace==k8s.io'))):
+                    container = _container_of(envelope)
+                    if container is not None:
+                        await asyncio.sleep(0.1)
+                        yield ContainerEvent(await self._pod_of(container), container)
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(1)
+
+    async def _pod_of(self, container: str) -> str:
+        request = cri.ContainerStatusRequest(container_id=container)
+        try:
+            answer = await _call(self._runtime.ContainerStatus(request, timeout=10))
+        except RuntimeFault:
+            return ""
+        found: str = answer.status.labels.get("io.kubernetes.pod.uid", "")
+        return found
+
+
+def _container_of(envelope: bytes) -> str | None:
+    """The container of a task event; None for the exit of an exec'd process."""
+    payload = dict(decode(envelope)).get(4, b"")
+    body = dict(decode(payload if isinstance(payload, bytes) else b"")).get(2, b"")
+    fields = dict(decode(body if isinstance(body, bytes) else b""))
+    container, process = fields.get(1, b""), fields.get(2, b"")
+    if not isinstance(container, bytes) or (isinstance(process, bytes) and process not in (b"", container)):
+        return None
+    return container.decode()
+
+
+async def _call(call: Any, kind: type[RuntimeFault] = RuntimeFault) -> Any:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise _fault(error, kind) from error
+
+
+async def _gone(call: Any) -> None:
+    """What is already gone is a success."""
+    try:
+        await _call(call)
+    except NotFound:
+        return
+
+
+def _fault(error: grpc.aio.AioRpcError, kind: type[RuntimeFault]) -> RuntimeFault:
+    message = error.details() or str(error.code())
+    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return Unavailable(message)
+    if error.code() is grpc.StatusCode.NOT_FOUND and kind is RuntimeFault:
+        return NotFound(message)
+    return kind(message)
