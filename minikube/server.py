@@ -31,6 +31,7 @@ from minikube.kit.clock import SYSTEM
 from minikube.kit.tasks import guard
 from minikube.node.simulated import SimulatedNode
 from minikube.pki.server import ServerPki, ensure_server_pki, write_kubeconfig
+from minikube.registry.custom import CustomResources
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
 from minikube.resources import ALL
@@ -55,6 +56,8 @@ class Server:
 
     async def start(self) -> None:
         await self.registry.start()
+        self.custom = CustomResources(self.registry)
+        self.custom.start()
         self.registry.use_admission(Chain(plugins(self.informers)))
         tokens = ServiceAccountTokens(
             self.pki.service_account_key,
@@ -110,6 +113,7 @@ class Server:
         runner = Runner(context, CONTROLLERS)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.run(), name="registry")
+            tasks.create_task(guard("custom resources", self.custom.run), name="custom-resources")
             tasks.create_task(self.api.run(), name="api")
             await ensure_bootstrap(admin, self.settings, self.address)
             await ensure_bootstrap_roles(admin)

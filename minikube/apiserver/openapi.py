@@ -101,6 +101,7 @@ def served(kind: Kind) -> Served:
         namespaced=resource.namespaced,
         verbs=kind.verbs,
         definition=kind.definition,
+        schema=kind.schema,
         list_kind=kind.list_kind,
         subresources=tuple(subresources),
     )

@@ -81,7 +81,8 @@ def table(
 
 
 def _row(kind: Kind, stored: Stored, include: str, now: datetime) -> dict[str, Any]:
-    row: dict[str, Any] = {"cells": list(kind.row(stored.typed_as(kind), now))}
+    shown = stored.tree(kind) if kind.schema is not None else stored.typed_as(kind)
+    row: dict[str, Any] = {"cells": list(kind.row(shown, now))}
     if include == "Object":
         row["object"] = stored.tree(kind)
     elif include != "None":

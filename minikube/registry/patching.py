@@ -43,6 +43,11 @@ def apply_patch(
         elif type is PatchType.MERGE:
             patched = merge_patch(doc, patch)
         elif type is PatchType.STRATEGIC:
+            if shape.custom:
+                raise UnsupportedMediaType(
+                    "the body of the request was in an unknown format - accepted media types include: "
+                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+                )
             patched = strategic_merge(doc, patch, shape.structure)
         elif type is PatchType.APPLY:
             patched = shape.apply(present, copy.deepcopy(patch), request, subresource, now)

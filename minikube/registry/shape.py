@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from minikube.api.meta import Resource
 from minikube.errors import BadRequest, FieldError
 from minikube.registry.base import Request
 from minikube.resources.base import Kind, Obj, ReadOnlyObj
 from minikube.schema.clean import clean
 from minikube.schema.defaults import apply_defaults
 from minikube.schema.managed import APPLY, UPDATE, Writer, apply, submitted, track
-from minikube.schema.structure import Structure, builtin
+from minikube.schema.structure import Structure, builtin, compile
+from minikube.schema.validate import validate
 
 
 class Shape:
-    def __init__(self, structure: Structure, *, has_status: bool = False) -> None:
+    def __init__(self, structure: Structure, *, has_status: bool = False, custom: bool = False) -> None:
         self.structure = structure
+        self.custom = custom
         self.has_status = has_status
 
     def clean(self, obj: Obj) -> list[str]:
@@ -28,7 +31,8 @@ class Shape:
 
     def validate(self, obj: ReadOnlyObj) -> Iterator[FieldError]:
         """Built-in kinds are validated by their strategy, custom ones by their schema."""
-        yield from ()
+        if self.custom:
+            yield from validate(obj, self.structure)
 
     def track(self, old: ReadOnlyObj | None, new: Obj, request: Request, subresource: str, now: datetime) -> None:
         """Write into `new` which fields this request's manager now manages."""
@@ -72,9 +76,16 @@ def stamp(now: datetime) -> str:
 
 
 _shapes: dict[str, Shape] = {}
+_custom: dict[Resource, tuple[Kind, Shape]] = {}
 
 
 def shape_of(kind: Kind) -> Shape:
+    if kind.schema is not None:
+        known = _custom.get(kind.resource)
+        if known is None or known[0] is not kind:
+            made = Shape(compile(kind.schema), has_status=kind.status, custom=True)
+            known = _custom[kind.resource] = (kind, made)
+        return known[1]
     shape = _shapes.get(kind.definition)
     if shape is None:
         shape = _shapes[kind.definition] = Shape(builtin(kind.definition), has_status=kind.status)

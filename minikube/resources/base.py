@@ -64,6 +64,10 @@ class Strategy(Generic[T]):
         return 0
 
 
+PLAIN: Strategy[Any] = Strategy()
+"""Of kinds without exceptions."""
+
+
 class Column(msgspec.Struct, frozen=True):
     """A printer column; priority 1 shows with `-o wide` only. `type`: string, integer, number, boolean, date."""
 
@@ -143,7 +147,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     type: type[Object]
     definition: str = ""
     """Its full name in schema/builtin.json, e.g. io.k8s.api.core.v1.Pod."""
-    strategy: Strategy[Any] = msgspec.field(default_factory=Strategy)
+    schema: Mapping[str, Any] | None = None
+    """The OpenAPI schema of a custom resource; such a kind has no definition and its row gets the plain tree."""
+    strategy: Strategy[Any] = msgspec.field(default_factory=lambda: PLAIN)
     singular: str = ""
     """Default: the kind in lower case."""
     list_kind: str = ""

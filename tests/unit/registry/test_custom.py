@@ -1,0 +1,88 @@
+"""Custom resources, from their definition to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from minikube.auth.base import User
+from minikube.errors import Invalid, NotFound
+from minikube.registry.base import DeleteOptions, Request
+from minikube.registry.custom import CustomResources
+from minikube.registry.registry import StoreRegistry
+from minikube.resources import ALL
+from minikube.resources.base import Kind
+from minikube.settings import Settings
+from minikube.store.memory import MemoryStore
+
+REQUEST = Request(user=User("me"), field_manager="test")
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "spec": {
+            "type": "object",
+            "required": ["size"],
+            "properties": {
+                "size": {"type": "integer", "minimum": 1},
+                "colour": {"type": "string", "default": "red"},
+            },
+        },
+        "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    },
+}
+VERSION = {
+    "name": "v1",
+    "served": True,
+    "storage": True,
+    "schema": {"openAPIV3Schema": SCHEMA},
+    "subresources": {"status": {}},
+    "additionalPrinterColumns": [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}],
+}
+WIDGETS: dict[str, Any] = {
+    "metadata": {"name": "widgets.example.com"},
+    "spec": {
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "widgets", "kind": "Widget"},
+        "versions": [VERSION],
+    },
+}
+
+
+def widget(**spec: Any) -> dict[str, Any]:
+    head = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a", "namespace": "x"}}
+    return {**head, "spec": spec}
+
+
+def test_a_definition_is_served_established_validated_and_cleaned_up() -> None:
+    async def scene() -> None:
+        registry = StoreRegistry(MemoryStore(), ALL, settings=Settings())
+        await registry.start()
+        custom = CustomResources(registry)
+        custom.start()
+        running = [asyncio.create_task(registry.run()), asyncio.create_task(custom.run())]
+        definitions = registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+        assert definitions is not None
+        await registry.create(definitions, "", WIDGETS, REQUEST)
+        kind = registry.find("example.com", "v1", "widgets")
+        assert isinstance(kind, Kind)
+        made = (await registry.create(kind, "x", widget(size=3, unknown=1), REQUEST)).tree(kind)
+        assert made["spec"] == {"size": 3, "colour": "red"}
+        assert list(kind.row(made, registry.clock.now())) == ["a", 3]
+        with pytest.raises(Invalid, match="spec.size"):
+            await registry.create(kind, "x", widget(size=0), REQUEST)
+        while "status" not in (shown := (await registry.get(definitions, "", "widgets.example.com")).tree(definitions)):
+            await asyncio.sleep(0)
+        conditions = {one["type"]: one["status"] for one in shown["status"]["conditions"]}
+        assert conditions == {"NamesAccepted": "True", "Established": "True"}
+        await registry.delete(definitions, "", "widgets.example.com", DeleteOptions(), REQUEST)
+        while registry.find("example.com", "v1", "widgets") is not None:
+            await asyncio.sleep(0)
+        with pytest.raises(NotFound):
+            await registry.get(definitions, "", "widgets.example.com")
+        for task in running:
+            task.cancel()
+
+    asyncio.run(scene())
