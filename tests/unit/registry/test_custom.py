@@ -73,7 +73,9 @@ def test_a_definition_is_served_established_validated_and_cleaned_up() -> None:
         assert list(kind.row(made, registry.clock.now())) == ["a", 3]
         with pytest.raises(Invalid, match="spec.size"):
             await registry.create(kind, "x", widget(size=0), REQUEST)
-        while "status" not in (shown := (await registry.get(definitions, "", "widgets.example.com")).tree(definitions)):
+        while "status" not in (
+            shown := (await registry.get(definitions, "", "widgets.example.com")).tree(definitions)
+        ):
             await asyncio.sleep(0)
         conditions = {one["type"]: one["status"] for one in shown["status"]["conditions"]}
         assert conditions == {"NamesAccepted": "True", "Established": "True"}
