@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -56,6 +57,23 @@ def widget(**spec: Any) -> dict[str, Any]:
     return {**head, "spec": spec}
 
 
+async def read(registry: StoreRegistry, definitions: Kind) -> Any:
+    return (await registry.get(definitions, "", "widgets.example.com")).tree(definitions)
+
+
+async def gone(registry: StoreRegistry) -> bool:
+    return registry.find("example.com", "v1", "widgets") is None
+
+
+async def until(look: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:
+    for _ in range(10_000):
+        found = await look()
+        if holds(found):
+            return found
+        await asyncio.sleep(0)
+    raise AssertionError("it never came true")
+
+
 def test_a_definition_is_served_established_validated_and_cleaned_up() -> None:
     async def scene() -> None:
         registry = StoreRegistry(MemoryStore(), ALL, settings=Settings())
@@ -71,17 +89,13 @@ def test_a_definition_is_served_established_validated_and_cleaned_up() -> None:
         made = (await registry.create(kind, "x", widget(size=3, unknown=1), REQUEST)).tree(kind)
         assert made["spec"] == {"size": 3, "colour": "red"}
         assert list(kind.row(made, registry.clock.now())) == ["a", 3]
-        with pytest.raises(Invalid, match="spec.size"):
+        with pytest.raises(Invalid, match=r"spec\.size"):
             await registry.create(kind, "x", widget(size=0), REQUEST)
-        while "status" not in (
-            shown := (await registry.get(definitions, "", "widgets.example.com")).tree(definitions)
-        ):
-            await asyncio.sleep(0)
+        shown = await until(lambda: read(registry, definitions), lambda found: "status" in found)
         conditions = {one["type"]: one["status"] for one in shown["status"]["conditions"]}
         assert conditions == {"NamesAccepted": "True", "Established": "True"}
         await registry.delete(definitions, "", "widgets.example.com", DeleteOptions(), REQUEST)
-        while registry.find("example.com", "v1", "widgets") is not None:
-            await asyncio.sleep(0)
+        await until(lambda: gone(registry), bool)
         with pytest.raises(NotFound):
             await registry.get(definitions, "", "widgets.example.com")
         for task in running:
