@@ -52,9 +52,7 @@ class NftProxy:
 
     async def _rebuild(self) -> None:
         desired = self._desired()
-        await self._nft.run(
-            ruleset.skeleton(self._cluster_cidr) + ruleset.difference(ruleset.Ruleset(), desired)
-        )
+        await self._nft.run(ruleset.skeleton(self._cluster_cidr) + ruleset.difference(ruleset.Ruleset(), desired))
         self._held, self._started = desired, True
 
     async def _flush(self) -> None:

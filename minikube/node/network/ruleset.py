@@ -175,7 +175,9 @@ def _pool(
     members = []
     for backend in backends:
         member = f"{name}_{backend.ip.replace('.', '_')}_{backend.port}"
-        sets[f"aff_{member}"] = f"type ipv4_addr; flags dynamic,timeout; timeout {port.affinity_seconds}s; size 65535;"
+        sets[f"aff_{member}"] = (
+            f"type ipv4_addr; flags dynamic,timeout; timeout {port.affinity_seconds}s; size 65535;"
+        )
         chains[member] = (
             f"update @aff_{member} {{ ip saddr }}",
             f"meta l4proto {protocol} dnat ip to {backend.ip}:{backend.port}",
