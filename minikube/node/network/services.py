@@ -1,4 +1,4 @@
-"""From Services and EndpointSlices to what the proxy programs. Rules: kube-proxy's topology and service handling."""
+"""From Services and EndpointSlices to what the proxy programs."""
 
 from __future__ import annotations
 

@@ -1,0 +1,80 @@
+"""The node's network as one thing: pods, peers, services and names, for the agent's composition root."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from minikube.api.core_v1 import Node
+from minikube.client.base import Informers
+from minikube.kit.tasks import guard
+from minikube.node.network.base import Peer
+from minikube.node.network.dns import Dns
+from minikube.node.network.proxy import NftProxy
+from minikube.node.network.services import ServiceSync
+from minikube.node.network.veth import VethNetwork
+from minikube.node.network.vxlan import VxlanOverlay
+from minikube.settings import Settings
+
+log = logging.getLogger(__name__)
+DNS_PORT = 10053
+
+
+class NodeNetwork:
+    """`pods` is usable once `ready` is set: then this node's range is known and wired."""
+
+    def __init__(
+        self,
+        informers: Informers,
+        settings: Settings,
+        node_name: str,
+        node_ip: str,
+        *,
+        state_dir: Path | None = None,
+    ) -> None:
+        self._informers = informers
+        self._settings = settings
+        self._node_name = node_name
+        self._node_ip = node_ip
+        self._nodes = informers.of(Node)
+        self._changed = asyncio.Event()
+        self._nodes.add_handler(lambda old, new: self._changed.set())
+        self.proxy = NftProxy(settings.cluster_cidr)
+        self.pods = VethNetwork(state_dir or settings.agent_dir, proxy=self.proxy)
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        await self._nodes.wait_synced()
+        cidr = await self._own_range()
+        await self.proxy.start()
+        await self.pods.start(cidr)
+        gateway, dns = self.pods.gateway, self._settings.cluster_dns
+        await self.proxy.redirect("dns", [(dns, kind, 53, gateway, DNS_PORT) for kind in ("udp", "tcp")])
+        self.ready.set()
+        names = Dns(self._informers, self._settings, [(gateway, DNS_PORT)])
+        services = ServiceSync(self._informers, self.proxy, self._node_name)
+        overlay = VxlanOverlay(self._node_ip, cidr)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(guard("cluster DNS", names.run))
+            group.create_task(guard("service proxy", services.run))
+            group.create_task(guard("overlay", lambda: self._follow_peers(overlay)))
+
+    async def _own_range(self) -> str:
+        while True:
+            self._changed.clear()
+            node = self._nodes.lister.get(self._node_name)
+            if node is not None and node.spec.pod_cidr:
+                return node.spec.pod_cidr
+            await self._changed.wait()
+
+    async def _follow_peers(self, overlay: VxlanOverlay) -> None:
+        while True:
+            self._changed.clear()
+            await overlay.apply([peer for node in self._nodes.lister.list() if (peer := _peer(node)) is not None])
+            await self._changed.wait()
+
+
+def _peer(node: Node) -> Peer | None:
+    ip = next((a.address for a in node.status.addresses if a.type == "InternalIP" and ":" not in a.address), "")
+    return Peer(node.metadata.name, ip, node.spec.pod_cidr) if ip and node.spec.pod_cidr else None

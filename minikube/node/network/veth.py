@@ -1,0 +1,235 @@
+"""Pods on a bridge: veth pairs, addresses kept in a state file, hairpin, forwarding."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import hashlib
+import ipaddress
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from pyroute2 import IPRoute, NetlinkError
+
+from minikube.node.network.base import AddressesExhausted, Attachment
+from minikube.node.network.proxy import NftProxy
+from minikube.node.runtime.base import PortMapping
+
+log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+SYSCTLS = {"net/ipv4/ip_forward": "1"}
+
+
+class State(msgspec.Struct):
+    """What must survive the agent: who has which address, and what the host's sysctls were."""
+
+    attachments: dict[str, Attachment] = {}
+    ports: dict[str, tuple[PortMapping, ...]] = {}
+    sysctls: dict[str, str] = {}
+
+
+class VethNetwork:
+    """PodNetwork over one bridge; the first address of the node's range is the bridge's."""
+
+    def __init__(
+        self, state_dir: Path, bridge: str = "mini0", *, mtu: int = 1450, proxy: NftProxy | None = None
+    ) -> None:
+        self._path = state_dir / "network.json"
+        self._bridge = bridge
+        self._mtu = mtu
+        self._proxy = proxy
+        self._lock = asyncio.Lock()
+        self._range: ipaddress.IPv4Network | None = None
+        self._state = State()
+
+    @property
+    def gateway(self) -> str:
+        return str(self._started()[1])
+
+    async def start(self, pod_cidr: str) -> None:
+        async with self._lock:
+            self._state = await asyncio.to_thread(_load, self._path)
+            self._range = ipaddress.IPv4Network(pod_cidr)
+            await asyncio.to_thread(self._make_bridge)
+            await asyncio.to_thread(_save, self._path, self._state)
+        for uid, found in self._state.attachments.items():
+            await self._publish(uid, found)
+
+    async def attach(self, pod_uid: str, netns: str, *, ports: Sequence[PortMapping] = ()) -> Attachment:
+        async with self._lock:
+            known = self._state.attachments.get(pod_uid)
+            if known is not None and known.netns == netns:
+                found = known
+            else:
+                ip = known.ips[0] if known is not None else self._free()
+                name = "veth" + hashlib.sha256(pod_uid.encode()).hexdigest()[:10]
+                found = Attachment(pod_uid, (ip,), netns, name)
+            self._state.attachments[pod_uid] = found
+            self._state.ports[pod_uid] = tuple(ports)
+            await asyncio.to_thread(_save, self._path, self._state)
+            await asyncio.to_thread(self._wire, found)
+        await self._publish(pod_uid, found)
+        return found
+
+    async def detach(self, pod_uid: str) -> None:
+        async with self._lock:
+            found = self._state.attachments.get(pod_uid)
+            if found is None:
+                return
+            await asyncio.to_thread(_remove_link, found.interface)
+            if self._proxy is not None:
+                await self._proxy.host_ports(pod_uid, ())
+            del self._state.attachments[pod_uid]
+            self._state.ports.pop(pod_uid, None)
+            await asyncio.to_thread(_save, self._path, self._state)
+
+    async def keep_only(self, pod_uids: frozenset[str]) -> None:
+        for uid in [uid for uid in self._state.attachments if uid not in pod_uids]:
+            await self.detach(uid)
+
+    def attachment(self, pod_uid: str) -> Attachment | None:
+        return self._state.attachments.get(pod_uid)
+
+    def _started(self) -> tuple[ipaddress.IPv4Network, ipaddress.IPv4Address]:
+        if self._range is None:
+            raise RuntimeError("the pod network has no range yet")
+        return self._range, self._range[1]
+
+    def _free(self) -> str:
+        network, gateway = self._started()
+        taken = {ip for found in self._state.attachments.values() for ip in found.ips}
+        for address in network.hosts():
+            if address != gateway and str(address) not in taken:
+                return str(address)
+        raise AddressesExhausted(f"no free address in {network}")
+
+    async def _publish(self, uid: str, found: Attachment) -> None:
+        if self._proxy is None:
+            return
+        entries = [
+            (found.ips[0], port.protocol.lower(), port.host_port, port.container_port)
+            for port in self._state.ports.get(uid, ())
+            if port.host_port
+        ]
+        await self._proxy.host_ports(uid, entries)
+
+    def _make_bridge(self) -> None:
+        network, gateway = self._started()
+        with IPRoute() as route:
+            if not route.link_lookup(ifname=self._bridge):
+                route.link("add", ifname=self._bridge, kind="bridge")
+            index = route.link_lookup(ifname=self._bridge)[0]
+            route.link("set", index=index, mtu=self._mtu, state="up")
+            with _already_there():
+                route.addr("add", index=index, address=str(gateway), prefixlen=network.prefixlen)
+            with contextlib.suppress(IndexError):
+                route.link("set", index=route.link_lookup(ifname="lo")[0], state="up")
+        for name, wanted in SYSCTLS.items():
+            path = Path("/proc/sys") / name
+            present = path.read_text().strip()
+            if present != wanted:
+                self._state.sysctls.setdefault(name, present)
+                path.write_text(wanted)
+
+    def _wire(self, found: Attachment) -> None:
+        network, gateway = self._started()
+        with IPRoute() as route:
+            bridge = route.link_lookup(ifname=self._bridge)[0]
+            present = route.link_lookup(ifname=found.interface)
+            if not present:
+                with open(found.netns) as namespace:
+                    peer = {"ifname": "eth0", "net_ns_fd": namespace.fileno(), "mtu": self._mtu}
+                    route.link("add", ifname=found.interface, kind="veth", mtu=self._mtu, peer=peer)
+                present = route.link_lookup(ifname=found.interface)
+            route.link("set", index=present[0], master=bridge, state="up")
+            hairpin = Path(f"/sys/class/net/{found.interface}/brport/hairpin_mode")
+            if hairpin.exists():
+                hairpin.write_text("1")
+        _within(found.netns, lambda: _configure(found.ips[0], network.prefixlen, str(gateway)))
+
+
+def _configure(ip: str, prefix: int, gateway: str) -> None:
+    with IPRoute() as route:
+        route.link("set", index=route.link_lookup(ifname="lo")[0], state="up")
+        index = route.link_lookup(ifname="eth0")[0]
+        route.link("set", index=index, state="up")
+        with _already_there():
+            route.addr("add", index=index, address=ip, prefixlen=prefix)
+        with _already_there():
+            route.route("add", dst="0.0.0.0/0", gateway=gateway)
+
+
+def _within(netns: str, work: Callable[[], R]) -> R:
+    """Do `work` in a thread of its own that has entered `netns`, so that no other thread is moved."""
+    results: list[R] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with open(netns) as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0x40000000):
+                    number = ctypes.get_errno()
+                    raise OSError(number, os.strerror(number), netns)
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="netns")
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+@contextlib.contextmanager
+def _already_there() -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code != 17:
+            raise
+
+
+def _remove_link(name: str) -> None:
+    with IPRoute() as route:
+        for index in route.link_lookup(ifname=name):
+            route.link("del", index=index)
+
+
+def _load(path: Path) -> State:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=State)
+    except FileNotFoundError:
+        return State()
+
+
+def _save(path: Path, state: State) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    with open(temporary, "wb") as file:
+        file.write(msgspec.json.encode(state))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+async def cleanup(state_dir: Path, bridge: str = "mini0", vxlan: str = "mini-vxlan") -> None:
+    """Take back from the host exactly what was made: links, the table, changed sysctls."""
+    from minikube.node.network.nft import TABLE, Nft
+
+    path = state_dir / "network.json"
+    state = await asyncio.to_thread(_load, path)
+    for name in [*(found.interface for found in state.attachments.values()), vxlan, bridge]:
+        await asyncio.to_thread(_remove_link, name)
+    await Nft().run(f"add table ip {TABLE}\ndelete table ip {TABLE}\n")
+    for name, before in state.sysctls.items():
+        (Path("/proc/sys") / name).write_text(before)
+    path.unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+"""Other nodes' pods over VXLAN; what a peer needs is derived from its address, nothing is exchanged."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Sequence
+
+from pyroute2 import IPRoute, NetlinkError
+
+from minikube.node.network.base import Peer
+
+
+def vtep_mac(node_ip: str) -> str:
+    """A locally administered MAC out of the node's address."""
+    return "0a:42:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(node_ip).packed)
+
+
+class VxlanOverlay:
+    def __init__(
+        self, node_ip: str, pod_cidr: str, *, name: str = "mini-vxlan", vni: int = 1, mtu: int = 1450
+    ) -> None:
+        self._node_ip = node_ip
+        self._address = str(ipaddress.IPv4Network(pod_cidr)[0])
+        self._name = name
+        self._vni = vni
+        self._mtu = mtu
+        self._held: frozenset[Peer] | None = None
+
+    async def apply(self, peers: Sequence[Peer]) -> None:
+        wanted = frozenset(peer for peer in peers if peer.pod_cidr and peer.node_ip != self._node_ip)
+        if wanted != self._held:
+            await asyncio.to_thread(self._apply, wanted)
+            self._held = wanted
+
+    def _apply(self, peers: frozenset[Peer]) -> None:
+        with IPRoute() as route:
+            if not route.link_lookup(ifname=self._name):
+                route.link(
+                    "add", ifname=self._name, kind="vxlan", vxlan_id=self._vni, vxlan_local=self._node_ip,
+                    vxlan_learning=0, vxlan_port=8472, address=vtep_mac(self._node_ip),
+                )  # fmt: skip
+            index = route.link_lookup(ifname=self._name)[0]
+            route.link("set", index=index, mtu=self._mtu, state="up")
+            try:
+                route.addr("add", index=index, address=self._address, prefixlen=32)
+            except NetlinkError as error:
+                if error.code != 17:
+                    raise
+            wanted = {peer.pod_cidr for peer in peers}
+            for found in list(route.get_routes(family=socket.AF_INET, oif=index)):
+                target = f"{found.get_attr('RTA_DST')}/{found['dst_len']}"
+                if found["table"] == 254 and target not in wanted:
+                    route.route("del", dst=target, oif=index)
+            for peer in peers:
+                mac = peer.vtep_mac or vtep_mac(peer.node_ip)
+                gateway = str(ipaddress.IPv4Network(peer.pod_cidr)[0])
+                route.neigh("replace", dst=gateway, lladdr=mac, ifindex=index, state=0x80)
+                route.fdb("replace", ifindex=index, lladdr=mac, dst=peer.node_ip)
+                route.route("replace", dst=peer.pod_cidr, gateway=gateway, oif=index, flags=4)
