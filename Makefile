@@ -20,8 +20,10 @@ lint: $(BIN)/.done ## ruff, mypy --strict, import-linter, generated files
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tools.generate --check
 
-test: $(BIN)/.done ## everything: unit, contract, and a real server driven by the real kubectl
-	$(BIN)/pytest -n 2 tests
+test: $(BIN)/.done ## everything: unit, contract, a real server with the real kubectl, real containers and packets
+	tools/test-deps.sh
+	$(BIN)/pytest -n 2 -m "not node" tests
+	$(BIN)/pytest -m node tests
 
 bench: $(BIN)/.done ## print figures
 	$(BIN)/python -m bench
