@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import platform
 import signal
 import socket
 import sys
@@ -29,7 +30,8 @@ from minikube.controllers.garbage import GarbageCollector
 from minikube.controllers.runner import Runner
 from minikube.kit.clock import SYSTEM
 from minikube.kit.tasks import guard
-from minikube.node.simulated import SimulatedNode
+from minikube.node.agent import Agent
+from minikube.node.runtime.simulated import SimulatedNetwork, SimulatedRuntime
 from minikube.pki.server import ServerPki, ensure_server_pki, write_kubeconfig
 from minikube.registry.custom import CustomResources
 from minikube.registry.local import LocalClient, LocalInformers
@@ -124,7 +126,21 @@ class Server:
             for name, one in recorders.items():
                 tasks.create_task(one.run(), name=f"events of {name}")
             if self.settings.simulate and not self.settings.disable_agent:
-                node = SimulatedNode(self.client("node-agent"), self.informers, self.settings, SYSTEM, self.address)
+                name = self.settings.node_name or platform.node().lower()
+                client = self.client("node-agent")
+                told = Recorder(client, "kubelet", name)
+                node = Agent(
+                    client,
+                    self.informers,
+                    SimulatedRuntime(),
+                    SimulatedNetwork(),
+                    told,
+                    self.settings,
+                    SYSTEM,
+                    name,
+                    [self.address],
+                )
+                tasks.create_task(told.run(), name="events of the node")
                 tasks.create_task(guard("node", node.run), name="node")
             gc.collect()
             gc.freeze()

@@ -63,6 +63,7 @@ def pod_status(pod: Pod, observed: Observed, now: datetime, host_ips: Sequence[s
     ]
     host_network = bool(pod.spec.host_network)
     ips = tuple(host_ips) if host_network and observed.sandbox else observed.ips
+    ips = ips or tuple(each.ip for each in old.pod_ips)
     return PodStatus(
         phase=phase,
         reason=reason,

@@ -22,8 +22,10 @@ from minikube.node.decide import (
     StartSandbox,
     StopSandbox,
     Wait,
+    backoff_left,
     containers_of,
     decide,
+    restarts,
 )
 from minikube.node.network.base import AddressesExhausted
 from minikube.node.runtime.base import CreateFailed, Image, ImagePullFailed, RuntimeFault, State
@@ -53,6 +55,7 @@ class PodWorker:
         self._failures: dict[str, int] = {}
         self._acting: asyncio.Task[None] | None = None
         self._stopping: set[str] = set()
+        self._told: set[str] = set()
 
     def update(self, pod: Pod) -> None:
         """A newer object; a shorter grace interrupts a running stop."""
@@ -100,6 +103,7 @@ class PodWorker:
             pod = self._effective()
         for action in decide(pod, observed, now):
             if isinstance(action, Wait):
+                self._tell_backing_off(pod)
                 self._timeout = min(self._timeout, max(0.05, action.seconds))
             elif isinstance(action, RemovePod):
                 await self._remove()
@@ -116,6 +120,17 @@ class PodWorker:
                     self._acting = None
                 self._wake.set()
         return False
+
+    def _tell_backing_off(self, pod: Pod) -> None:
+        for wanted in containers_of(pod):
+            latest = self.observed.latest(wanted.name)
+            if latest is None or latest.id in self._told or latest.state is not State.EXITED:
+                continue
+            if restarts(pod, wanted, latest) and backoff_left(latest, self._agent.clock.now()) > 0:
+                self._told.add(latest.id)
+                meta = pod.metadata
+                where = f"{wanted.name} in pod {meta.name}_{meta.namespace}({meta.uid})"
+                self._agent.event(pod, wanted, "BackOff", f"Back-off restarting failed container {where}")
 
     def _effective(self) -> Pod:
         if not self.gone:
