@@ -1,4 +1,4 @@
-"""Container logs in the CRI format: `<RFC 3339 nano> stdout|stderr F|P <text>` lines, selected as kubectl logs asks."""
+"""Container logs in the CRI format: `<RFC 3339 nano> stdout|stderr F|P <text>` lines, as kubectl logs asks."""
 
 from __future__ import annotations
 
