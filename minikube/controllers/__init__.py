@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from minikube.controllers.cronjob import CronJobController
+from minikube.controllers.daemonset import DaemonSetController
 from minikube.controllers.deployment import DeploymentController
 from minikube.controllers.endpointslice import EndpointSliceController
+from minikube.controllers.job import JobController
 from minikube.controllers.namespace import NamespaceController
 from minikube.controllers.nodes import NodeController
 from minikube.controllers.replicaset import ReplicaSetController
 from minikube.controllers.serviceaccount import ServiceAccountController
+from minikube.controllers.statefulset import StatefulSetController
 
 CONTROLLERS: tuple[type[Any], ...] = (
     NamespaceController,
     ServiceAccountController,
     ReplicaSetController,
     DeploymentController,
+    DaemonSetController,
+    StatefulSetController,
+    JobController,
+    CronJobController,
     EndpointSliceController,
     NodeController,
 )

@@ -60,14 +60,14 @@ def bounds(deployment: Deployment) -> Bounds:
     rolling = deployment.spec.strategy.rolling_update if deployment.spec.strategy else None
     if deployment.spec.strategy and deployment.spec.strategy.type == "Recreate":
         return Bounds(0, wanted)
-    surge = _share(rolling.max_surge if rolling else "25%", wanted, up=True)
-    unavailable = _share(rolling.max_unavailable if rolling else "25%", wanted, up=False)
+    surge = share(rolling.max_surge if rolling else "25%", wanted, up=True)
+    unavailable = share(rolling.max_unavailable if rolling else "25%", wanted, up=False)
     if surge == 0 and unavailable == 0:
         unavailable = 1
     return Bounds(surge, min(unavailable, wanted) if wanted else unavailable)
 
 
-def _share(value: int | str | None, total: int, *, up: bool) -> int:
+def share(value: int | str | None, total: int, *, up: bool) -> int:
     if value is None:
         value = "25%"
     if isinstance(value, int):

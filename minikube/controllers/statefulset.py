@@ -1,0 +1,263 @@
+"""StatefulSet: pods with ordinal names and claims of their own, one after the other.
+
+Rules: pkg/controller/statefulset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+import msgspec
+
+from minikube.api.apps_v1 import ControllerRevision, StatefulSet, StatefulSetStatus
+from minikube.api.core_v1 import (
+    PersistentVolumeClaim,
+    PersistentVolumeClaimVolumeSource,
+    Pod,
+    PodTemplateSpec,
+    Volume,
+)
+from minikube.api.meta import Key, ObjectMeta, from_dict
+from minikube.controllers import pods as of_pods
+from minikube.controllers.base import After, Context, itself, owner_of
+from minikube.controllers.deployment import share
+from minikube.controllers.revisions import HASH, Revisions, hash_of
+from minikube.errors import AlreadyExists, ApiError, NotFound
+
+POD_NAME, POD_INDEX = "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"
+
+
+class Make(msgspec.Struct, frozen=True):
+    """Create the pod of this ordinal, in the updated or the current revision."""
+
+    ordinal: int
+    updated: bool
+
+
+class Plan(msgspec.Struct, frozen=True):
+    create: tuple[Make, ...] = ()
+    delete: tuple[Pod, ...] = ()
+
+
+def wanted(sts: StatefulSet) -> range:
+    start = (sts.spec.ordinals.start or 0) if sts.spec.ordinals else 0
+    return range(start, start + (1 if sts.spec.replicas is None else sts.spec.replicas))
+
+
+def ordinal(sts: StatefulSet, pod: Pod) -> int | None:
+    """The number behind the set's name; None for a pod that isn't one of its own."""
+    head, _, tail = pod.metadata.name.rpartition("-")
+    return int(tail) if head == sts.metadata.name and tail.isdecimal() else None
+
+
+def plan(sts: StatefulSet, pods: Mapping[int, Pod], updated: str, now: datetime) -> Plan:
+    """The next step: in order (OrderedReady) or all at once (Parallel)."""
+    parallel = sts.spec.pod_management_policy == "Parallel"
+    strategy = sts.spec.update_strategy
+    rolling = strategy.rolling_update if strategy else None
+    partition = (rolling.partition or 0) if rolling else 0
+    wait = sts.spec.min_ready_seconds or 0
+    numbers = wanted(sts)
+    create: list[Make] = []
+    delete: list[Pod] = []
+
+    def healthy(pod: Pod) -> bool:
+        return pod.metadata.deletion_timestamp is None and of_pods.available(pod, wait, now)
+
+    blocked = False
+    for number in numbers:
+        pod = pods.get(number)
+        if pod is None:
+            create.append(Make(number, number >= numbers.start + partition))
+        elif pod.status.phase in ("Failed", "Succeeded") and pod.metadata.deletion_timestamp is None:
+            delete.append(pod)
+        elif parallel or healthy(pod):
+            continue
+        blocked = blocked or not parallel
+        if blocked:
+            break
+    if blocked and (create or delete):
+        return Plan(tuple(create), tuple(delete))
+    surplus = sorted((number for number in pods if number not in numbers), reverse=True)
+    for number in surplus:
+        pod = pods[number]
+        if pod.metadata.deletion_timestamp is None and (parallel or not blocked):
+            delete.append(pod)
+        if not parallel:
+            return Plan(tuple(create), tuple(delete))
+    if create or delete or (strategy is not None and strategy.type == "OnDelete"):
+        return Plan(tuple(create), tuple(delete))
+    room = share(rolling.max_unavailable if rolling and rolling.max_unavailable else 1, len(numbers), up=False) or 1
+    for number in reversed(numbers):
+        if number < numbers.start + partition:
+            break
+        pod = pods.get(number)
+        if pod is None:
+            room -= 1
+        elif pod.metadata.labels.get(HASH) != updated and pod.metadata.deletion_timestamp is None:
+            # A pod of the old template that never became ready may be replaced too: else it would block for ever.
+            if not blocked or not healthy(pod):
+                delete.append(pod)
+            room -= 1
+        elif not healthy(pod):
+            room -= 1
+        if room <= 0:
+            break
+    return Plan((), tuple(delete))
+
+
+def claims_for(sts: StatefulSet, number: int) -> Sequence[PersistentVolumeClaim]:
+    """One of each volumeClaimTemplate, named <template>-<set>-<ordinal>."""
+    labels = sts.spec.selector.match_labels
+    return [
+        PersistentVolumeClaim(
+            metadata=ObjectMeta(
+                name=f"{one.metadata.name}-{sts.metadata.name}-{number}",
+                namespace=sts.metadata.namespace,
+                labels={**one.metadata.labels, **labels},
+                annotations=one.metadata.annotations,
+            ),
+            spec=one.spec,
+        )
+        for one in sts.spec.volume_claim_templates
+    ]
+
+
+def pod_for(sts: StatefulSet, template: PodTemplateSpec, number: int, hashed: str) -> Pod:
+    name = f"{sts.metadata.name}-{number}"
+    pod = of_pods.from_template(sts, template, name=name)
+    claims = {
+        one.metadata.name: Volume(
+            name=one.metadata.name,
+            persistent_volume_claim=PersistentVolumeClaimVolumeSource(claim_name=f"{one.metadata.name}-{name}"),
+        )
+        for one in sts.spec.volume_claim_templates
+    }
+    volumes = (*claims.values(), *(volume for volume in pod.spec.volumes if volume.name not in claims))
+    labels = {**pod.metadata.labels, HASH: hashed, POD_NAME: name, POD_INDEX: str(number)}
+    spec = msgspec.structs.replace(pod.spec, hostname=name, subdomain=sts.spec.service_name, volumes=volumes)
+    return msgspec.structs.replace(pod, spec=spec, metadata=msgspec.structs.replace(pod.metadata, labels=labels))
+
+
+def status_of(
+    sts: StatefulSet, pods: Sequence[Pod], current: str, updated: str, now: datetime
+) -> StatefulSetStatus:
+    """`current` and `updated` are names of revisions."""
+    living = [pod for pod in pods if pod.status.phase not in ("Failed", "Succeeded")]
+
+    def count(revision: str) -> int:
+        hashed = revision.rpartition("-")[2]
+        return sum(
+            1 for p in living if p.metadata.labels.get(HASH) == hashed and p.metadata.deletion_timestamp is None
+        )
+
+    ready = sum(1 for pod in living if of_pods.ready(pod))
+    total = len(wanted(sts))
+    rolling = sts.spec.update_strategy.rolling_update if sts.spec.update_strategy else None
+    whole = not (rolling and rolling.partition)
+    if whole and count(updated) == total == ready == len(living):
+        current = updated
+    return msgspec.structs.replace(
+        sts.status,
+        replicas=len(living),
+        ready_replicas=ready or None,
+        available_replicas=sum(1 for p in living if of_pods.available(p, sts.spec.min_ready_seconds or 0, now)),
+        current_replicas=count(current) or None,
+        updated_replicas=count(updated) or None,
+        current_revision=current,
+        update_revision=updated,
+        observed_generation=sts.metadata.generation,
+        collision_count=sts.status.collision_count or 0,
+    )
+
+
+class StatefulSetController:
+    name: ClassVar[str] = "statefulset-controller"
+    workers: ClassVar[int] = 2
+    watches = (itself(StatefulSet), owner_of(Pod, "StatefulSet"))
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._client = context.client
+        self._sets = context.informers.of(StatefulSet).lister
+        self._pods = context.informers.of(Pod).lister
+        self._claims = context.informers.of(PersistentVolumeClaim).lister
+        self._revisions = Revisions(context.client, context.informers.of(ControllerRevision).lister)
+
+    async def reconcile(self, key: Key) -> After | None:
+        sts = self._sets.get(key.name, key.namespace)
+        if sts is None or sts.metadata.deletion_timestamp is not None:
+            return None
+        now = self._context.clock.now()
+        updated = await self._revisions.current(sts, sts.spec.template)
+        history = {one.metadata.name: one for one in self._revisions.history(sts)}
+        current = history.get(sts.status.current_revision, updated)
+        todo = plan(sts, self._owned(sts), hash_of(updated), now)
+        failure = await self._act(sts, todo, current, updated)
+        fresh = self._sets.get(key.name, key.namespace)
+        if fresh is None or fresh.metadata.uid != sts.metadata.uid:
+            return None
+        pods = list(self._owned(sts).values())
+        status = status_of(fresh, pods, current.metadata.name, updated.metadata.name, now)
+        if status != fresh.status:
+            await self._client.update(msgspec.structs.replace(fresh, status=status), subresource="status")
+        live = {hash_of(updated), hash_of(current), *(pod.metadata.labels.get(HASH, "") for pod in pods)}
+        limit = 10 if sts.spec.revision_history_limit is None else sts.spec.revision_history_limit
+        await self._revisions.prune(sts, live, limit)
+        if failure:
+            raise ApiError(failure)
+        wait = sts.spec.min_ready_seconds or 0
+        return After(wait) if wait and (status.available_replicas or 0) != (status.ready_replicas or 0) else None
+
+    def _owned(self, sts: StatefulSet) -> dict[int, Pod]:
+        found = {}
+        for pod in self._pods.by_index("owner", sts.metadata.uid):
+            number = ordinal(sts, pod)
+            if number is not None:
+                found[number] = pod
+        return found
+
+    async def _act(
+        self, sts: StatefulSet, todo: Plan, current: ControllerRevision, updated: ControllerRevision
+    ) -> str:
+        events, kind = self._context.events, "StatefulSet"
+        for pod in todo.delete:
+            meta = pod.metadata
+            try:
+                await self._client.delete(Pod, meta.name, meta.namespace, uid=meta.uid)
+            except NotFound:
+                continue
+            message = f"delete Pod {meta.name} in {kind} {sts.metadata.name} successful"
+            events.normal(sts, "SuccessfulDelete", message)
+        for make in todo.create:
+            revision = updated if make.updated else current
+            template = sts.spec.template if make.updated else _template(revision)
+            pod = pod_for(sts, template, make.ordinal, hash_of(revision))
+            about = f"create Pod {pod.metadata.name} in {kind} {sts.metadata.name}"
+            try:
+                await self._claim(sts, pod, make.ordinal)
+                await self._client.create(pod)
+            except AlreadyExists:
+                continue
+            except ApiError as error:
+                events.warning(sts, "FailedCreate", f"{about} failed error: {error.message}")
+                return error.message
+            events.normal(sts, "SuccessfulCreate", f"{about} successful")
+        return ""
+
+    async def _claim(self, sts: StatefulSet, pod: Pod, number: int) -> None:
+        for claim in claims_for(sts, number):
+            name = claim.metadata.name
+            if self._claims.get(name, claim.metadata.namespace) is None:
+                await self._client.create(claim)
+                message = f"create Claim {name} Pod {pod.metadata.name} in StatefulSet {sts.metadata.name} success"
+                self._context.events.normal(sts, "SuccessfulCreate", message)
+
+
+def _template(revision: ControllerRevision) -> PodTemplateSpec:
+    tree = dict(revision.data["spec"]["template"])
+    tree.pop("$patch", None)
+    template: PodTemplateSpec = from_dict(PodTemplateSpec, tree)  # type: ignore[type-var]
+    return template
