@@ -99,7 +99,8 @@ async def test_a_job_counts_each_success_once_and_completes(mode: str) -> None:
     await cluster.settle(controller, WEB)
     found = await cluster.client.get(Job, "web", "default")
     over = ended(found)
-    assert over is not None and over.type == "Complete"
+    assert over is not None
+    assert over.type == "Complete"
     assert (found.status.succeeded, found.status.active, len(await cluster.pods())) == (3, None, 3)
     assert found.status.completed_indexes == ("0-2" if mode == "Indexed" else "")
     assert all(not pod.metadata.finalizers for pod in await cluster.pods())
@@ -119,7 +120,8 @@ async def test_a_job_gives_up_after_its_backoff_limit_and_waits_between_failures
             await cluster.clock.sleep(after.seconds + 1)
             await cluster.settle(controller, WEB)
     over = ended(await cluster.client.get(Job, "web", "default"))
-    assert over is not None and (over.type, over.reason) == ("Failed", "BackoffLimitExceeded")
+    assert over is not None
+    assert (over.type, over.reason) == ("Failed", "BackoffLimitExceeded")
 
 
 def test_indexes_are_written_as_ranges() -> None:
@@ -136,8 +138,10 @@ async def test_a_cron_job_makes_up_for_the_latest_missed_time_only() -> None:
     await cluster.clock.sleep(1800)
     after = await cluster.settle(controller, WEB)
     made = (await cluster.client.list(Job, "default")).items
-    assert len(made) == 1 and made[0].metadata.name.startswith("web-")
-    assert after is not None and 0 < after.seconds <= 301
+    assert len(made) == 1
+    assert made[0].metadata.name.startswith("web-")
+    assert after is not None
+    assert 0 < after.seconds <= 301
     found = await cluster.client.get(CronJob, "web", "default")
     assert [one.name for one in found.status.active] == [made[0].metadata.name]
 
