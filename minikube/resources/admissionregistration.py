@@ -16,6 +16,12 @@ from minikube.api.admissionregistration_v1 import (
     ValidatingWebhookConfiguration,
 )
 from minikube.resources.declare import UNSET, columns, declare, since
+from minikube.resources.webhook_rules import (
+    MutatingWebhookRules,
+    ValidatingBindingRules,
+    ValidatingPolicyRules,
+    ValidatingWebhookRules,
+)
 
 
 def webhooks_row(
@@ -53,14 +59,33 @@ KINDS = (
         MutatingAdmissionPolicy, columns=columns("Name", "Mutations:integer", "ParamKind", "Age"), row=mutating_row
     ),
     declare(MutatingAdmissionPolicyBinding, columns=_BINDING, row=binding_row),
-    declare(MutatingWebhookConfiguration, categories=("api-extensions",), columns=_WEBHOOKS, row=webhooks_row),
+    declare(
+        MutatingWebhookConfiguration,
+        strategy=MutatingWebhookRules(),
+        categories=("api-extensions",),
+        columns=_WEBHOOKS,
+        row=webhooks_row,
+    ),
     declare(
         ValidatingAdmissionPolicy,
+        strategy=ValidatingPolicyRules(),
         categories=("api-extensions",),
         status=True,
         columns=columns("Name", "Validations:integer", "ParamKind", "Age"),
         row=validating_row,
     ),
-    declare(ValidatingAdmissionPolicyBinding, categories=("api-extensions",), columns=_BINDING, row=binding_row),
-    declare(ValidatingWebhookConfiguration, categories=("api-extensions",), columns=_WEBHOOKS, row=webhooks_row),
+    declare(
+        ValidatingAdmissionPolicyBinding,
+        strategy=ValidatingBindingRules(),
+        categories=("api-extensions",),
+        columns=_BINDING,
+        row=binding_row,
+    ),
+    declare(
+        ValidatingWebhookConfiguration,
+        strategy=ValidatingWebhookRules(),
+        categories=("api-extensions",),
+        columns=_WEBHOOKS,
+        row=webhooks_row,
+    ),
 )

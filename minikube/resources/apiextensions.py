@@ -8,6 +8,7 @@ from typing import Any
 
 from minikube.api.apiextensions_v1 import CustomResourceDefinition
 from minikube.api.apiregistration_v1 import APIService
+from minikube.resources.crd_rules import APIServiceRules, DefinitionRules
 from minikube.resources.declare import CREATED_AT, columns, created_at, declare, since
 
 
@@ -30,6 +31,7 @@ def api_service_row(service: APIService, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         CustomResourceDefinition,
+        strategy=DefinitionRules(),
         short_names=("crd", "crds"),
         categories=("api-extensions",),
         status=True,
@@ -38,6 +40,7 @@ KINDS = (
     ),
     declare(
         APIService,
+        strategy=APIServiceRules(),
         categories=("api-extensions",),
         status=True,
         columns=columns("Name", "Service", "Available", "Age"),

@@ -20,6 +20,13 @@ from minikube.resources.declare import (
     selector,
     since,
 )
+from minikube.resources.workload_rules import (
+    ControllerRevisionRules,
+    DaemonSetRules,
+    DeploymentRules,
+    ReplicaSetRules,
+    StatefulSetRules,
+)
 
 _SCALE = ScalePaths(selector="spec.selector")
 
@@ -91,6 +98,7 @@ def revision_row(revision: ControllerRevision, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Deployment,
+        strategy=DeploymentRules(),
         short_names=("deploy",),
         categories=("all",),
         status=True,
@@ -109,6 +117,7 @@ KINDS = (
     ),
     declare(
         ReplicaSet,
+        strategy=ReplicaSetRules(),
         short_names=("rs",),
         categories=("all",),
         status=True,
@@ -127,6 +136,7 @@ KINDS = (
     ),
     declare(
         StatefulSet,
+        strategy=StatefulSetRules(),
         short_names=("sts",),
         categories=("all",),
         status=True,
@@ -136,6 +146,7 @@ KINDS = (
     ),
     declare(
         DaemonSet,
+        strategy=DaemonSetRules(),
         short_names=("ds",),
         categories=("all",),
         status=True,
@@ -154,5 +165,10 @@ KINDS = (
         ),
         row=daemon_set_row,
     ),
-    declare(ControllerRevision, columns=columns("Name", "Controller", "Revision:integer", "Age"), row=revision_row),
+    declare(
+        ControllerRevision,
+        strategy=ControllerRevisionRules(),
+        columns=columns("Name", "Controller", "Revision:integer", "Age"),
+        row=revision_row,
+    ),
 )

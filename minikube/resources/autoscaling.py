@@ -12,6 +12,7 @@ from minikube.api.meta import Quantity
 from minikube.api.quantity import canonical
 from minikube.resources.autoscaling_v1 import from_v2, to_v2
 from minikube.resources.declare import NONE, UNKNOWN, UNSET, columns, declare, number, since
+from minikube.resources.scaling_rules import AutoscalerRules, AutoscalerV1Rules
 
 _SHOWN = 2
 
@@ -103,6 +104,7 @@ _COLUMNS = columns("Name", "Reference", "Targets", "MinPods", "MaxPods:integer",
 KINDS = (
     declare(
         HorizontalPodAutoscaler,
+        strategy=AutoscalerRules(),
         short_names=("hpa",),
         categories=("all",),
         status=True,
@@ -111,6 +113,7 @@ KINDS = (
     ),
     declare(
         autoscaling_v1.HorizontalPodAutoscaler,
+        strategy=AutoscalerV1Rules(),
         short_names=("hpa",),
         categories=("all",),
         status=True,

@@ -19,6 +19,7 @@ from minikube.resources.declare import (
     selector,
     since,
 )
+from minikube.resources.job_rules import CronJobRules, JobRules
 
 
 def _holds(job: Job, type: str) -> bool:
@@ -78,6 +79,7 @@ def cron_job_row(cron: CronJob, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Job,
+        strategy=JobRules(),
         categories=("all",),
         status=True,
         columns=columns("Name", "Status", "Completions", "Duration", "Age", "+Containers", "+Images", "+Selector"),
@@ -85,6 +87,7 @@ KINDS = (
     ),
     declare(
         CronJob,
+        strategy=CronJobRules(),
         short_names=("cj",),
         categories=("all",),
         status=True,

@@ -8,6 +8,7 @@ from typing import Any
 
 from minikube.api.certificates_v1 import CertificateSigningRequest, ClusterTrustBundle, PodCertificateRequest
 from minikube.resources.base import human_duration
+from minikube.resources.certificate_rules import SigningRequestRules, TrustBundleRules
 from minikube.resources.declare import NONE, UNKNOWN, columns, declare, since
 
 
@@ -57,13 +58,14 @@ def pod_request_row(request: PodCertificateRequest, now: datetime) -> Sequence[A
 KINDS = (
     declare(
         CertificateSigningRequest,
+        strategy=SigningRequestRules(),
         short_names=("csr",),
         status=True,
         subresources=("approval",),
         columns=columns("Name", "Age", "SignerName", "Requestor", "RequestedDuration", "Condition"),
         row=csr_row,
     ),
-    declare(ClusterTrustBundle, columns=columns("Name", "SignerName"), row=bundle_row),
+    declare(ClusterTrustBundle, strategy=TrustBundleRules(), columns=columns("Name", "SignerName"), row=bundle_row),
     declare(
         PodCertificateRequest,
         status=True,

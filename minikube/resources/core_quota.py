@@ -9,6 +9,7 @@ from typing import Any
 from minikube.api import quantity
 from minikube.api.core_v1 import LimitRange, ResourceQuota
 from minikube.resources.declare import CREATED_AT, columns, created_at, declare, since
+from minikube.resources.quota_rules import LimitRangeRules, ResourceQuotaRules
 
 
 def quota_row(quota: ResourceQuota, now: datetime) -> Sequence[Any]:
@@ -23,10 +24,18 @@ def quota_row(quota: ResourceQuota, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         ResourceQuota,
+        strategy=ResourceQuotaRules(),
         short_names=("quota",),
         status=True,
         columns=columns("Name", "Request", "Limit", "Age"),
         row=quota_row,
     ),
-    declare(LimitRange, short_names=("limits",), columns=CREATED_AT, row=created_at),
+    declare(
+        LimitRange,
+        create_on_update=True,
+        strategy=LimitRangeRules(),
+        short_names=("limits",),
+        columns=CREATED_AT,
+        row=created_at,
+    ),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from minikube.api.core_v1 import Endpoints, Service
 from minikube.resources.declare import NONE, columns, declare, joined, labels, since, some
+from minikube.resources.endpoint_rules import EndpointsRules
 from minikube.resources.service_rules import ServiceRules
 
 
@@ -59,6 +60,7 @@ def endpoints_row(endpoints: Endpoints, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Service,
+        create_on_update=True,
         strategy=ServiceRules(),
         short_names=("svc",),
         categories=("all",),
@@ -67,5 +69,12 @@ KINDS = (
         columns=columns("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"),
         row=service_row,
     ),
-    declare(Endpoints, short_names=("ep",), columns=columns("Name", "Endpoints", "Age"), row=endpoints_row),
+    declare(
+        Endpoints,
+        create_on_update=True,
+        strategy=EndpointsRules(),
+        short_names=("ep",),
+        columns=columns("Name", "Endpoints", "Age"),
+        row=endpoints_row,
+    ),
 )

@@ -10,6 +10,7 @@ from minikube.api import quantity
 from minikube.api.core_v1 import PersistentVolume, PersistentVolumeClaim
 from minikube.api.meta import Quantity
 from minikube.resources.declare import UNSET, columns, declare, since
+from minikube.resources.storage_rules import PersistentVolumeClaimRules, PersistentVolumeRules
 
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 _MODES = {
@@ -64,6 +65,7 @@ def claim_row(claim: PersistentVolumeClaim, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         PersistentVolume,
+        strategy=PersistentVolumeRules(),
         short_names=("pv",),
         status=True,
         columns=columns(
@@ -83,6 +85,7 @@ KINDS = (
     ),
     declare(
         PersistentVolumeClaim,
+        strategy=PersistentVolumeClaimRules(),
         short_names=("pvc",),
         status=True,
         columns=columns(

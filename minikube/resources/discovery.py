@@ -8,6 +8,7 @@ from typing import Any
 
 from minikube.api.discovery_v1 import EndpointSlice
 from minikube.resources.declare import UNSET, columns, declare, since, some
+from minikube.resources.endpoint_rules import EndpointSliceRules
 
 
 def slice_row(of: EndpointSlice, now: datetime) -> Sequence[Any]:
@@ -17,5 +18,10 @@ def slice_row(of: EndpointSlice, now: datetime) -> Sequence[Any]:
 
 
 KINDS = (
-    declare(EndpointSlice, columns=columns("Name", "AddressType", "Ports", "Endpoints", "Age"), row=slice_row),
+    declare(
+        EndpointSlice,
+        strategy=EndpointSliceRules(),
+        columns=columns("Name", "AddressType", "Ports", "Endpoints", "Age"),
+        row=slice_row,
+    ),
 )

@@ -66,6 +66,7 @@ def event_row(event: Event, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Event,
+        create_on_update=True,
         strategy=NewEventRules(),
         short_names=("ev",),
         columns=COLUMNS,

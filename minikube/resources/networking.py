@@ -8,6 +8,13 @@ from typing import Any
 
 from minikube.api.networking_v1 import Ingress, IngressClass, IPAddress, NetworkPolicy, ServiceCIDR
 from minikube.resources.declare import NONE, columns, declare, joined, selector, since, some
+from minikube.resources.networking_rules import (
+    IngressClassRules,
+    IngressRules,
+    IPAddressRules,
+    NetworkPolicyRules,
+    ServiceCIDRRules,
+)
 
 
 def ingress_row(ingress: Ingress, now: datetime) -> Sequence[Any]:
@@ -49,13 +56,33 @@ def address_row(address: IPAddress, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Ingress,
+        strategy=IngressRules(),
         short_names=("ing",),
         status=True,
         columns=columns("Name", "Class", "Hosts", "Address", "Ports", "Age"),
         row=ingress_row,
     ),
-    declare(IngressClass, columns=columns("Name", "Controller", "Parameters", "Age"), row=ingress_class_row),
-    declare(NetworkPolicy, short_names=("netpol",), columns=columns("Name", "Pod-Selector", "Age"), row=policy_row),
-    declare(ServiceCIDR, status=True, columns=columns("Name", "CIDRs", "Age"), row=cidr_row),
-    declare(IPAddress, short_names=("ip",), columns=columns("Name", "ParentRef", "Age"), row=address_row),
+    declare(
+        IngressClass,
+        strategy=IngressClassRules(),
+        columns=columns("Name", "Controller", "Parameters", "Age"),
+        row=ingress_class_row,
+    ),
+    declare(
+        NetworkPolicy,
+        strategy=NetworkPolicyRules(),
+        short_names=("netpol",),
+        columns=columns("Name", "Pod-Selector", "Age"),
+        row=policy_row,
+    ),
+    declare(
+        ServiceCIDR, strategy=ServiceCIDRRules(), status=True, columns=columns("Name", "CIDRs", "Age"), row=cidr_row
+    ),
+    declare(
+        IPAddress,
+        strategy=IPAddressRules(),
+        short_names=("ip",),
+        columns=columns("Name", "ParentRef", "Age"),
+        row=address_row,
+    ),
 )

@@ -8,10 +8,13 @@ from typing import Any
 
 from minikube.api.node_v1 import RuntimeClass
 from minikube.resources.declare import columns, declare, since
+from minikube.resources.quota_rules import RuntimeClassRules
 
 
 def class_row(of: RuntimeClass, now: datetime) -> Sequence[Any]:
     return of.metadata.name, of.handler, since(of, now)
 
 
-KINDS = (declare(RuntimeClass, columns=columns("Name", "Handler", "Age"), row=class_row),)
+KINDS = (
+    declare(RuntimeClass, strategy=RuntimeClassRules(), columns=columns("Name", "Handler", "Age"), row=class_row),
+)

@@ -8,6 +8,7 @@ from typing import Any
 
 from minikube.api.policy_v1 import PodDisruptionBudget
 from minikube.resources.declare import columns, declare, number, since
+from minikube.resources.scaling_rules import DisruptionBudgetRules
 
 
 def _bound(value: int | str | None) -> str:
@@ -27,6 +28,7 @@ def budget_row(budget: PodDisruptionBudget, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         PodDisruptionBudget,
+        strategy=DisruptionBudgetRules(),
         short_names=("pdb",),
         status=True,
         columns=columns("Name", "Min Available", "Max Unavailable", "Allowed Disruptions:integer", "Age"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from minikube.api.scheduling_v1 import PriorityClass
 from minikube.resources.declare import columns, declare, number, since
+from minikube.resources.quota_rules import PriorityClassRules
 
 
 def class_row(of: PriorityClass, now: datetime) -> Sequence[Any]:
@@ -18,6 +19,7 @@ def class_row(of: PriorityClass, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         PriorityClass,
+        strategy=PriorityClassRules(),
         short_names=("pc",),
         columns=columns("Name", "Value:integer", "Global-Default:boolean", "Age", "PreemptionPolicy"),
         row=class_row,

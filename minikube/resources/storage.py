@@ -16,6 +16,12 @@ from minikube.api.storage_v1 import (
     VolumeAttributesClass,
 )
 from minikube.resources.declare import UNSET, columns, declare, joined, since
+from minikube.resources.storage_rules import (
+    CSIDriverRules,
+    StorageClassRules,
+    VolumeAttachmentRules,
+    VolumeAttributesClassRules,
+)
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _BETA_DEFAULT_CLASS = "storageclass.beta.kubernetes.io/is-default-class"
@@ -80,18 +86,21 @@ def attributes_row(of: VolumeAttributesClass, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         StorageClass,
+        strategy=StorageClassRules(),
         short_names=("sc",),
         columns=columns("Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age"),
         row=class_row,
     ),
     declare(
         VolumeAttachment,
+        strategy=VolumeAttachmentRules(),
         status=True,
         columns=columns("Name", "Attacher", "PV", "Node", "Attached:boolean", "Age"),
         row=attachment_row,
     ),
     declare(
         CSIDriver,
+        strategy=CSIDriverRules(),
         columns=columns(
             "Name",
             "AttachRequired:boolean",
@@ -108,6 +117,7 @@ KINDS = (
     declare(CSIStorageCapacity, columns=columns("Name", "StorageClassName", "Capacity", "Age"), row=capacity_row),
     declare(
         VolumeAttributesClass,
+        strategy=VolumeAttributesClassRules(),
         short_names=("vac",),
         columns=columns("Name", "DriverName", "Age"),
         row=attributes_row,

@@ -15,7 +15,7 @@ def apply_defaults(obj: Obj, structure: Structure) -> None:
     """
     for name, value, zero_too in structure.defaults:
         present = obj.get(name)
-        if present is None or (zero_too and not present):
+        if present is None or (zero_too and not present and type(present) is type(value)):
             obj[name] = copied(value)
     below = structure.defaulting
     if below is None:
