@@ -10,8 +10,8 @@ from .objects import GONE, VALID, complete, errors_of_new, errors_of_update
 
 NAME_1035 = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-    "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
+    "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation "
+    "is '[a-z]([-a-z0-9]*[a-z0-9])?')"
 )
 MISMATCH = 'Invalid value: {"app":"b"}: `selector` does not match template `labels`'
 ROLLING = "spec.strategy.rollingUpdate"
