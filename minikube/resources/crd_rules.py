@@ -16,7 +16,7 @@ from minikube.api.apiextensions_v1 import (
 from minikube.api.apiregistration_v1 import APIService
 from minikube.api.names import label_1035_problems, subdomain_problems
 from minikube.errors import FieldError
-from minikube.resources.base import Obj, ReadOnlyObj, Strategy
+from minikube.resources.base import Obj, Strategy
 from minikube.resources.invalid import (
     at,
     forbidden,
@@ -32,20 +32,6 @@ _COLUMNS = ("boolean", "date", "integer", "number", "string")
 
 
 class DefinitionRules(Strategy[CustomResourceDefinition]):
-    def prepare_create(self, new: Obj) -> None:
-        versions = (new.get("spec") or {}).get("versions") or ()
-        stored = [one.get("name") for one in versions if isinstance(one, dict) and one.get("storage")]
-        new["status"] = {"acceptedNames": {"kind": "", "plural": ""}, "conditions": [], "storedVersions": stored}
-
-    def prepare_update(self, new: Obj, old: ReadOnlyObj) -> None:
-        """A version that becomes the stored one is remembered: there are objects in it from now on."""
-        status = dict(old.get("status") or {})
-        stored = list(status.get("storedVersions") or ())
-        for one in (new.get("spec") or {}).get("versions") or ():
-            if isinstance(one, dict) and one.get("storage") and one.get("name") not in stored:
-                stored.append(one["name"])
-        new["status"] = {**status, "storedVersions": stored}
-
     def validate(self, new: CustomResourceDefinition, old: CustomResourceDefinition | None) -> Iterator[FieldError]:
         spec = new.spec
         expected = f"{spec.names.plural}.{spec.group}"
