@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import platform
 import signal
 import socket
 import sys
@@ -14,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
+from minikube.agent import run_node
 from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
 from minikube.apiserver.subresources import Subresources
@@ -30,8 +30,6 @@ from minikube.controllers.garbage import GarbageCollector
 from minikube.controllers.runner import Runner
 from minikube.kit.clock import SYSTEM
 from minikube.kit.tasks import guard
-from minikube.node.agent import Agent
-from minikube.node.runtime.simulated import SimulatedNetwork, SimulatedRuntime
 from minikube.pki.server import ServerPki, ensure_server_pki, write_kubeconfig
 from minikube.registry.custom import CustomResources
 from minikube.registry.local import LocalClient, LocalInformers
@@ -125,23 +123,9 @@ class Server:
             tasks.create_task(guard("garbage collector", garbage.run), name="garbage-collector")
             for name, one in recorders.items():
                 tasks.create_task(one.run(), name=f"events of {name}")
-            if self.settings.simulate and not self.settings.disable_agent:
-                name = self.settings.node_name or platform.node().lower()
-                client = self.client("node-agent")
-                told = Recorder(client, "kubelet", name)
-                node = Agent(
-                    client,
-                    self.informers,
-                    SimulatedRuntime(),
-                    SimulatedNetwork(),
-                    told,
-                    self.settings,
-                    SYSTEM,
-                    name,
-                    [self.address],
-                )
-                tasks.create_task(told.run(), name="events of the node")
-                tasks.create_task(guard("node", node.run), name="node")
+            if not self.settings.disable_agent:
+                node = self.client("node-agent")
+                tasks.create_task(run_node(node, self.informers, self.settings, self.address), name="node")
             gc.collect()
             gc.freeze()
 
