@@ -11,6 +11,10 @@ from pyroute2 import IPRoute, NetlinkError
 
 from minikube.node.network.base import Peer
 
+NTF_SELF = 0x02
+"""The entry is the VXLAN device's own, not its bridge's: without it the kernel answers EOPNOTSUPP."""
+NUD_PERMANENT = 0x80
+
 
 def vtep_mac(node_ip: str) -> str:
     """A locally administered MAC out of the node's address."""
@@ -56,6 +60,8 @@ class VxlanOverlay:
             for peer in peers:
                 mac = peer.vtep_mac or vtep_mac(peer.node_ip)
                 gateway = str(ipaddress.IPv4Network(peer.pod_cidr)[0])
-                route.neigh("replace", dst=gateway, lladdr=mac, ifindex=index, state=0x80)
-                route.fdb("replace", ifindex=index, lladdr=mac, dst=peer.node_ip)
+                route.neigh("replace", dst=gateway, lladdr=mac, ifindex=index, state=NUD_PERMANENT)
+                route.fdb(
+                    "replace", ifindex=index, lladdr=mac, dst=peer.node_ip, flags=NTF_SELF, state=NUD_PERMANENT
+                )
                 route.route("replace", dst=peer.pod_cidr, gateway=gateway, oif=index, flags=4)
