@@ -66,6 +66,7 @@ class Server:
         )
         authorizer = RbacAuthorizer(self.informers)
         subresources = Subresources(self.registry, tokens, self.settings)
+        self.registry.subresources["serviceaccounts", "token"] = subresources.issue
         self.api = ApiServer(
             self.registry,
             self.settings,

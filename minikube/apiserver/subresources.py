@@ -45,31 +45,35 @@ class Subresources:
         return answer(msgspec.json.encode(status), Wanted(), status=201)
 
     async def token(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        body = await _object(request, "io.k8s.api.authentication.v1.TokenRequest")
+        answered = await self.issue(info.namespace, info.name, body)
+        return answer(msgspec.json.encode(answered), Wanted(), status=201)
+
+    async def issue(self, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answered TokenRequest. Raises NotFound."""
         kind = self._registry.find("", "v1", "serviceaccounts")
         if kind is None:
             raise NotFound.path()
-        stored = await self._registry.get(kind, info.namespace, info.name)
-        body = await _object(request, "io.k8s.api.authentication.v1.TokenRequest")
+        stored = await self._registry.get(kind, namespace, name)
         spec = body.get("spec") or {}
         reference = spec.get("boundObjectRef") or {}
         bound = {}
         if reference:
-            name = str(reference.get("kind", "")).lower()
-            bound = {name: {"name": reference.get("name", ""), "uid": reference.get("uid", "")}}
+            about = str(reference.get("kind", "")).lower()
+            bound = {about: {"name": reference.get("name", ""), "uid": reference.get("uid", "")}}
         account = from_dict(ServiceAccount, stored.tree(kind))
         seconds = spec.get("expirationSeconds") or 3600
         token, until = self._tokens.sign(
             account, seconds=int(seconds), audiences=spec.get("audiences") or (), bound=bound
         )
         expiry = time.text(datetime.fromtimestamp(until, UTC))
-        answered = {
+        return {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {"name": info.name, "namespace": info.namespace},
+            "metadata": {"name": name, "namespace": namespace},
             "spec": {**spec, "expirationSeconds": seconds},
             "status": {"token": token, "expirationTimestamp": expiry},
         }
-        return answer(msgspec.json.encode(answered), Wanted(), status=201)
 
     async def finalize(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         kind = self._registry.find("", "v1", "namespaces")

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Generic
 
 from minikube.api.core_v1 import Pod
-from minikube.api.meta import Object, PartialObject, Resource, T, decode, to_dict
+from minikube.api.meta import Object, PartialObject, Resource, T, decode, from_dict, to_dict
 from minikube.auth.base import User
 from minikube.client.base import Handler, IndexFunction, Informer, ObjectList, PatchType, WatchEvent
 from minikube.errors import MethodNotAllowed, NotFound, from_status
@@ -128,6 +128,9 @@ class LocalClient:
         if kind is Pod and subresource == "binding":
             await bind(self._registry, namespace, name, to_dict(body), self._request())
             return body
+        serve = self._registry.subresources.get((kind.resource.plural, subresource))
+        if serve is not None:
+            return from_dict(type(body), await serve(namespace, name, to_dict(body)))
         raise MethodNotAllowed(f"{kind.__name__}/{subresource} is not served in process")
 
     async def get_partial(self, resource: Resource, name: str, namespace: str = "") -> PartialObject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,8 @@ from minikube.store.base import Durability, Store
 from minikube.store.errors import StoreError
 
 EXPIRY_SECONDS = 60.0
+Serve = Callable[[str, str, Obj], Awaitable[Obj]]
+"""(namespace, name, body) -> answer."""
 
 
 class StoreRegistry:
@@ -39,6 +41,8 @@ class StoreRegistry:
         clock: Clock = SYSTEM,
     ) -> None:
         self.cache = Cache()
+        self.subresources: dict[tuple[str, str], Serve] = {}
+        """(plural, subresource) -> what answers it for clients in process."""
         self._store = store
         self._clock = self.clock = clock
         self._kinds: dict[tuple[str, str, str], Kind] = {}

@@ -114,9 +114,9 @@ class SqlStore:
     async def close(self) -> None:
         self._closing = True
         self._work.set()
-        writer, compaction = self._tasks
+        writer, compaction, *flushes = self._tasks
         compaction.cancel()
-        await asyncio.gather(writer, compaction, return_exceptions=True)
+        await asyncio.gather(writer, compaction, *flushes, return_exceptions=True)
         if self._behind_timer is not None:
             self._behind_timer.cancel()
         rows = [*self._behind]
