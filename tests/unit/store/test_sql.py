@@ -37,12 +37,10 @@ async def test_a_clean_stop_keeps_everything_and_goes_on_where_it_was(tmp_path: 
         await store.close()
 
 
-async def test_a_stop_after_a_flush_of_events_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minikube.store.sql.BEHIND_SECONDS", 0.0)
+async def test_a_stop_after_a_flush_of_events_is_clean(tmp_path: Path) -> None:
     store = await SqlStore.open(tmp_path / "state.db")
     event = await store.create("/e", b"1", durability=Durability.BEHIND)
-    while len(store._tasks) < 3:
-        await asyncio.sleep(0)
+    store._flush_soon()
     await store.close()
     store = await SqlStore.open(tmp_path / "state.db")
     assert await store.get("/e") == event
