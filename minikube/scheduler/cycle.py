@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from minikube.api.core_v1 import Pod
-from minikube.scheduler.framework import Code, Cycle, NodeInfo, Reject
+from minikube.scheduler.framework import Code, Cycle, NodeInfo, Only, Reject
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -50,16 +50,13 @@ class NoFit(msgspec.Struct, frozen=True):
 
 def find_node(cycle: Cycle, pod: Pod, plugins: Sequence[Any], chance: random.Random) -> Chosen | NoFit:
     """Filter every node, score those that fit, take one of the best at random."""
-    for plugin in plugins:
-        if hasattr(plugin, "pre_filter"):
-            refused = plugin.pre_filter(cycle, pod)
-            if refused is not None:
-                everywhere = msgspec.structs.replace(refused, plugin=plugin.name)
-                return NoFit(len(cycle.nodes), {}, everywhere)
+    nodes: Sequence[NodeInfo] | Reject = pre_filter(cycle, pod, plugins)
+    if isinstance(nodes, Reject):
+        return NoFit(len(cycle.nodes), {}, nodes)
     filters = [plugin for plugin in plugins if hasattr(plugin, "filter")]
     fitting: list[NodeInfo] = []
     rejected: dict[str, Reject] = {}
-    for node in cycle.nodes:
+    for node in nodes:
         reject = first_reject(cycle, pod, node, filters)
         if reject is None:
             fitting.append(node)
@@ -72,6 +69,20 @@ def find_node(cycle: Cycle, pod: Pod, plugins: Sequence[Any], chance: random.Ran
     scores = total_scores(cycle, pod, fitting, plugins)
     best = max(scores.values())
     return Chosen(chance.choice([name for name, score in scores.items() if score == best]))
+
+
+def pre_filter(cycle: Cycle, pod: Pod, plugins: Sequence[Any]) -> Sequence[NodeInfo] | Reject:
+    """Run every PreFilter; the nodes that are left to look at, or why none can fit."""
+    nodes = cycle.nodes
+    for plugin in plugins:
+        if not hasattr(plugin, "pre_filter"):
+            continue
+        answer = plugin.pre_filter(cycle, pod)
+        if isinstance(answer, Reject):
+            return msgspec.structs.replace(answer, plugin=plugin.name)
+        if isinstance(answer, Only):
+            nodes = [node for node in nodes if node.name in answer.nodes]
+    return nodes
 
 
 def first_reject(cycle: Cycle, pod: Pod, node: NodeInfo, filters: Sequence[Any]) -> Reject | None:

@@ -13,7 +13,10 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from minikube.api.core_v1 import Node, Pod
-from minikube.client.base import Lister
+from minikube.api.meta import Object
+from minikube.client.base import Client, Informers, Lister
+from minikube.client.events import EventRecorder
+from minikube.kit.clock import Clock
 
 
 class Code(enum.Enum):
@@ -29,6 +32,12 @@ class Reject(msgspec.Struct, frozen=True):
     reason: str
     code: Code = Code.UNSCHEDULABLE
     plugin: str = ""
+
+
+class Only(msgspec.Struct, frozen=True):
+    """A PreFilter's answer that just these nodes are worth a look (PreFilterResult)."""
+
+    nodes: frozenset[str]
 
 
 class Amounts(msgspec.Struct, frozen=True):
@@ -74,15 +83,32 @@ class Cycle(msgspec.Struct):
     state: dict[str, Any] = {}
 
 
-class ClusterEvent(msgspec.Struct, frozen=True):
-    """A change of `kind` that may make a pod rejected by a plugin fit; `wakes` narrows it down."""
+class Handle(msgspec.Struct, frozen=True):
+    """What a plugin may do I/O with, at PreBind; `client` acts as the scheduler."""
 
-    kind: type
+    client: Client
+    informers: Informers
+    events: EventRecorder
+    clock: Clock
+
+
+class ClusterEvent(msgspec.Struct, frozen=True):
+    """A change of `kind` that may make a pod rejected by a plugin fit; `wakes(pod, old, new)` narrows it down
+    (old None: added, new None: deleted)."""
+
+    kind: type[Object]
     wakes: Callable[[Pod, Any, Any], bool] = lambda pod, old, new: True
 
 
 class Plugin(Protocol):
+    """Built once, without arguments; it may keep state of its own across attempts (what it has reserved)."""
+
     name: ClassVar[str]
+
+
+class Reader(Plugin, Protocol):
+    reads: ClassVar[tuple[type[Object], ...]]
+    """Kinds whose listers the plugin finds in `cycle.listers`; the scheduler starts when they are synced."""
 
 
 class EnqueueExtension(Plugin, Protocol):
@@ -92,7 +118,7 @@ class EnqueueExtension(Plugin, Protocol):
 
 
 class PreFilter(Plugin, Protocol):
-    def pre_filter(self, cycle: Cycle, pod: Pod) -> Reject | None: ...
+    def pre_filter(self, cycle: Cycle, pod: Pod) -> Reject | Only | None: ...
 
 
 class Filter(Plugin, Protocol):
@@ -117,3 +143,20 @@ class Score(Plugin, Protocol):
 
 class Normalize(Plugin, Protocol):
     def normalize(self, cycle: Cycle, pod: Pod, scores: dict[str, int]) -> None: ...
+
+
+class Reserve(Plugin, Protocol):
+    """Takes for the pod, in memory, what no later attempt may take again; asked in the order of PLUGINS."""
+
+    def reserve(self, cycle: Cycle, pod: Pod, node: str) -> Reject | None: ...
+
+    def unreserve(self, cycle: Cycle, pod: Pod, node: str) -> None:
+        """Gives it back, in reverse order, when a later step fails; also called if `reserve` was not."""
+        ...
+
+
+class PreBind(Plugin, Protocol):
+    async def pre_bind(self, handle: Handle, cycle: Cycle, pod: Pod, node: str) -> None:
+        """What must be done in the API before the binding; it may wait for others, the scheduler goes on meanwhile.
+        Raises ApiError: everything is unreserved and the pod is tried again."""
+        ...

@@ -11,8 +11,8 @@ from minikube.api.core_v1 import Pod
 from minikube.api.policy_v1 import PodDisruptionBudget
 from minikube.api.selectors import matches
 from minikube.scheduler.cache import without_pods
-from minikube.scheduler.cycle import NoFit, first_reject, resolvable
-from minikube.scheduler.framework import Cycle, NodeInfo
+from minikube.scheduler.cycle import NoFit, first_reject, pre_filter, resolvable
+from minikube.scheduler.framework import Cycle, NodeInfo, Reject
 
 
 class Victims(msgspec.Struct, frozen=True):
@@ -66,9 +66,9 @@ def _fits(cycle: Cycle, pod: Pod, node: NodeInfo, plugins: Sequence[Any], gone: 
     reduced = without_pods(node, frozenset(gone))
     nodes = tuple(reduced if other.name == node.name else other for other in cycle.nodes)
     trial = Cycle(nodes=nodes, listers=cycle.listers)
-    for plugin in plugins:
-        if hasattr(plugin, "pre_filter") and plugin.pre_filter(trial, pod) is not None:
-            return False
+    left = pre_filter(trial, pod, plugins)
+    if isinstance(left, Reject) or not any(other.name == node.name for other in left):
+        return False
     return first_reject(trial, pod, reduced, [p for p in plugins if hasattr(p, "filter")]) is None
 
 

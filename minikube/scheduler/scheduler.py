@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from minikube.api.core_v1 import Binding, Namespace, Node, ObjectReference, Pod
-from minikube.api.meta import ObjectMeta
+from minikube.api.core_v1 import Namespace, Node, Pod
+from minikube.api.meta import Object
 from minikube.api.policy_v1 import PodDisruptionBudget
-from minikube.client.base import Client, Informers, PatchType
+from minikube.client.base import Client, Informer, Informers, PatchType
 from minikube.client.events import EventRecorder
-from minikube.errors import ApiError, NotFound
+from minikube.errors import ApiError
 from minikube.kit.clock import Clock
+from minikube.scheduler.binding import BindError, Gone, bind, reserve
 from minikube.scheduler.cache import Cache, finished
 from minikube.scheduler.cycle import Chosen, NoFit, find_node, resolvable
-from minikube.scheduler.framework import Cycle
+from minikube.scheduler.framework import ClusterEvent, Cycle, Handle
 from minikube.scheduler.plugins import PLUGINS
 from minikube.scheduler.preemption import find_victims
 from minikube.scheduler.queue import Queue, Waiting
@@ -38,6 +39,7 @@ class Scheduler:
     ) -> None:
         self._client = client
         self._events = events
+        self._handle = Handle(client, informers, events, clock)
         self._queue = Queue(clock)
         self._cache = Cache()
         self._plugins = [plugin() for plugin in plugins]
@@ -45,15 +47,23 @@ class Scheduler:
         self._bindings: set[asyncio.Task[None]] = set()
         self._pods = informers.of(Pod)
         self._nodes = informers.of(Node)
-        self._namespaces = informers.of(Namespace)
         self._budgets = informers.of(PodDisruptionBudget)
+        read = {Namespace, *(kind for plugin in self._plugins for kind in getattr(plugin, "reads", ()))}
+        self._read: dict[type[Object], Informer[Any]] = {kind: informers.of(kind) for kind in read}
+        self._listers = {kind: informer.lister for kind, informer in self._read.items()}
 
     async def run(self) -> None:
         """Schedule until cancelled."""
-        for informer in (self._pods, self._nodes, self._namespaces, self._budgets):
+        followed: tuple[Informer[Any], ...] = (self._pods, self._nodes, self._budgets, *self._read.values())
+        for informer in followed:
             await informer.wait_synced()
         self._nodes.add_handler(self._on_node)
         self._pods.add_handler(self._on_pod)
+        for plugin in self._plugins:
+            for event in plugin.events() if hasattr(plugin, "events") else ():
+                informer = self._handle.informers.of(event.kind)
+                await informer.wait_synced()
+                informer.add_handler(self._waker(plugin.name, event))
         try:
             while True:
                 await self._schedule(await self._queue.pop())
@@ -92,35 +102,43 @@ class Scheduler:
         elif new.spec.scheduler_name == NAME:
             self._queue.add(new)
 
+    def _waker(self, plugin: str, event: ClusterEvent) -> Callable[[Object | None, Object | None], None]:
+        """Gives pods that this plugin rejected another try."""
+
+        def handle(old: Object | None, new: Object | None) -> None:
+            self._queue.wake(frozenset({plugin}), lambda pod: event.wakes(pod, old, new))
+
+        return handle
+
     # ---- one attempt ---------------------------------------------------------------------------------
 
     async def _schedule(self, waiting: Waiting) -> None:
         pod = waiting.pod
-        cycle = Cycle(nodes=self._cache.nodes(), listers={Namespace: self._namespaces.lister})
+        cycle = Cycle(nodes=self._cache.nodes(), listers=self._listers)
         found = find_node(cycle, pod, self._plugins, self._chance)
         if isinstance(found, Chosen):
+            refused = reserve(self._plugins, cycle, pod, found.node)
+            if refused is not None:
+                found = NoFit(1, {found.node: refused})
+        if isinstance(found, Chosen):
             self._cache.assume(pod, found.node)
-            task = asyncio.create_task(self._bind(waiting, found.node), name=f"bind {pod.metadata.name}")
+            task = asyncio.create_task(self._bind(waiting, cycle, found.node), name=f"bind {pod.metadata.name}")
             self._bindings.add(task)
             task.add_done_callback(self._bindings.discard)
         else:
             await self._explain(waiting, cycle, found)
         await asyncio.sleep(0)
 
-    async def _bind(self, waiting: Waiting, node: str) -> None:
+    async def _bind(self, waiting: Waiting, cycle: Cycle, node: str) -> None:
         pod = waiting.pod
-        meta = ObjectMeta(name=pod.metadata.name, namespace=pod.metadata.namespace, uid=pod.metadata.uid)
-        binding = Binding(metadata=meta, target=ObjectReference(kind="Node", name=node))
         try:
-            await self._client.create_subresource(
-                Pod, pod.metadata.name, pod.metadata.namespace, "binding", binding
-            )
-        except NotFound:
+            await bind(self._handle, self._plugins, cycle, pod, node)
+        except Gone:
             self._cache.remove_pod(pod.metadata.uid)
             self._queue.remove(pod.metadata.uid)
-        except ApiError as error:
+        except BindError as error:
             self._cache.remove_pod(pod.metadata.uid)
-            self._events.warning(pod, "FailedScheduling", f"binding rejected: {error.message}")
+            self._events.warning(pod, "FailedScheduling", str(error))
             self._queue.retry(waiting)
         else:
             where = f"{pod.metadata.namespace}/{pod.metadata.name}"
