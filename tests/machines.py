@@ -208,7 +208,7 @@ class Machine:
                 yield int(entry.name)
 
     def power_off(self) -> None:
-        """Everything that runs on it dies at once, /run and mounts are gone, the disk stays. `start` boots it again."""
+        """All its processes die at once, /run and mounts are gone, the disk stays. `start` boots it again."""
         pids = set(self.processes())
         for shim in list(pids):
             pids |= set(_descendants(shim))
