@@ -134,6 +134,7 @@ def kinds_of(definition: ReadOnlyObj) -> list[Kind]:
                 columns=columns,
                 row=row,
                 status="status" in subresources,
+                status_metadata=(),
                 scale=_scale(subresources.get("scale")),
                 stored_as=None if version is storage else home,
             )

@@ -264,9 +264,11 @@ class Writing:
                 out.pop("status", None)
             if "managedFields" in new["metadata"]:
                 out["metadata"]["managedFields"] = new["metadata"]["managedFields"]
-            for field in ("labels", "annotations", "finalizers", "ownerReferences"):
-                if field in new["metadata"] and kind.resource.plural in ("nodes", "pods"):
+            for field in kind.status_metadata:
+                if field in new["metadata"]:
                     out["metadata"][field] = new["metadata"][field]
+                else:
+                    out["metadata"].pop(field, None)
             return out
         if kind.status and not subresource:
             if "status" in old:

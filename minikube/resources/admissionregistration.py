@@ -71,6 +71,7 @@ KINDS = (
         strategy=ValidatingPolicyRules(),
         categories=("api-extensions",),
         status=True,
+        status_metadata=(),
         columns=columns("Name", "Validations:integer", "ParamKind", "Age"),
         row=validating_row,
     ),

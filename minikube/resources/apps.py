@@ -102,6 +102,7 @@ KINDS = (
         short_names=("deploy",),
         categories=("all",),
         status=True,
+        status_metadata=("annotations", "finalizers", "ownerReferences"),
         scale=_SCALE,
         columns=columns(
             "Name",

@@ -161,6 +161,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """Only ("create",) for reviews that are never stored."""
     status: bool = False
     """Has a /status subresource."""
+    status_metadata: tuple[str, ...] = ("labels", "annotations", "finalizers", "ownerReferences")
+    """The metadata that a write to /status may change; younger kinds let it change none."""
     scale: ScalePaths | None = None
     subresources: tuple[str, ...] = ()
     """Others: binding, eviction, token, log, exec … each served by its own handler."""

@@ -69,6 +69,7 @@ KINDS = (
     declare(
         PodCertificateRequest,
         status=True,
+        status_metadata=(),
         columns=columns("Name", "PodName", "ServiceAccountName", "NodeName", "SignerName", "State", "Age"),
         row=pod_request_row,
     ),

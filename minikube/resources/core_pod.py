@@ -158,7 +158,7 @@ KINDS = (
         strategy=PodRules(),
         short_names=("po",),
         categories=("all",),
-        status=True,
+        status=True, status_metadata=("labels", "annotations", "finalizers"),
         subresources=(
             "attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "resize",
         ),

@@ -44,6 +44,7 @@ KINDS = (
     declare(
         FlowSchema,
         status=True,
+        status_metadata=(),
         columns=columns(
             "Name", "PriorityLevel", "MatchingPrecedence:integer", "DistinguisherMethod", "Age", "MissingPL"
         ),
@@ -52,6 +53,7 @@ KINDS = (
     declare(
         PriorityLevelConfiguration,
         status=True,
+        status_metadata=(),
         columns=columns(
             "Name", "Type", "NominalConcurrencyShares", "Queues", "HandSize", "QueueLengthLimit", "Age"
         ),

@@ -40,8 +40,8 @@ def slice_row(of: ResourceSlice, now: datetime) -> Sequence[Any]:
 
 KINDS = (
     declare(DeviceClass),
-    declare(DeviceTaintRule, status=True),
-    declare(ResourceClaim, status=True, columns=columns("Name", "State", "Age"), row=claim_row),
+    declare(DeviceTaintRule, status=True, status_metadata=()),
+    declare(ResourceClaim, status=True, status_metadata=(), columns=columns("Name", "State", "Age"), row=claim_row),
     declare(ResourceClaimTemplate),
     declare(ResourceSlice, columns=columns("Name", "Node", "Driver", "Pool", "Age"), row=slice_row),
 )

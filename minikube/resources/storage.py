@@ -95,6 +95,7 @@ KINDS = (
         VolumeAttachment,
         strategy=VolumeAttachmentRules(),
         status=True,
+        status_metadata=(),
         columns=columns("Name", "Attacher", "PV", "Node", "Attached:boolean", "Age"),
         row=attachment_row,
     ),
