@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import platform
 
-from minikube.client.base import Client, Informers
+from minikube.client.http import HttpClient
+from minikube.client.informer import WatchInformers
 from minikube.client.recorder import Recorder
 from minikube.kit.clock import SYSTEM
 from minikube.kit.tasks import guard
@@ -16,7 +17,9 @@ from minikube.node.runtime.base import Runtime
 from minikube.node.runtime.containerd import Containerd
 from minikube.node.runtime.cri import CriRuntime
 from minikube.node.runtime.simulated import SimulatedNetwork, SimulatedRuntime
+from minikube.pki.node import NodePki
 from minikube.settings import Settings, SettingsError
+from minikube.transport.client import client_context
 
 
 async def run_agent(settings: Settings) -> None:
@@ -24,11 +27,18 @@ async def run_agent(settings: Settings) -> None:
     raise SettingsError("joining another machine is not there yet: see the status table in README.md")
 
 
-async def run_node(client: Client, informers: Informers, settings: Settings, address: str) -> None:
-    """This machine's node, real or simulated, until cancelled."""
-    name = settings.node_name or platform.node().lower()
-    recorder = Recorder(client, "kubelet", name)
-    async with asyncio.TaskGroup() as tasks:
+def node_name(settings: Settings) -> str:
+    return settings.node_name or platform.node().lower()
+
+
+async def run_node(server: str, pki: NodePki, settings: Settings, address: str) -> None:
+    """This machine's node, real or simulated, against the API at the URL `server`, until cancelled."""
+    name = node_name(settings)
+    context = client_context(pki.server_ca, pki.client.certificate, pki.client.key)
+    async with HttpClient(server, context, user_agent="kubelet") as client, asyncio.TaskGroup() as tasks:
+        informers = WatchInformers(client)
+        recorder = Recorder(client, "kubelet", name)
+        tasks.create_task(informers.run(), name="informers of the node")
         runtime: Runtime = SimulatedRuntime()
         network: PodNetwork = SimulatedNetwork()
         if not settings.simulate:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
-from minikube.agent import run_node
+from minikube.agent import node_name, run_node
 from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
 from minikube.apiserver.subresources import Subresources
@@ -30,7 +30,7 @@ from minikube.controllers.garbage import GarbageCollector
 from minikube.controllers.runner import Runner
 from minikube.kit.clock import SYSTEM
 from minikube.kit.tasks import guard
-from minikube.pki.server import ServerPki, ensure_server_pki, write_kubeconfig
+from minikube.pki.server import ServerPki, ensure_own_node, ensure_server_pki, write_kubeconfig
 from minikube.registry.custom import CustomResources
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
@@ -125,8 +125,10 @@ class Server:
             for name, one in recorders.items():
                 tasks.create_task(one.run(), name=f"events of {name}")
             if not self.settings.disable_agent:
-                node = self.client("node-agent")
-                tasks.create_task(run_node(node, self.informers, self.settings, self.address), name="node")
+                await self.api.ready.wait()
+                node = ensure_own_node(self.settings, self.pki, node_name(self.settings), self.address)
+                server = f"https://{self.settings.bind_address or '127.0.0.1'}:{self.settings.https_listen_port}"
+                tasks.create_task(run_node(server, node, self.settings, self.address), name="node")
             gc.collect()
             gc.freeze()
 

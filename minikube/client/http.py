@@ -15,6 +15,7 @@ import msgspec
 from minikube.api.meta import ListMeta, Object, PartialObject, Resource, T, decode, encode
 from minikube.client.base import ObjectList, PatchType, WatchEvent
 from minikube.errors import ApiError, ServiceUnavailable, from_status
+from minikube.transport.client import watchful_socket
 
 TokenSource = Callable[[], Awaitable[str]]
 REQUEST_SECONDS = 30.0
@@ -56,7 +57,10 @@ class HttpClient:
 
     async def __aenter__(self) -> HttpClient:
         connector = aiohttp.TCPConnector(
-            ssl=self._context if self._context is not None else True, limit=0, keepalive_timeout=90
+            ssl=self._context if self._context is not None else True,
+            limit=0,
+            keepalive_timeout=90,
+            socket_factory=watchful_socket,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,

@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from minikube.pki.certificates import Pair, ensure_ca, ensure_key, ensure_leaf, write_private
+from minikube.pki.node import NodePki, node_pki
 from minikube.settings import Settings
 
 
@@ -58,6 +59,24 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
     )
     token = _ensure_token(settings, server_ca)
     return ServerPki(server_ca, client_ca, server, admin, kubelet_client, service_account_key, token)
+
+
+def ensure_own_node(settings: Settings, pki: ServerPki, name: str, address: str) -> NodePki:
+    """The certificates of the node that runs inside this server."""
+    node = node_pki(settings)
+    for source, copy in ((pki.server_ca, node.server_ca), (pki.client_ca, node.client_ca)):
+        if not copy.exists() or copy.read_bytes() != source.pem:
+            write_private(copy, source.pem, 0o644)
+    ensure_leaf(node.client, pki.client_ca, common_name=f"system:node:{name}", groups=["system:nodes"], client=True)
+    ensure_leaf(
+        node.serving,
+        pki.server_ca,
+        common_name=f"system:node:{name}",
+        groups=["system:nodes"],
+        names=[name, address],
+        server=True,
+    )
+    return node
 
 
 def server_names(settings: Settings, addresses: Sequence[str]) -> list[str]:

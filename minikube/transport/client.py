@@ -1,0 +1,32 @@
+"""TLS towards a server: its CA is checked, a client certificate is shown. Sockets notice a peer that is gone."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+IDLE_SECONDS, PROBE_SECONDS, PROBES = 15, 5, 3
+"""A connection whose other machine vanished without a word ends after half a minute."""
+
+
+def client_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
+    """Trusts `ca` alone. `load_cert_chain` on the answer takes a renewed certificate into new connections."""
+    context = ssl.create_default_context(cafile=str(ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def watchful_socket(address: tuple[Any, ...]) -> socket.socket:
+    """aiohttp's socket factory, with keepalive probes and a limit for what stays unacknowledged."""
+    family, kind, protocol = address[:3]
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE_SECONDS)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+    timeout = 1000 * (IDLE_SECONDS + PROBE_SECONDS * PROBES)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout)
+    return made
