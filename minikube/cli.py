@@ -41,6 +41,9 @@ HELP: dict[str, str] = {
     "container_runtime_endpoint": "CRI socket of a runtime to use (default: a containerd of our own).",
     "kubelet_port": "Port of the node's API.",
     "max_pods": "Most pods on this node.",
+    "cgroup_root": "Control group that holds all pods.",
+    "pod_logs_dir": "Where the logs of containers are.",
+    "pod_max_pids": "Most processes of one pod (0: no limit).",
     "simulate": "Run no containers: pods go through their life on paper.",
     "log_level": "debug, info, warning or error.",
 }

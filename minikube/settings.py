@@ -49,6 +49,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Empty: start and supervise a containerd of our own."""
     kubelet_port: int = 10250
     max_pods: int = 110
+    cgroup_root: str = "/kubepods"
+    """The control group that holds all pods."""
+    pod_logs_dir: Path = Path("/var/log/pods")
+    pod_max_pids: int = 0
+    """0: no limit."""
     simulate: bool = False
     """Run no containers at all: pods go through their life only on paper."""
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from minikube.node.cgroups import Cgroups
 from tests.images import busybox_archive
 
 KUBECTL = shutil.which("kubectl", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "kubectl"
@@ -78,6 +79,7 @@ class Machine:
         self.namespace = f"mk-{self.name}"
         self.root = HOME / self.namespace
         self.address = f"{SUBNET}.{number}"
+        self.cgroup = f"/{self.namespace}"
         self.log = self.root / "minikube.log"
         self.kubeconfig = self.root / "kubeconfig.yaml"
         self.process: subprocess.Popen[bytes] | None = None
@@ -87,6 +89,8 @@ class Machine:
             "MINIKUBE_RUN_DIR": str(self.root / "run"),
             "MINIKUBE_WRITE_KUBECONFIG": str(self.kubeconfig),
             "MINIKUBE_NODE_NAME": self.name,
+            "MINIKUBE_CGROUP_ROOT": self.cgroup,
+            "MINIKUBE_POD_LOGS_DIR": str(self.root / "logs"),
             "KUBECONFIG": str(self.kubeconfig),
             "HOME": str(self.root),
             **{f"MINIKUBE_{key.upper()}": value for key, value in settings.items()},
@@ -231,6 +235,7 @@ class Machine:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.stop()
         self.power_off()
+        self.wait(lambda: Cgroups(self.cgroup).remove(self.cgroup), 10)
         shutil.rmtree(self.root, ignore_errors=True)
         sh("ip", "netns", "del", self.namespace, check=False)
 

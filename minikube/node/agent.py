@@ -22,6 +22,7 @@ from minikube.kit.tasks import guard
 from minikube.node.decide import Observed, containers_of
 from minikube.node.inputs import Inputs
 from minikube.node.network.base import PodNetwork
+from minikube.node.pod_groups import PodGroups
 from minikube.node.probes.prober import Prober
 from minikube.node.registration import Registration
 from minikube.node.runtime.base import Container, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
@@ -67,6 +68,7 @@ class Agent:
         self.memory_capacity = self._registration.machine.memory
         self._inputs = Inputs(client, informers, settings, node_name, self.host_ips)
         self._prober = Prober(runtime, clock, self._probed)
+        self._groups = PodGroups(settings)
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -161,6 +163,13 @@ class Agent:
                 await self.runtime.remove_sandbox(sandbox.id)
         await self.network.keep_only(frozenset(known))
         await self._inputs.keep_only(frozenset(known))
+        if not self.simulated:
+            machine = self._registration.machine
+            await asyncio.to_thread(self._groups.start, machine.cpus, machine.memory)
+            await asyncio.to_thread(self._groups.keep_only, frozenset(known))
+
+    def _mine(self) -> Sequence[Pod]:
+        return [worker.pod for worker in self.workers.values()]
 
     # What workers ask for.
 
@@ -194,7 +203,8 @@ class Agent:
     async def prepare(self, pod: Pod) -> None:
         """Directories and volumes. Raises ConfigProblem."""
         if not self.simulated:
-            await asyncio.to_thread(Path(log_directory(pod)).mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(self._groups.admit, pod, self._mine())
+            await asyncio.to_thread(Path(log_directory(pod, self.settings)).mkdir, parents=True, exist_ok=True)
             await self._inputs.prepare(pod)
 
     async def inputs(
@@ -234,7 +244,8 @@ class Agent:
         self._prober.keep(pod.metadata.uid, ())
         if not self.simulated:
             await self._inputs.remove(pod.metadata.uid)
-            await asyncio.to_thread(shutil.rmtree, log_directory(pod), ignore_errors=True)
+            await asyncio.to_thread(self._groups.remove, pod, self._mine())
+            await asyncio.to_thread(shutil.rmtree, log_directory(pod, self.settings), ignore_errors=True)
 
     def with_message(self, pod: Pod, container: Container) -> Container:
         if self.simulated or container.state is not State.EXITED or container.message:

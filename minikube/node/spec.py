@@ -8,6 +8,7 @@ from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Pod
 from minikube.api.meta import Quantity
 from minikube.api.quantity import milli_value, value
+from minikube.node.cgroups import pod_parent
 from minikube.node.decide import is_sidecar
 from minikube.node.runtime.base import (
     ContainerSpec,
@@ -21,7 +22,6 @@ from minikube.node.runtime.simulated import INIT_LABEL
 from minikube.node.status import qos_class
 from minikube.settings import Settings
 
-LOG_ROOT = "/var/log/pods"
 CPU_PERIOD = 100_000
 
 
@@ -29,9 +29,9 @@ class ConfigProblem(Exception):
     """Reason CreateContainerConfigError: something the container refers to is missing or wrong."""
 
 
-def log_directory(pod: Pod) -> str:
+def log_directory(pod: Pod, settings: Settings) -> str:
     meta = pod.metadata
-    return f"{LOG_ROOT}/{meta.namespace}_{meta.name}_{meta.uid}"
+    return f"{settings.pod_logs_dir}/{meta.namespace}_{meta.name}_{meta.uid}"
 
 
 def labels_of(pod: Pod) -> dict[str, str]:
@@ -62,12 +62,13 @@ def sandbox_spec(pod: Pod, attempt: int, settings: Settings, host_dns: Mapping[s
         namespace=pod.metadata.namespace,
         attempt=attempt,
         hostname="" if host_network else hostname_of(pod),
-        log_directory=log_directory(pod),
+        log_directory=log_directory(pod, settings),
         dns_servers=servers,
         dns_searches=searches,
         dns_options=options,
         labels={**pod.metadata.labels, **labels_of(pod)},
         annotations=dict(pod.metadata.annotations),
+        cgroup_parent=pod_parent(settings.cgroup_root, pod),
         sysctls={each.name: each.value for each in context.sysctls} if context else {},
         security=SecurityContext(
             run_as_user=context.run_as_user if context else None,

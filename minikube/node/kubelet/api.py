@@ -77,7 +77,7 @@ class KubeletApi:
             if request.query.get("previous") == "true":
                 text = f'previous terminated container "{container}" in pod "{name}" not found'
             return web.Response(status=400, text=text)
-        path = Path(log_directory(worker.pod)) / container / f"{found.attempt}.log"
+        path = Path(log_directory(worker.pod, self._agent.settings)) / container / f"{found.attempt}.log"
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
 

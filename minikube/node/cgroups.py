@@ -1,0 +1,188 @@
+"""Control groups of pods, on cgroup v1 and v2, laid out as the kubelet does it.
+
+    <root>/pod<uid>              Guaranteed
+    <root>/burstable/pod<uid>
+    <root>/besteffort/pod<uid>
+
+What a group is to hold is decided purely (`pod_group`, `node_group`); `Cgroups` writes the difference.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from minikube.api.core_v1 import Pod
+from minikube.api.pod_resources import pod_limits, pod_requests
+from minikube.resources.qos import qos_class
+
+FILESYSTEM = Path("/sys/fs/cgroup")
+MIN_SHARES, MAX_SHARES = 2, 262_144
+PERIOD, MIN_QUOTA = 100_000, 1000
+V2_CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "hugetlb", "io")
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Limits of one control group; 0 is no limit."""
+
+    cpu_shares: int = MIN_SHARES
+    cpu_quota: int = 0
+    """Microseconds in each 100 ms."""
+    memory: int = 0
+    """Bytes."""
+    pids: int = 0
+
+
+def shares(cores: float) -> int:
+    return min(MAX_SHARES, max(MIN_SHARES, int(cores * 1024)))
+
+
+def pod_parent(root: str, pod: Pod) -> str:
+    """The control group of the pod, as containerd's cgroup_parent has it."""
+    tier = {"Guaranteed": "", "Burstable": "/burstable", "BestEffort": "/besteffort"}[qos_class(pod.spec)]
+    return f"{root}{tier}/pod{pod.metadata.uid}"
+
+
+def pod_group(pod: Pod, *, pids: int = 0) -> Group:
+    """Quota and memory bound the pod as a whole only where every container has such a limit."""
+    requests, limits = pod_requests(pod), pod_limits(pod)
+    cpu = float(limits.get("cpu", 0))
+    return Group(
+        cpu_shares=shares(float(requests.get("cpu", 0))),
+        cpu_quota=max(MIN_QUOTA, int(cpu * PERIOD)) if cpu else 0,
+        memory=int(limits.get("memory", 0)),
+        pids=pids,
+    )
+
+
+def burstable_group(pods: Iterable[Pod]) -> Group:
+    """Burstable pods together weigh what they request; best-effort ones as little as possible."""
+    return Group(cpu_shares=shares(sum(float(pod_requests(pod).get("cpu", 0)) for pod in pods)))
+
+
+def v1_files(group: Group) -> Mapping[str, Mapping[str, str]]:
+    """controller -> file -> content"""
+    return {
+        "cpu": {
+            "cpu.shares": str(group.cpu_shares),
+            "cpu.cfs_period_us": str(PERIOD),
+            "cpu.cfs_quota_us": str(group.cpu_quota or -1),
+        },
+        "memory": {"memory.limit_in_bytes": str(group.memory or -1)},
+        "pids": {"pids.max": str(group.pids or "max")},
+    }
+
+
+def v2_files(group: Group) -> Mapping[str, str]:
+    """file -> content; shares become a weight as runc converts them."""
+    weight = 1 + (group.cpu_shares - MIN_SHARES) * 9999 // (MAX_SHARES - MIN_SHARES)
+    return {
+        "cpu.weight": str(weight),
+        "cpu.max": f"{group.cpu_quota or 'max'} {PERIOD}",
+        "memory.max": str(group.memory or "max"),
+        "pids.max": str(group.pids or "max"),
+    }
+
+
+class Cgroups:
+    """The groups below one root. All calls block for microseconds (a kernel filesystem)."""
+
+    def __init__(self, root: str, filesystem: Path = FILESYSTEM) -> None:
+        self.root = root
+        self._filesystem = filesystem
+        self.unified = (filesystem / "cgroup.controllers").exists()
+
+    def hierarchies(self) -> Iterator[Path]:
+        """Where a group may have a directory; v1's cpu and cpu,cpuacct are often one mount with two names."""
+        if self.unified:
+            yield self._filesystem
+            return
+        seen = set()
+        for entry in sorted(self._filesystem.iterdir()):
+            if entry.is_dir() and (resolved := entry.resolve()) not in seen:
+                seen.add(resolved)
+                yield resolved
+
+    def ensure(self, path: str, group: Group) -> None:
+        """The group with these limits. Raises OSError."""
+        if self.unified:
+            directory = self._filesystem
+            for part in Path(path.lstrip("/")).parts:
+                _delegate(directory)
+                directory = directory / part
+                directory.mkdir(exist_ok=True)
+            _write(directory, v2_files(group))
+            return
+        for controller, files in v1_files(group).items():
+            hierarchy = self._filesystem / controller
+            if hierarchy.is_dir():
+                directory = hierarchy / path.lstrip("/")
+                directory.mkdir(parents=True, exist_ok=True)
+                _write(directory, files)
+
+    def remove(self, path: str) -> bool:
+        """Group and groups below it, in every hierarchy; False while a process is still in one of them."""
+        gone = True
+        for hierarchy in self.hierarchies():
+            directory = hierarchy / path.lstrip("/")
+            if directory.is_dir():
+                gone = _remove_tree(directory) and gone
+        return gone
+
+    def pods(self) -> dict[str, str]:
+        """uid -> path of every pod group that there is."""
+        found: dict[str, str] = {}
+        for hierarchy in self.hierarchies():
+            for tier in ("", "/burstable", "/besteffort"):
+                for entry in (hierarchy / f"{self.root}{tier}".lstrip("/")).glob("pod*"):
+                    found[entry.name.removeprefix("pod")] = f"{self.root}{tier}/{entry.name}"
+        return found
+
+    def processes(self, path: str) -> frozenset[int]:
+        """Every process in the group or below."""
+        found: set[int] = set()
+        for hierarchy in self.hierarchies():
+            for file in (hierarchy / path.lstrip("/")).rglob("cgroup.procs"):
+                with contextlib.suppress(OSError):
+                    found.update(map(int, file.read_text().split()))
+        return frozenset(found)
+
+
+def _delegate(directory: Path) -> None:
+    """Children of `directory` may use what it has itself."""
+    present = (directory / "cgroup.controllers").read_text().split()
+    enabled = (directory / "cgroup.subtree_control").read_text().split()
+    for name in V2_CONTROLLERS:
+        if name in present and name not in enabled:
+            (directory / "cgroup.subtree_control").write_text(f"+{name}")
+
+
+def _write(directory: Path, files: Mapping[str, str]) -> None:
+    for name, content in files.items():
+        file = directory / name
+        if file.exists() and not _same(file.read_text(), content):
+            file.write_text(content)
+
+
+def _same(present: str, wanted: str) -> bool:
+    present = present.strip()
+    unlimited = wanted == "-1" and len(present) >= 19  # v1's memory shows no limit as a huge number of pages
+    return present == wanted or unlimited
+
+
+def _remove_tree(directory: Path) -> bool:
+    for parent, _, _ in os.walk(directory, topdown=False):
+        try:
+            os.rmdir(parent)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
+                return False
+            raise
+    return True
