@@ -1,11 +1,11 @@
-"""python -m bench [store|server]"""
+"""python -m bench [rbac|store|server]"""
 
 import asyncio
 import sys
 
-from bench import server, store
+from bench import rbac, server, store
 
-ALL = {"store": store.run, "server": server.run}
+ALL = {"rbac": rbac.run, "store": store.run, "server": server.run}
 
 for name in sys.argv[1:] or ALL:
     asyncio.run(ALL[name]())

@@ -17,11 +17,12 @@ from minikube.agent import node_name, run_node
 from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
 from minikube.apiserver.subresources import Subresources
-from minikube.auth.base import MASTERS, User
-from minikube.auth.bootstrap_roles import ensure_bootstrap_roles
-from minikube.auth.builtin import AUTHENTICATED
+from minikube.auth.base import AUTHENTICATED, MASTERS, User
+from minikube.auth.certificates import CertificateAuthenticator
 from minikube.auth.rbac import RbacAuthorizer
+from minikube.auth.role_reconciliation import ensure_bootstrap_roles
 from minikube.auth.tokens import ServiceAccountTokens
+from minikube.auth.union import UnionAuthenticator
 from minikube.client.recorder import Recorder
 from minikube.controllers import CONTROLLERS
 from minikube.controllers.base import Context
@@ -58,24 +59,25 @@ class Server:
         await self.registry.start()
         self.custom = CustomResources(self.registry)
         self.custom.start()
-        self.registry.use_admission(Chain(plugins(self.informers)))
+        authorizer = RbacAuthorizer(self.informers)
+        self.registry.use_admission(Chain(plugins(self.informers, authorizer)))
         tokens = ServiceAccountTokens(
             self.pki.service_account_key,
             self.informers,
             issuer=f"https://kubernetes.default.svc.{self.settings.cluster_domain}",
         )
-        authorizer = RbacAuthorizer(self.informers)
+        authenticator = UnionAuthenticator((CertificateAuthenticator([self.pki.client_ca.certificate]), tokens))
         subresources = Subresources(self.registry, tokens, self.settings)
         self.registry.subresources["serviceaccounts", "token"] = subresources.issue
         self.api = ApiServer(
             self.registry,
             self.settings,
             self.pki,
-            tokens,
+            authenticator,
             authorizer,
             SYSTEM,
             address=self.address,
-            subresources={**subresources.table(), **Reviews(tokens, authorizer).table()},
+            subresources={**subresources.table(), **Reviews(authenticator, authorizer).table()},
         )
 
     def client(self, name: str) -> LocalClient:

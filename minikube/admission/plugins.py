@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from minikube.admission.base import Mutator, Validator
 from minikube.admission.default_toleration_seconds import DefaultTolerationSeconds
+from minikube.admission.escalation import Escalation
 from minikube.admission.namespace_lifecycle import NamespaceLifecycle
 from minikube.admission.priority import Priority
 from minikube.admission.service_account import ServiceAccountAdmission
 from minikube.api.core_v1 import Namespace, ServiceAccount
 from minikube.api.scheduling_v1 import PriorityClass
+from minikube.auth.escalation import EscalationCheck
+from minikube.auth.rbac import RbacAuthorizer
 from minikube.client.base import Informers
 
 
-def plugins(informers: Informers) -> tuple[Mutator | Validator, ...]:
+def plugins(informers: Informers, rbac: RbacAuthorizer) -> tuple[Mutator | Validator, ...]:
     return (
+        Escalation(EscalationCheck(rbac, rbac)),
         NamespaceLifecycle(informers.of(Namespace).lister),
         ServiceAccountAdmission(informers.of(ServiceAccount).lister),
         DefaultTolerationSeconds(),

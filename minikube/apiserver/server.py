@@ -1,6 +1,7 @@
 """The API server: every HTTPS request from its first byte to its answer.
 
-authenticate -> authorize -> route: health, version, discovery, openapi, resources. Errors become Status here.
+authenticate -> impersonate -> authorize -> route: health, version, discovery, openapi, resources.
+Errors become Status here.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ import msgspec
 from aiohttp import web
 
 from minikube.apiserver import discovery
+from minikube.apiserver.access import Access
 from minikube.apiserver.handlers import Resources, answer, error_response
 from minikube.apiserver.negotiation import BODY_LIMIT, Wanted, wanted
 from minikube.apiserver.openapi import OpenApi
 from minikube.apiserver.request_info import RequestInfo, request_info
-from minikube.auth.base import ANONYMOUS, Authenticator, Authorizer, Credentials, User
-from minikube.auth.builtin import AUTHENTICATED, refusal
-from minikube.errors import ApiError, Forbidden, InternalError, NotFound, TooLarge
+from minikube.auth.base import Authenticator, Authorizer, User
+from minikube.errors import ApiError, InternalError, NotFound, TooLarge
 from minikube.kit.clock import Clock
 from minikube.pki.server import ServerPki
 from minikube.registry.base import Registry
 from minikube.settings import Settings
-from minikube.transport.server import listening, peer_subject, server_context
+from minikube.transport.server import listening, server_context
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,7 @@ class ApiServer:
         self._registry = registry
         self._settings = settings
         self._pki = pki
-        self._authenticator = authenticator
-        self._authorizer = authorizer
+        self._access = Access(authenticator, authorizer)
         self._resources = Resources(registry, clock)
         self._openapi = OpenApi(registry)
         self._address = address
@@ -103,10 +103,8 @@ class ApiServer:
         info = request_info(request.method, path, watch=watch)
         if (request.content_length or 0) > BODY_LIMIT:
             raise TooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
-        user = await self._user(request)
-        decision = self._authorizer.authorize(user, info.action())
-        if not decision.allowed:
-            raise self._forbidden(user, info)
+        user = self._access.acting(request, await self._access.user(request))
+        self._access.check(user, info)
         if info.resource:
             return await self._resource(request, info, user)
         if path in ("/api", "/apis") or path.startswith(("/api/", "/apis/")):
@@ -122,24 +120,6 @@ class ApiServer:
                 msgspec.json.encode({"paths": ["/api", "/apis", "/healthz", "/openapi/v2", "/version"]}), Wanted()
             )
         raise NotFound.path()
-
-    async def _user(self, request: web.BaseRequest) -> User:
-        subject = peer_subject(request)
-        if subject is not None:
-            return User(subject[0], groups=(*subject[1], AUTHENTICATED))
-        header = request.headers.get("Authorization", "")
-        if header.startswith("Bearer "):
-            user = await self._authenticator.authenticate(Credentials(bearer=header[7:].strip()))
-            if user is not None:
-                return user
-        return ANONYMOUS
-
-    def _forbidden(self, user: User, info: RequestInfo) -> Forbidden:
-        action = info.action()
-        why = refusal(user, action)
-        if action.path:
-            return Forbidden(f"forbidden: {why}")
-        return Forbidden.of(action.resource, action.group, action.name, why)
 
     async def _resource(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         kind = self._registry.find(info.group, info.version, info.resource)

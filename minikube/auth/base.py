@@ -7,6 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from minikube.api.rbac_v1 import PolicyRule, RoleRef
+
 
 class User(msgspec.Struct, frozen=True):
     """authentication.k8s.io UserInfo."""
@@ -17,8 +19,9 @@ class User(msgspec.Struct, frozen=True):
     extra: Mapping[str, tuple[str, ...]] = {}
 
 
-ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
+AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
 MASTERS = "system:masters"
+ANONYMOUS = User("system:anonymous", groups=(UNAUTHENTICATED,))
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -40,11 +43,13 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What a connection and its headers offered."""
+    """What a connection and its headers offered. Audiences are those a token must be meant for (one of them); none:
+    the API server itself."""
 
     certificate: bytes = b""
     """DER of the peer's verified certificate."""
     bearer: str = ""
+    audiences: tuple[str, ...] = ()
 
 
 class Authenticator(Protocol):
@@ -55,3 +60,11 @@ class Authenticator(Protocol):
 
 class Authorizer(Protocol):
     def authorize(self, user: User, action: Action) -> Decision: ...
+
+
+class RuleResolver(Protocol):
+    """What is granted to whom, in rules."""
+
+    def rules_of(self, user: User, namespace: str) -> list[PolicyRule]: ...
+
+    def rules_of_role(self, reference: RoleRef, namespace: str) -> tuple[PolicyRule, ...] | None: ...

@@ -1,19 +1,21 @@
 """Role-based access control over live roles and bindings, found by subject in an index.
 
-Rules: kubernetes.io/docs/reference/access-authn-authz/rbac and k8s.io/kubernetes plugin/pkg/auth/authorizer/rbac.
+Rules: kubernetes.io/docs/reference/access-authn-authz/rbac and kubernetes plugin/pkg/auth/authorizer/rbac.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from minikube.api.rbac_v1 import ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef
-from minikube.api.selectors import compile_selector
+from minikube.api.rbac_v1 import ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject
 from minikube.auth.base import MASTERS, Action, Decision, User
+from minikube.auth.policy_rules import GROUP, everything
 from minikube.client.base import Informers
 
 NODES = "system:nodes"
 BY_SUBJECT = "subject"
+EVERYTHING = everything()
+AnyBinding = ClusterRoleBinding | RoleBinding
 
 
 class RbacAuthorizer:
@@ -29,73 +31,63 @@ class RbacAuthorizer:
         self._roles = informers.of(Role).lister
 
     def authorize(self, user: User, action: Action) -> Decision:
+        """A refusal's reason names the roles that bindings of this user refer to and nobody has made."""
         if MASTERS in user.groups or NODES in user.groups:
             return Decision(True)
-        for why, rules in self._granted(user, action.namespace):
-            if any(rule_allows(rule, action) for rule in rules):
-                return Decision(True, why)
-        return Decision(False)
+        missing = []
+        for binding, namespace in self._bindings_of(user, action.namespace):
+            rules = self.rules_of_role(binding.role_ref, namespace)
+            if rules is None:
+                missing.append(_no_role(binding.role_ref))
+            elif any(rule_allows(rule, action) for rule in rules):
+                return Decision(True, f"RBAC: allowed by {_described(binding, user)}")
+        if not missing:
+            return Decision(False)
+        told = missing[0] if len(missing) == 1 else f"[{', '.join(dict.fromkeys(missing))}]"
+        return Decision(False, f"RBAC: {told}")
 
     def rules_of(self, user: User, namespace: str) -> list[PolicyRule]:
         """Everything the user may do in a namespace (cluster-wide grants included)."""
         if MASTERS in user.groups or NODES in user.groups:
             return list(EVERYTHING)
-        return [rule for _, rules in self._granted(user, namespace) for rule in rules]
+        found: list[PolicyRule] = []
+        for binding, scope in self._bindings_of(user, namespace):
+            found += self.rules_of_role(binding.role_ref, scope) or ()
+        return found
 
     def rules_of_role(self, reference: RoleRef, namespace: str) -> tuple[PolicyRule, ...] | None:
-        """None: there is no such role."""
+        """None: there is no such role. `namespace` is the binding's, empty for a ClusterRoleBinding."""
+        role: ClusterRole | Role | None
         if reference.kind == "ClusterRole":
             role = self._cluster_roles.get(reference.name)
-            return None if role is None else self._with_aggregated(role)
-        found = self._roles.get(reference.name, namespace)
-        return None if found is None else found.rules
+        else:
+            role = self._roles.get(reference.name, namespace)
+        return None if role is None else role.rules
 
-    def _granted(self, user: User, namespace: str) -> Iterator[tuple[str, tuple[PolicyRule, ...]]]:
+    def _bindings_of(self, user: User, namespace: str) -> Iterator[tuple[AnyBinding, str]]:
+        """With the namespace that each one's role is looked up in."""
         keys = [f"u:{user.name}", *(f"g:{group}" for group in user.groups)]
         for key in keys:
-            for binding in self._cluster_bindings.by_index(BY_SUBJECT, key):
-                rules = self.rules_of_role(binding.role_ref, "")
-                if rules:
-                    yield _reason("ClusterRoleBinding", binding.metadata.name, binding.role_ref, key), rules
-            if not namespace:
-                continue
-            for local in self._bindings.by_index(BY_SUBJECT, key):
-                if local.metadata.namespace != namespace:
-                    continue
-                rules = self.rules_of_role(local.role_ref, namespace)
-                if rules:
-                    name = f"{local.metadata.name}/{namespace}"
-                    yield _reason("RoleBinding", name, local.role_ref, key), rules
-
-    def _with_aggregated(self, role: ClusterRole) -> tuple[PolicyRule, ...]:
-        if role.aggregation_rule is None:
-            return role.rules
-        rules = list(role.rules)
-        for selector in role.aggregation_rule.cluster_role_selectors:
-            matches = compile_selector(selector)
-            for other in self._cluster_roles.list():
-                if other.metadata.name != role.metadata.name and matches.matches(other.metadata.labels):
-                    rules += [rule for rule in other.rules if rule not in rules]
-        return tuple(rules)
+            for binding in self._cluster_bindings.by_index(BY_SUBJECT, f"/{key}"):
+                yield binding, ""
+        if namespace:
+            for key in keys:
+                for local in self._bindings.by_index(BY_SUBJECT, f"{namespace}/{key}"):
+                    yield local, namespace
 
 
-EVERYTHING = (
-    PolicyRule(api_groups=("*",), resources=("*",), verbs=("*",)),
-    PolicyRule(non_resource_urls=("*",), verbs=("*",)),
-)
-
-
-def subject_keys(obj: ClusterRoleBinding | RoleBinding) -> Iterable[str]:
-    """u:<user> or g:<group> for each subject; a service account is the user it authenticates as."""
+def subject_keys(obj: AnyBinding) -> Iterable[str]:
+    """<namespace>/u:<user> or <namespace>/g:<group> for each subject; a service account is the user it
+    authenticates as."""
+    scope = obj.metadata.namespace
     found = set()
     for subject in obj.subjects:
-        if subject.kind == "User":
-            found.add(f"u:{subject.name}")
-        elif subject.kind == "Group":
-            found.add(f"g:{subject.name}")
+        if subject.kind == "Group":
+            found.add(f"{scope}/g:{subject.name}")
+        elif subject.kind == "User":
+            found.add(f"{scope}/u:{subject.name}")
         elif subject.kind == "ServiceAccount":
-            namespace = subject.namespace or obj.metadata.namespace
-            found.add(f"u:system:serviceaccount:{namespace}:{subject.name}")
+            found.add(f"{scope}/u:{_account(subject, scope)}")
     return found
 
 
@@ -111,28 +103,6 @@ def rule_allows(rule: PolicyRule, action: Action) -> bool:
     )
 
 
-def covers(granted: Iterable[PolicyRule], wanted: PolicyRule) -> bool:
-    """Whether everything in `wanted` is already granted (component-helpers/auth/rbac/validation.Covers)."""
-    rules = tuple(granted)
-    for path in wanted.non_resource_urls:
-        for verb in wanted.verbs:
-            if not any(
-                ("*" in rule.verbs or verb in rule.verbs)
-                and any(_path_matches(pattern, path) for pattern in rule.non_resource_urls)
-                for rule in rules
-            ):
-                return False
-    for group in wanted.api_groups:
-        for resource in wanted.resources:
-            plural, _, subresource = resource.partition("/")
-            for name in wanted.resource_names or ("",):
-                for verb in wanted.verbs:
-                    action = Action(verb, group, "", plural, subresource, "", name)
-                    if not any(rule_allows(rule, action) for rule in rules):
-                        return False
-    return True
-
-
 def _resource_matches(resources: tuple[str, ...], plural: str, subresource: str) -> bool:
     if "*" in resources:
         return True
@@ -145,6 +115,24 @@ def _path_matches(pattern: str, path: str) -> bool:
     return pattern in ("*", path) or (pattern.endswith("*") and path.startswith(pattern.rstrip("*")))
 
 
-def _reason(kind: str, name: str, role: RoleRef, key: str) -> str:
-    subject = ("User " if key.startswith("u:") else "Group ") + f'"{key[2:]}"'
-    return f'RBAC: allowed by {kind} "{name}" of {role.kind} "{role.name}" to {subject}'
+def _account(subject: Subject, namespace: str) -> str:
+    return f"system:serviceaccount:{subject.namespace or namespace}:{subject.name}"
+
+
+def _no_role(role: RoleRef) -> str:
+    return f'{role.kind.lower()}.{GROUP} "{role.name}" not found'
+
+
+def _described(binding: AnyBinding, user: User) -> str:
+    scope = binding.metadata.namespace
+    subject = next(one for one in binding.subjects if _is(one, user, scope))
+    name = f"{binding.metadata.name}/{scope}" if scope else binding.metadata.name
+    who = f"{subject.name}/{subject.namespace or scope}" if subject.kind == "ServiceAccount" else subject.name
+    role = binding.role_ref
+    return f'{binding.kind} "{name}" of {role.kind} "{role.name}" to {subject.kind} "{who}"'
+
+
+def _is(subject: Subject, user: User, namespace: str) -> bool:
+    if subject.kind == "Group":
+        return subject.name in user.groups
+    return user.name == (subject.name if subject.kind == "User" else _account(subject, namespace))

@@ -15,6 +15,7 @@ from typing import Any
 import jwt
 
 from minikube.api.core_v1 import Pod, Secret, ServiceAccount
+from minikube.api.meta import Key
 from minikube.auth.base import Credentials, User
 from minikube.client.base import Informers
 from minikube.errors import Unauthorized
@@ -23,6 +24,19 @@ from minikube.pki.certificates import ensure_key
 ALGORITHM = "ES256"
 MIN_SECONDS, DEFAULT_SECONDS, MAX_SECONDS = 600, 3600, 1 << 32
 BOUND_KINDS: Mapping[str, type[Any]] = {"pod": Pod, "secret": Secret}
+
+
+def account_of(user: str) -> Key | None:
+    """The service account that a user name stands for; None: it is not one's name."""
+    prefix, _, rest = user.partition("system:serviceaccount:")
+    namespace, colon, name = rest.partition(":")
+    if prefix or not colon or not namespace or not name or ":" in name:
+        return None
+    return Key(namespace, name)
+
+
+def account_groups(namespace: str) -> tuple[str, str]:
+    return "system:serviceaccounts", f"system:serviceaccounts:{namespace}"
 
 
 class ServiceAccountTokens:

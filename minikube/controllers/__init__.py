@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minikube.controllers.clusterrole_aggregation import ClusterRoleAggregationController
 from minikube.controllers.cronjob import CronJobController
 from minikube.controllers.daemonset import DaemonSetController
 from minikube.controllers.deployment import DeploymentController
@@ -18,6 +19,7 @@ from minikube.controllers.statefulset import StatefulSetController
 CONTROLLERS: tuple[type[Any], ...] = (
     NamespaceController,
     ServiceAccountController,
+    ClusterRoleAggregationController,
     ReplicaSetController,
     DeploymentController,
     DaemonSetController,

@@ -56,3 +56,10 @@ def peer_subject(request: web.BaseRequest) -> tuple[str, tuple[str, ...]] | None
             elif field == "organizationName":
                 groups.append(value)
     return name, tuple(groups)
+
+
+def peer_certificate(request: web.BaseRequest) -> bytes:
+    """The client's certificate in DER, which TLS has verified; empty: there is none."""
+    transport = request.transport
+    connection = transport.get_extra_info("ssl_object") if transport is not None else None
+    return (connection.getpeercert(True) or b"") if connection is not None else b""

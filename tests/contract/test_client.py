@@ -13,14 +13,14 @@ from minikube.api.core_v1 import ConfigMap, Namespace
 from minikube.api.meta import ObjectMeta
 from minikube.apiserver.server import ApiServer
 from minikube.auth.base import MASTERS, User
-from minikube.auth.builtin import BuiltinAuthorizer
+from minikube.auth.rbac import RbacAuthorizer
 from minikube.client.base import Client, PatchType
 from minikube.client.http import HttpClient
 from minikube.client.informer import WatchInformer
 from minikube.errors import AlreadyExists, Conflict, NotFound
 from minikube.kit.clock import SYSTEM
 from minikube.pki.server import ensure_server_pki
-from minikube.registry.local import LocalClient
+from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
 from minikube.resources import ALL
 from minikube.settings import Settings
@@ -54,7 +54,8 @@ async def opened(how: str, directory: Path) -> AsyncIterator[Client]:
             yield local
             return
         pki = ensure_server_pki(settings, ["127.0.0.1"])
-        api = ApiServer(registry, settings, pki, Everybody(), BuiltinAuthorizer(), SYSTEM, address="127.0.0.1")
+        rbac = RbacAuthorizer(LocalInformers(registry))
+        api = ApiServer(registry, settings, pki, Everybody(), rbac, SYSTEM, address="127.0.0.1")
         async with (
             listening(api.handle, "127.0.0.1", 0, None) as port,
             HttpClient(f"http://127.0.0.1:{port}", token=secret) as client,

@@ -12,6 +12,7 @@ import pytest
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
 from minikube.auth.base import User
+from minikube.auth.rbac import RbacAuthorizer
 from minikube.errors import Forbidden, NotFound
 from minikube.registry.base import Request
 from minikube.registry.local import LocalInformers
@@ -28,7 +29,8 @@ async def registry() -> AsyncIterator[StoreRegistry]:
     made = StoreRegistry(MemoryStore(), ALL, settings=Settings())
     await made.start()
     running = asyncio.create_task(made.run())
-    made.use_admission(Chain(plugins(LocalInformers(made))))
+    informers = LocalInformers(made)
+    made.use_admission(Chain(plugins(informers, RbacAuthorizer(informers))))
     try:
         yield made
     finally:

@@ -1,13 +1,17 @@
-"""What rules allow and cover."""
+"""What rules allow, and what bindings grant over a registry in memory."""
 
 from __future__ import annotations
+
+import asyncio
 
 import pytest
 
 from minikube.api.meta import ObjectMeta
-from minikube.api.rbac_v1 import PolicyRule, RoleBinding, Subject
-from minikube.auth.base import Action
-from minikube.auth.rbac import covers, rule_allows, subject_keys
+from minikube.api.rbac_v1 import PolicyRule, Role, RoleBinding, RoleRef, Subject
+from minikube.auth.base import Action, Decision, User
+from minikube.auth.policy_rules import GROUP
+from minikube.auth.rbac import RbacAuthorizer, rule_allows, subject_keys
+from tests.fakes.cluster import Cluster
 
 PODS = PolicyRule(api_groups=("",), resources=("pods", "pods/log"), verbs=("get", "list"))
 
@@ -36,17 +40,35 @@ def test_a_rule_allows_what_it_names(rule: PolicyRule, action: Action, allowed: 
     assert rule_allows(rule, action) is allowed
 
 
-def test_a_rule_is_covered_by_several_others_together() -> None:
-    one = PolicyRule(api_groups=("",), resources=("pods",), verbs=("get",))
-    two = PolicyRule(api_groups=("",), resources=("pods",), verbs=("list",))
-    both = PolicyRule(api_groups=("",), resources=("pods",), verbs=("get", "list"))
-    assert covers([one, two], both)
-    assert not covers([one], both)
-    assert not covers([both], PolicyRule(api_groups=("*",), resources=("pods",), verbs=("get",)))
-
-
 def test_a_service_account_is_the_user_it_authenticates_as() -> None:
     binding = RoleBinding(
         metadata=ObjectMeta(name="b", namespace="here"), subjects=(Subject(kind="ServiceAccount", name="robot"),)
     )
-    assert subject_keys(binding) == {"u:system:serviceaccount:here:robot"}
+    assert subject_keys(binding) == {"here/u:system:serviceaccount:here:robot"}
+
+
+def test_a_binding_grants_in_its_namespace_only_and_says_so() -> None:
+    async def scene() -> None:
+        cluster = await Cluster.open()
+        authorizer = RbacAuthorizer(cluster.informers)
+        meta = ObjectMeta(name="readers", namespace="default")
+        binding = RoleBinding(
+            metadata=meta,
+            role_ref=RoleRef(api_group=GROUP, kind="Role", name="readers"),
+            subjects=(Subject(api_group=GROUP, kind="Group", name="team"),),
+        )
+        await cluster.client.create(binding)
+        bob = User("bob", groups=("team",))
+        action = Action("get", resource="pods", namespace="default", name="x")
+        missing = f'RBAC: role.{GROUP} "readers" not found'
+        assert authorizer.authorize(bob, action) == Decision(False, missing)
+        await cluster.client.create(Role(metadata=meta, rules=(PODS,)))
+        assert authorizer.authorize(bob, action) == Decision(
+            True, 'RBAC: allowed by RoleBinding "readers/default" of Role "readers" to Group "team"'
+        )
+        elsewhere = Action("get", resource="pods", namespace="other", name="x")
+        assert authorizer.authorize(bob, elsewhere) == Decision(False)
+        assert authorizer.authorize(User("eve"), action) == Decision(False)
+        assert authorizer.rules_of(bob, "default") == [PODS]
+
+    asyncio.run(scene())

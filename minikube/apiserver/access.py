@@ -1,0 +1,75 @@
+"""Who asks, as whom, and may they: the steps of every request between its headers and its handler."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from urllib.parse import unquote
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from minikube.apiserver.request_info import RequestInfo
+from minikube.auth.base import ANONYMOUS, Authenticator, Authorizer, Credentials, User
+from minikube.auth.impersonation import Impersonation, impersonated
+from minikube.auth.refusal import refused
+from minikube.transport.server import peer_certificate
+
+Headers = CIMultiDictProxy[str]
+EXTRA = "impersonate-extra-"
+BEARER_PROTOCOL = "base64url.bearer.authorization.k8s.io."
+
+
+class Access:
+    def __init__(self, authenticator: Authenticator, authorizer: Authorizer) -> None:
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+
+    async def user(self, request: web.BaseRequest) -> User:
+        """Whom the credentials name; anonymous without any. Raises Unauthorized."""
+        credentials = Credentials(peer_certificate(request), bearer_of(request.headers))
+        return await self._authenticator.authenticate(credentials) or ANONYMOUS
+
+    def acting(self, request: web.BaseRequest, user: User) -> User:
+        """Whom this user goes on as. Raises Forbidden."""
+        return impersonated(user, impersonation_of(request.headers), self._authorizer)
+
+    def check(self, user: User, info: RequestInfo) -> None:
+        """Raises Forbidden."""
+        action = info.action()
+        decision = self._authorizer.authorize(user, action)
+        if not decision.allowed:
+            raise refused(user, action, decision.reason)
+
+
+def bearer_of(headers: Headers) -> str:
+    """From Authorization, or from the WebSocket subprotocol that browsers use instead."""
+    scheme, _, token = headers.get("Authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    for protocol in headers.get("Sec-WebSocket-Protocol", "").split(","):
+        encoded = protocol.strip()
+        if encoded.startswith(BEARER_PROTOCOL):
+            return _decoded(encoded[len(BEARER_PROTOCOL) :])
+    return ""
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return "undecodable"
+
+
+def impersonation_of(headers: Headers) -> Impersonation:
+    extra: dict[str, tuple[str, ...]] = {}
+    for name, value in headers.items():
+        if name.lower().startswith(EXTRA):
+            key = unquote(name.lower()[len(EXTRA) :])
+            extra[key] = (*extra.get(key, ()), value)
+    return Impersonation(
+        headers.get("Impersonate-User", ""),
+        headers.get("Impersonate-Uid", ""),
+        tuple(headers.getall("Impersonate-Group", [])),
+        extra,
+    )

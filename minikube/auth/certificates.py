@@ -1,0 +1,89 @@
+"""Client certificates: the common name is the user, the organizations are the groups.
+
+TLS has checked the certificate before it gets here; that it was issued by the CA for clients (and not by another
+one that TLS trusts too, such as the front proxy's) is checked here, once for every certificate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import NameOID
+
+from minikube.auth.base import AUTHENTICATED, Credentials, User
+
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
+REMEMBERED = 4096
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What a certificate says; `user` None: not one of ours."""
+
+    user: User | None
+    until: datetime
+
+
+class CertificateAuthenticator:
+    """`cas`: files of PEM certificates, read again whenever one of them has changed."""
+
+    def __init__(self, cas: Sequence[Path]) -> None:
+        self._cas = cas
+        self._seen: tuple[int, ...] = ()
+        self._trusted: list[x509.Certificate] = []
+        self._known: dict[bytes, Known] = {}
+
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        """Also asked of certificates that were good when their connection was opened and have ended since."""
+        der = credentials.certificate
+        if not der:
+            return None
+        self._reload()
+        known = self._known.get(der)
+        if known is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            known = self._known[der] = _read(der, self._trusted)
+        return known.user if datetime.now(UTC) <= known.until else None
+
+    def _reload(self) -> None:
+        seen = tuple(path.stat().st_mtime_ns for path in self._cas)
+        if self._seen != seen:
+            self._seen, self._trusted = seen, load_certificates(self._cas)
+            self._known.clear()
+
+
+def load_certificates(paths: Iterable[Path]) -> list[x509.Certificate]:
+    return [one for path in paths for one in x509.load_pem_x509_certificates(path.read_bytes())]
+
+
+def issued_by(certificate: x509.Certificate, cas: Iterable[x509.Certificate]) -> bool:
+    for ca in cas:
+        try:
+            certificate.verify_directly_issued_by(ca)
+        except (InvalidSignature, ValueError, TypeError):
+            continue
+        return True
+    return False
+
+
+def common_name(certificate: x509.Certificate) -> str:
+    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
+
+
+def _read(der: bytes, cas: Sequence[x509.Certificate]) -> Known:
+    certificate = x509.load_der_x509_certificate(der)
+    until = certificate.not_valid_after_utc
+    name = common_name(certificate)
+    if not name or not issued_by(certificate, cas):
+        return Known(None, until)
+    organizations = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    groups = (*(str(one.value) for one in organizations), AUTHENTICATED)
+    identity = f"X509SHA256={hashlib.sha256(der).hexdigest()}"
+    return Known(User(name, groups=groups, extra={CREDENTIAL_ID: (identity,)}), until)

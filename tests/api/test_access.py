@@ -1,0 +1,65 @@
+"""Who may do what, asked of a real server with the real kubectl."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+
+from tests.api.conftest import Cluster
+
+
+def status_of(cluster: Cluster, path: str, token: str = "") -> tuple[int, str]:
+    """The answer's code and message, asked without a client certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(f"https://127.0.0.1:{cluster.port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, context=context) as response:
+            return response.status, ""
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read()).get("message", "")
+
+
+def test_anonymous_sees_health_and_version_and_nothing_else(cluster: Cluster) -> None:
+    for path in ("/healthz", "/livez", "/readyz", "/version"):
+        assert status_of(cluster, path)[0] == 200
+    refused = 'forbidden: User "system:anonymous" cannot get path "/apis"'
+    assert status_of(cluster, "/apis") == (403, refused)
+    assert status_of(cluster, "/api/v1/nodes")[0] == 403
+
+
+def test_a_bad_token_is_nobody_rather_than_anonymous(cluster: Cluster) -> None:
+    assert status_of(cluster, "/healthz", "nonsense") == (401, "Unauthorized")
+
+
+def test_kubectl_acts_as_others_with_all_their_parts(cluster: Cluster) -> None:
+    who = cluster.kubectl(
+        "auth", "whoami", "--as=bob", "--as-group=team", "--as-uid=7", "--as-user-extra=scopes=a", "-o", "json"
+    )
+    assert json.loads(who)["status"]["userInfo"] == {
+        "username": "bob", "uid": "7", "groups": ["team", "system:authenticated"], "extra": {"scopes": ["a"]},
+    }  # fmt: skip
+    refusal = cluster.refused("get", "pods", "--as=bob")
+    assert 'pods is forbidden: User "bob" cannot list resource "pods" in API group "" in the namespace' in refusal
+
+
+def test_an_admin_of_a_namespace_grants_only_what_he_has(cluster: Cluster) -> None:
+    cluster.kubectl("create", "rolebinding", "boss", "--clusterrole=admin", "--user=boss")
+    assert cluster.kubectl("auth", "can-i", "create", "deployments", "--as=boss").strip() == "yes"
+    cluster.kubectl("create", "role", "reader", "--verb=get", "--resource=pods", "--as=boss")
+    assert '{APIGroups:[""], Resources:["nodes"], Verbs:["get"]}' in cluster.refused(
+        "create", "role", "more", "--verb=get", "--resource=nodes", "--as=boss"
+    )
+    assert "attempting to grant RBAC permissions not currently held" in cluster.refused(
+        "create", "rolebinding", "root", "--clusterrole=cluster-admin", "--user=boss", "--as=boss"
+    )
+
+
+def test_the_aggregated_roles_are_filled(cluster: Cluster) -> None:
+    for role in ("admin", "edit", "view"):
+        cluster.wait(
+            lambda role=role: json.loads(cluster.kubectl("get", "clusterrole", role, "-o", "json"))["rules"]
+        )
