@@ -13,6 +13,7 @@ from minikube.controllers.job import JobController
 from minikube.controllers.namespace import NamespaceController
 from minikube.controllers.nodes import NodeController
 from minikube.controllers.replicaset import ReplicaSetController
+from minikube.controllers.replicationcontroller import ReplicationControllerController
 from minikube.controllers.serviceaccount import ServiceAccountController
 from minikube.controllers.statefulset import StatefulSetController
 
@@ -21,6 +22,7 @@ CONTROLLERS: tuple[type[Any], ...] = (
     ServiceAccountController,
     ClusterRoleAggregationController,
     ReplicaSetController,
+    ReplicationControllerController,
     DeploymentController,
     DaemonSetController,
     StatefulSetController,

@@ -13,8 +13,8 @@ from cronsim import CronSim, CronSimError
 from minikube.api.batch_v1 import CronJob, CronJobStatus, Job
 from minikube.api.core_v1 import ObjectReference
 from minikube.api.meta import Key, ObjectMeta
+from minikube.api.owners import controller_reference
 from minikube.api.time import text
-from minikube.controllers import pods as of_pods
 from minikube.controllers.base import After, Context, itself, owner_of
 from minikube.controllers.job import ended
 from minikube.errors import AlreadyExists, NotFound
@@ -72,7 +72,7 @@ def job_for(cron: CronJob, at: datetime) -> Job:
         namespace=cron.metadata.namespace,
         labels=template.metadata.labels,
         annotations={**template.metadata.annotations, SCHEDULED: text(at)},
-        owner_references=(of_pods.controlled_by(cron),),
+        owner_references=(controller_reference(cron),),
     )
     return Job(metadata=meta, spec=template.spec)
 

@@ -24,7 +24,7 @@ from minikube.api.node_selector import matches_required
 from minikube.api.taints import tolerated
 from minikube.controllers import pods as of_pods
 from minikube.controllers.base import After, Context, Watch, itself, owner_of
-from minikube.controllers.deployment import share
+from minikube.controllers.deployment_plan import share
 from minikube.controllers.revisions import HASH, Revisions, hash_of
 from minikube.errors import ApiError, NotFound
 

@@ -24,6 +24,7 @@ from minikube.api.core_v1 import (
 from minikube.api.discovery_v1 import Endpoint, EndpointConditions, EndpointSlice
 from minikube.api.discovery_v1 import EndpointPort as SlicePort
 from minikube.api.meta import Key, Object, ObjectMeta
+from minikube.api.owners import controller_reference
 from minikube.controllers import pods as of_pods
 from minikube.controllers.base import After, Context, Watch, itself
 from minikube.errors import AlreadyExists, NotFound
@@ -209,7 +210,7 @@ class EndpointSliceController:
                 generate_name=f"{meta.name}-",
                 namespace=meta.namespace,
                 labels=labels,
-                owner_references=(of_pods.controlled_by(service),),
+                owner_references=(controller_reference(service),),
             ),
             address_type="IPv4",
             ports=ports,

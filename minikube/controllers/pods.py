@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
 from minikube.api.core_v1 import Pod, PodTemplateSpec
-from minikube.api.meta import Object, ObjectMeta, OwnerReference
-
-
-def controller_of(obj: Object) -> OwnerReference | None:
-    """The one owner that controls it."""
-    return next((owner for owner in obj.metadata.owner_references if owner.controller), None)
-
-
-def controlled_by(owner: Object) -> OwnerReference:
-    """The reference that makes `owner` the controller."""
-    return OwnerReference(
-        api_version=owner.resource.api_version,
-        kind=owner.resource.kind,
-        name=owner.metadata.name,
-        uid=owner.metadata.uid,
-        controller=True,
-        block_owner_deletion=True,
-    )
+from minikube.api.meta import Object, ObjectMeta
+from minikube.api.owners import controller_reference
 
 
 def active(pod: Pod) -> bool:
@@ -45,8 +31,20 @@ def available(pod: Pod, min_ready_seconds: int, now: datetime) -> bool:
         return False
     if not min_ready_seconds:
         return True
-    since = next((c.last_transition_time for c in pod.status.conditions if c.type == "Ready"), None)
+    since = ready_since(pod)
     return since is not None and (now - since).total_seconds() >= min_ready_seconds
+
+
+def available_in(pods: Iterable[Pod], min_ready_seconds: int, now: datetime) -> float | None:
+    """Seconds until the next of the ready pods becomes available by itself; None: nothing to wait for."""
+    if not min_ready_seconds:
+        return None
+    waits = [
+        min_ready_seconds - (now - since).total_seconds()
+        for pod in pods
+        if ready(pod) and (since := ready_since(pod)) is not None
+    ]
+    return min((wait for wait in waits if wait > 0), default=None)
 
 
 def from_template(owner: Object, template: PodTemplateSpec, *, name: str = "") -> Pod:
@@ -58,21 +56,49 @@ def from_template(owner: Object, template: PodTemplateSpec, *, name: str = "") -
         labels=template.metadata.labels,
         annotations=template.metadata.annotations,
         finalizers=template.metadata.finalizers,
-        owner_references=(controlled_by(owner),),
+        owner_references=(controller_reference(owner),),
     )
     return Pod(metadata=meta, spec=template.spec)
 
 
-def first_to_go(pods: Iterable[Pod], now: datetime) -> list[Pod]:
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_PHASES = {"Pending": 0, "Unknown": 1, "": 0}
+
+
+def first_to_go(pods: Iterable[Pod], now: datetime, beside: Iterable[Pod] = ()) -> list[Pod]:
     """The order of deletion when there are too many (controller.ActivePodsWithRanks): unassigned, pending, not
-    ready, cheap by annotation, younger first."""
+    ready, cheap by annotation, together on a node with others of theirs (`beside`: pods of sibling sets), ready
+    for a shorter time, restarted more often, younger; times are compared by powers of two."""
+    pods = list(pods)
+    crowd = Counter(pod.spec.node_name for pod in (*pods, *beside) if pod.spec.node_name)
 
     def rank(pod: Pod) -> tuple[object, ...]:
-        phase = {"Pending": 0, "Unknown": 1}.get(pod.status.phase, 2)
-        cost = pod.metadata.annotations.get("controller.kubernetes.io/pod-deletion-cost", "0")
-        restarts = sum(status.restart_count for status in pod.status.container_statuses)
-        created = pod.metadata.creation_timestamp or now
-        number = int(cost) if cost.lstrip("-").isdigit() else 0
-        return (bool(pod.spec.node_name), phase, ready(pod), number, -restarts, -created.timestamp())
+        is_ready = ready(pod)
+        return (
+            bool(pod.spec.node_name),
+            _PHASES.get(pod.status.phase, 2),
+            is_ready,
+            _cost(pod),
+            -crowd[pod.spec.node_name],
+            _magnitude(ready_since(pod), now) if is_ready else 0,
+            -max((status.restart_count for status in pod.status.container_statuses), default=0),
+            _magnitude(pod.metadata.creation_timestamp, now),
+            pod.metadata.uid,
+        )
 
     return sorted(pods, key=rank)
+
+
+def ready_since(pod: Pod) -> datetime | None:
+    return next((c.last_transition_time for c in pod.status.conditions if c.type == "Ready"), None)
+
+
+def _cost(pod: Pod) -> int:
+    text = pod.metadata.annotations.get(DELETION_COST, "0")
+    return int(text) if text.removeprefix("-").isdecimal() else 0
+
+
+def _magnitude(since: datetime | None, now: datetime) -> int:
+    """The age's power of two: pods of like age are equal, so that not always the youngest go."""
+    age = (now - since).total_seconds() if since is not None else 0.0
+    return math.floor(math.log2(age)) if age > 0 else -64

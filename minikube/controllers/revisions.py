@@ -8,9 +8,9 @@ from typing import Any
 from minikube.api.apps_v1 import ControllerRevision
 from minikube.api.core_v1 import PodTemplateSpec
 from minikube.api.meta import Object, ObjectMeta, to_dict
+from minikube.api.owners import controller_reference
 from minikube.client.base import Client, Lister
-from minikube.controllers import pods as of_pods
-from minikube.controllers.deployment import template_hash
+from minikube.controllers.templates import template_hash
 from minikube.errors import NotFound
 
 HASH = "controller-revision-hash"
@@ -58,7 +58,7 @@ class Revisions:
                     namespace=meta.namespace,
                     labels={**template.metadata.labels, HASH: hashed},
                     annotations={k: v for k, v in meta.annotations.items() if "last-applied" not in k},
-                    owner_references=(of_pods.controlled_by(owner),),
+                    owner_references=(controller_reference(owner),),
                 ),
                 data=wanted,
                 revision=highest + 1,

@@ -22,7 +22,7 @@ from minikube.api.core_v1 import (
 from minikube.api.meta import Key, ObjectMeta, from_dict
 from minikube.controllers import pods as of_pods
 from minikube.controllers.base import After, Context, itself, owner_of
-from minikube.controllers.deployment import share
+from minikube.controllers.deployment_plan import share
 from minikube.controllers.revisions import HASH, Revisions, hash_of
 from minikube.errors import AlreadyExists, ApiError, NotFound
 
