@@ -136,7 +136,8 @@ async def test_a_stuck_rollout_is_called_so_after_its_deadline() -> None:
     await world.cluster.client.create(deployment(1, progress_deadline_seconds=60))
     await world.settle()
     after = await world.deployments.reconcile(WEB)
-    assert after is not None and 60 <= after.seconds <= 61
+    assert after is not None
+    assert 60 <= after.seconds <= 61
     await world.cluster.clock.sleep(61)
     await world.settle()
     assert await world.condition("Progressing") == ("False", "ProgressDeadlineExceeded")
