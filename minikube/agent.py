@@ -9,6 +9,7 @@ from minikube.client.http import HttpClient
 from minikube.client.informer import WatchInformers
 from minikube.client.recorder import Recorder
 from minikube.kit.clock import SYSTEM
+from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard
 from minikube.node.agent import Agent
 from minikube.node.network.base import PodNetwork
@@ -31,7 +32,7 @@ def node_name(settings: Settings) -> str:
     return settings.node_name or platform.node().lower()
 
 
-async def run_node(server: str, pki: NodePki, settings: Settings, address: str) -> None:
+async def run_node(server: str, pki: NodePki, settings: Settings, address: str, keeper: Keeper) -> None:
     """This machine's node, real or simulated, against the API at the URL `server`, until cancelled."""
     name = node_name(settings)
     context = client_context(pki.server_ca, pki.client.certificate, pki.client.key)
@@ -49,7 +50,7 @@ async def run_node(server: str, pki: NodePki, settings: Settings, address: str) 
             runtime = CriRuntime(settings.container_runtime_endpoint or containerd.endpoint)
             for archive in sorted(settings.images_dir.glob("*.tar*")):
                 await runtime.import_archive(str(archive))
-            wiring = NodeNetwork(informers, settings, name, address)
+            wiring = NodeNetwork(informers, settings, name, address, keeper)
             network = wiring.pods
             tasks.create_task(guard("network", wiring.run), name="network")
         agent = Agent(client, informers, runtime, network, recorder, settings, SYSTEM, name, [address])

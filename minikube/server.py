@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -30,6 +31,7 @@ from minikube.controllers.bootstrap import ensure_bootstrap
 from minikube.controllers.garbage import GarbageCollector
 from minikube.controllers.runner import Runner
 from minikube.kit.clock import SYSTEM
+from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard
 from minikube.pki.server import ServerPki, ensure_own_node, ensure_server_pki, write_kubeconfig
 from minikube.registry.custom import CustomResources
@@ -43,12 +45,14 @@ from minikube.store.errors import StoreError
 from minikube.store.sql import SqlStore
 
 log = logging.getLogger(__name__)
+SOCKETS_ASKED_WITHIN = 60.0
 
 
 class Server:
     """The parts of a running server. Use `async with running_server(settings) as server`."""
 
-    def __init__(self, settings: Settings, store: SqlStore, pki: ServerPki, address: str) -> None:
+    def __init__(self, settings: Settings, store: SqlStore, pki: ServerPki, address: str, keeper: Keeper) -> None:
+        self.keeper = keeper
         self.settings = settings
         self.pki = pki
         self.address = address
@@ -77,6 +81,7 @@ class Server:
             authorizer,
             SYSTEM,
             address=self.address,
+            keeper=self.keeper,
             subresources={**subresources.table(), **Reviews(authenticator, authorizer).table()},
         )
 
@@ -130,7 +135,9 @@ class Server:
                 await self.api.ready.wait()
                 node = ensure_own_node(self.settings, self.pki, node_name(self.settings), self.address)
                 server = f"https://{self.settings.bind_address or '127.0.0.1'}:{self.settings.https_listen_port}"
-                tasks.create_task(run_node(server, node, self.settings, self.address), name="node")
+                tasks.create_task(run_node(server, node, self.settings, self.address, self.keeper), name="node")
+            self.keeper.ready()
+            asyncio.get_running_loop().call_later(SOCKETS_ASKED_WITHIN, self.keeper.give_up_rest)
             gc.collect()
             gc.freeze()
 
@@ -145,7 +152,7 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
         raise SettingsError(f"the datastore in {settings.server_dir} cannot be opened: {error}") from error
     try:
         pki = ensure_server_pki(settings, [address])
-        server = Server(settings, store, pki, address)
+        server = Server(settings, store, pki, address, Keeper(os.environ, os.getpid()))
         await server.start()
         write_kubeconfig(settings.write_kubeconfig, pki, settings.https_listen_port)
         yield server

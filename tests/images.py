@@ -7,10 +7,18 @@ import io
 import json
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
+WEB = "echo {version} $(hostname) > /index.html; exec httpd -f -p 80 -h /"
 
-def busybox_archive(path: Path, name: str = "busybox:test") -> Path:
+
+def web_archive(path: Path, version: str) -> Path:
+    """`web:<version>` answers HTTP on port 80 with its version and its host name."""
+    return busybox_archive(path, f"web:{version}", command=("sh", "-c", WEB.format(version=version)))
+
+
+def busybox_archive(path: Path, name: str = "busybox:test", *, command: Sequence[str] = ("sh",)) -> Path:
     """A docker-archive tar with /bin/busybox and a symlink for every applet."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
@@ -24,7 +32,7 @@ def busybox_archive(path: Path, name: str = "busybox:test") -> Path:
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
+        "config": {"Env": ["PATH=/bin"], "Cmd": list(command)},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()]},
     }
     manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]

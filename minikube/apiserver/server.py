@@ -23,6 +23,7 @@ from minikube.apiserver.request_info import RequestInfo, request_info
 from minikube.auth.base import Authenticator, Authorizer, User
 from minikube.errors import ApiError, InternalError, NotFound, TooLarge
 from minikube.kit.clock import Clock
+from minikube.kit.keeper import Keeper
 from minikube.pki.server import ServerPki
 from minikube.registry.base import Registry
 from minikube.settings import Settings
@@ -59,6 +60,7 @@ class ApiServer:
         clock: Clock,
         *,
         address: str,
+        keeper: Keeper,
         subresources: dict[str, Subresource] | None = None,
     ) -> None:
         self._registry = registry
@@ -68,6 +70,7 @@ class ApiServer:
         self._resources = Resources(registry, clock)
         self._openapi = OpenApi(registry)
         self._address = address
+        self._keeper = keeper
         self._subresources = subresources or {}
         self.ready = asyncio.Event()
 
@@ -77,8 +80,8 @@ class ApiServer:
         context = server_context(
             self._pki.server.certificate, self._pki.server.key, [self._pki.client_ca.certificate]
         )
-        host = settings.bind_address or None
-        async with listening(self.handle, host, settings.https_listen_port, context) as port:
+        host, port = settings.bind_address, settings.https_listen_port
+        async with listening(self.handle, host, port, context, self._keeper):
             log.info("the API answers on port %d", port)
             self.ready.set()
             await asyncio.Event().wait()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from minikube.kit.keeper import BACKLOG, Keeper
+
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -26,18 +28,17 @@ def server_context(certificate: Path, key: Path, client_cas: Sequence[Path] = ()
 
 @asynccontextmanager
 async def listening(
-    handler: Handler, host: str | None, port: int, context: ssl.SSLContext | None
+    handler: Handler, host: str, port: int, context: ssl.SSLContext | None, keeper: Keeper | None = None
 ) -> AsyncIterator[int]:
-    """Serve while the block runs; yields the port."""
+    """Serve while the block runs; yields the port. An empty host means all addresses. Raises OSError."""
     server = web.Server(handler, keepalive_timeout=120, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=2)
     await runner.setup()
-    site = web.TCPSite(runner, host, port, ssl_context=context, backlog=1024, reuse_address=True)
     try:
-        await site.start()
-        assert site._server is not None
-        sockets = getattr(site._server, "sockets", None) or ()
-        yield sockets[0].getsockname()[1] if sockets else port
+        sockets = (keeper or Keeper({}, 0)).listeners("tcp", host, port)
+        for each in sockets:
+            await web.SockSite(runner, each, ssl_context=context, backlog=BACKLOG).start()
+        yield sockets[0].getsockname()[1]
     finally:
         await runner.cleanup()
 

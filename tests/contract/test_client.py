@@ -19,6 +19,7 @@ from minikube.client.http import HttpClient
 from minikube.client.informer import WatchInformer
 from minikube.errors import AlreadyExists, Conflict, NotFound
 from minikube.kit.clock import SYSTEM
+from minikube.kit.keeper import Keeper
 from minikube.pki.server import ensure_server_pki
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
@@ -55,7 +56,9 @@ async def opened(how: str, directory: Path) -> AsyncIterator[Client]:
             return
         pki = ensure_server_pki(settings, ["127.0.0.1"])
         rbac = RbacAuthorizer(LocalInformers(registry))
-        api = ApiServer(registry, settings, pki, Everybody(), rbac, SYSTEM, address="127.0.0.1")
+        api = ApiServer(
+            registry, settings, pki, Everybody(), rbac, SYSTEM, address="127.0.0.1", keeper=Keeper({}, 0)
+        )
         async with (
             listening(api.handle, "127.0.0.1", 0, None) as port,
             HttpClient(f"http://127.0.0.1:{port}", token=secret) as client,

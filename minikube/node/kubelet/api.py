@@ -33,7 +33,7 @@ class KubeletApi:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        async with listening(self.handle, None, self._port, self._context):
+        async with listening(self.handle, "", self._port, self._context):
             await asyncio.Event().wait()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -14,6 +14,7 @@ from dnslib import AAAA, CNAME, PTR, QTYPE, RCODE, RR, SOA, SRV, A, DNSRecord
 from minikube.api.core_v1 import Service
 from minikube.api.discovery_v1 import EndpointSlice
 from minikube.client.base import Informers
+from minikube.kit.keeper import Keeper
 from minikube.node.network.services import SERVICE_NAME
 from minikube.settings import Settings
 
@@ -135,6 +136,7 @@ class Dns:
         informers: Informers,
         settings: Settings,
         bind: Sequence[tuple[str, int]],
+        keeper: Keeper,
         *,
         resolv_conf: Path = Path("/etc/resolv.conf"),
     ) -> None:
@@ -143,6 +145,7 @@ class Dns:
         self._domain = settings.cluster_domain
         self._zone = Zone(services.lister, slices.lister, settings.cluster_domain)
         self._bind = bind
+        self._keeper = keeper
         self._resolv_conf = resolv_conf
         self._cache: dict[tuple[str, int], tuple[float, bytes]] = {}
 
@@ -154,9 +157,11 @@ class Dns:
         servers: list[asyncio.Server] = []
         try:
             for address in self._bind:
-                transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=address)
-                transports.append(transport)
-                servers.append(await asyncio.start_server(self._tcp, *address))
+                for each in self._keeper.listeners("udp", *address):
+                    transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), sock=each)
+                    transports.append(transport)
+                for each in self._keeper.listeners("tcp", *address):
+                    servers.append(await asyncio.start_server(self._tcp, sock=each))
             await asyncio.Event().wait()
         finally:
             for transport in transports:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from minikube.api.core_v1 import Node
 from minikube.client.base import Informers
+from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard
 from minikube.node.network.base import Peer
 from minikube.node.network.dns import Dns
@@ -30,6 +31,7 @@ class NodeNetwork:
         settings: Settings,
         node_name: str,
         node_ip: str,
+        keeper: Keeper,
         *,
         state_dir: Path | None = None,
     ) -> None:
@@ -37,6 +39,7 @@ class NodeNetwork:
         self._settings = settings
         self._node_name = node_name
         self._node_ip = node_ip
+        self._keeper = keeper
         self._nodes = informers.of(Node)
         self._changed = asyncio.Event()
         self._nodes.add_handler(lambda old, new: self._changed.set())
@@ -52,7 +55,7 @@ class NodeNetwork:
         gateway, dns = self.pods.gateway, self._settings.cluster_dns
         await self.proxy.redirect("dns", [(dns, kind, 53, gateway, DNS_PORT) for kind in ("udp", "tcp")])
         self.ready.set()
-        names = Dns(self._informers, self._settings, [(gateway, DNS_PORT)])
+        names = Dns(self._informers, self._settings, [(gateway, DNS_PORT)], self._keeper)
         services = ServiceSync(self._informers, self.proxy, self._node_name)
         overlay = VxlanOverlay(self._node_ip, cidr)
         async with asyncio.TaskGroup() as group:
