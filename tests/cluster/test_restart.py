@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.node
 def pid_of(machine: Machine) -> int:
     """Of the minikube process below the supervisor."""
     assert machine.process is not None
-    [child] = open(f"/proc/{machine.process.pid}/task/{machine.process.pid}/children").read().split()
+    pid = machine.process.pid
+    [child] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(child)
 
 
