@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 import msgspec
 
 from minikube import __version__
+from minikube.kit import pidfile
 from minikube.settings import Settings, SettingsError, load
 
 HELP: dict[str, str] = {
@@ -105,7 +107,8 @@ def server(config: Path | None, **flags: Any) -> None:
     from minikube.server import run_server
 
     settings = _settings(config, flags)
-    _run(settings, run_server(settings))
+    with _alone(settings):
+        _run(settings, run_server(settings))
 
 
 @main.command()
@@ -119,7 +122,8 @@ def agent(config: Path | None, **flags: Any) -> None:
         raise click.UsageError(
             "an agent needs --server and --token; the token is in /var/lib/minikube/server/node-token on the server"
         )
-    _run(settings, run_agent(settings))
+    with _alone(settings):
+        _run(settings, run_agent(settings))
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
@@ -134,11 +138,39 @@ def kubectl(arguments: tuple[str, ...]) -> None:
         raise click.ClickException("kubectl is not installed; install.sh brings it") from None
 
 
+@main.command()
+@click.option("--data", is_flag=True, help="Remove the cluster's data and the images too.")
+@click.option("--config", type=click.Path(path_type=Path), default=None, help="Configuration file.")
+def uninstall(config: Path | None, data: bool) -> None:
+    """Stop minikube and take everything it made off this machine; without --data the cluster's state stays."""
+    from minikube.uninstall import uninstall as take_off
+
+    settings = _settings(config, {})
+    if os.getuid() != 0:
+        raise click.ClickException("run it as root")
+    _run(settings, take_off(settings, lambda text: click.echo(f"==> {text}"), data=data))
+    if not data:
+        click.echo(f"The data stays in {settings.data_dir} (--data removes it)")
+
+
 def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:
     try:
         return load(flags, os.environ, config)
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """A machine's containers and network have one owner; what runs none of them needs no such care."""
+    if settings.simulate or settings.disable_agent:
+        yield
+        return
+    try:
+        with pidfile.held(settings.run_dir / "minikube.pid"):
+            yield
+    except pidfile.AlreadyRunning as error:
+        raise click.ClickException(f"minikube runs here already (process {error.pid})") from error
 
 
 def _run(settings: Settings, work: Coroutine[Any, Any, None]) -> None:

@@ -227,13 +227,14 @@ class Machine:
             sh("ip", "netns", "del", namespace, check=False)
         for mount in sorted(_mounts_below(str(self.root)), reverse=True):
             sh("umount", "-l", mount, check=False)
+        for address in self.root.glob("run/containerd/state/*/*/*/address"):
+            Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
         shutil.rmtree(self.root / "run", ignore_errors=True)
 
     def close(self) -> None:
-        """Take everything away that was on it."""
-        if self.process is not None and self.process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.stop()
+        """Take everything away that was on it: as a user would, then whatever that left."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.minikube("uninstall", "--data", check=False)
         self.power_off()
         self.wait(lambda: Cgroups(self.cgroup).remove(self.cgroup), 10)
         shutil.rmtree(self.root, ignore_errors=True)

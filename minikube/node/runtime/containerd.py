@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc.aio
 
+from minikube.node.host import HostRecord
 from minikube.node.runtime.images import PAUSE_IMAGE, ImageStore, pause_bundle
 from minikube.settings import Settings, SettingsError
 
@@ -48,6 +49,7 @@ class Containerd:
     """Pods survive our restarts: containerd lives in a session of its own and is adopted by its pid file."""
 
     def __init__(self, settings: Settings) -> None:
+        self._host = HostRecord(settings)
         self.root = settings.agent_dir / "containerd"
         self.run_dir = settings.run_dir / "containerd"
 
@@ -81,6 +83,8 @@ class Containerd:
                 if self._alive() is None:
                     break
                 await asyncio.sleep(0.1)
+            else:
+                os.kill(pid, signal.SIGKILL)
         (self.run_dir / "pid").unlink(missing_ok=True)
 
     def _alive(self) -> int | None:
@@ -99,6 +103,7 @@ class Containerd:
         binary, cat = shutil.which("containerd"), shutil.which("cat")
         if binary is None or cat is None or shutil.which("runc") is None:
             raise SettingsError("containerd and runc are needed on this node: apt-get install containerd runc")
+        self._host.before_start()
         for directory in (self.root / "cni/bin", self.root / "cni/conf", self.run_dir):
             directory.mkdir(parents=True, exist_ok=True)
         config = self.root / "config.toml"
