@@ -79,6 +79,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def pods_dir(self) -> Path:
         return self.agent_dir / "pods"
 
+    @property
+    def storage_dir(self) -> Path:
+        """Directories that are persistent volumes."""
+        return self.agent_dir / "storage"
+
 
 class SettingsError(Exception):
     """A setting is wrong, or the machine cannot be used as asked; the message says what to do."""

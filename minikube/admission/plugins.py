@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from minikube.admission.base import Mutator, Validator
+from minikube.admission.default_storage_class import DefaultStorageClass
 from minikube.admission.default_toleration_seconds import DefaultTolerationSeconds
 from minikube.admission.escalation import Escalation
 from minikube.admission.namespace_lifecycle import NamespaceLifecycle
+from minikube.admission.persistent_volume_claim_resize import PersistentVolumeClaimResize
 from minikube.admission.priority import Priority
 from minikube.admission.service_account import ServiceAccountAdmission
+from minikube.admission.storage_object_in_use_protection import StorageObjectInUseProtection
 from minikube.api.core_v1 import Namespace, ServiceAccount
 from minikube.api.scheduling_v1 import PriorityClass
+from minikube.api.storage_v1 import StorageClass
 from minikube.auth.escalation import EscalationCheck
 from minikube.auth.rbac import RbacAuthorizer
 from minikube.client.base import Informers
@@ -22,4 +26,7 @@ def plugins(informers: Informers, rbac: RbacAuthorizer) -> tuple[Mutator | Valid
         ServiceAccountAdmission(informers.of(ServiceAccount).lister),
         DefaultTolerationSeconds(),
         Priority(informers.of(PriorityClass).lister),
+        DefaultStorageClass(informers.of(StorageClass).lister),
+        StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(informers.of(StorageClass).lister),
     )

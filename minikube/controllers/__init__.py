@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from minikube.controllers.claim_protection import ClaimProtectionController
 from minikube.controllers.clusterrole_aggregation import ClusterRoleAggregationController
 from minikube.controllers.cronjob import CronJobController
 from minikube.controllers.daemonset import DaemonSetController
 from minikube.controllers.deployment import DeploymentController
 from minikube.controllers.endpointslice import EndpointSliceController
+from minikube.controllers.ephemeral_volumes import EphemeralVolumeController
 from minikube.controllers.job import JobController
+from minikube.controllers.local_path import LocalPathProvisioner
 from minikube.controllers.namespace import NamespaceController
 from minikube.controllers.nodes import NodeController
+from minikube.controllers.persistent_volumes import PersistentVolumeBinder
 from minikube.controllers.replicaset import ReplicaSetController
 from minikube.controllers.replicationcontroller import ReplicationControllerController
 from minikube.controllers.serviceaccount import ServiceAccountController
 from minikube.controllers.statefulset import StatefulSetController
+from minikube.controllers.volume_protection import VolumeProtectionController
 
 CONTROLLERS: tuple[type[Any], ...] = (
     NamespaceController,
@@ -30,4 +35,9 @@ CONTROLLERS: tuple[type[Any], ...] = (
     CronJobController,
     EndpointSliceController,
     NodeController,
+    PersistentVolumeBinder,
+    LocalPathProvisioner,
+    ClaimProtectionController,
+    VolumeProtectionController,
+    EphemeralVolumeController,
 )

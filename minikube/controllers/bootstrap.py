@@ -1,4 +1,5 @@
-"""The objects that every cluster has: system namespaces, the kubernetes and kube-dns Services, priority classes."""
+"""The objects that every cluster has: system namespaces, the kubernetes and kube-dns Services, priority
+and storage classes."""
 
 from __future__ import annotations
 
@@ -16,8 +17,11 @@ from minikube.api.core_v1 import (
 )
 from minikube.api.discovery_v1 import Endpoint, EndpointConditions, EndpointSlice
 from minikube.api.discovery_v1 import EndpointPort as SlicePort
+from minikube.api.local_path import CLASS, PROVISIONER
 from minikube.api.meta import Object, ObjectMeta
 from minikube.api.scheduling_v1 import PriorityClass
+from minikube.api.storage_v1 import StorageClass
+from minikube.api.volumes import DEFAULT_CLASS
 from minikube.client.base import Client
 from minikube.errors import NotFound
 from minikube.settings import Settings
@@ -42,6 +46,13 @@ def bootstrap_objects(settings: Settings, address: str) -> list[Object]:
                 ),
                 ("system-node-critical", 2000001000, "Used for system critical pods that must not be moved."),
             )
+        ),
+        StorageClass(
+            metadata=ObjectMeta(name=CLASS, annotations={DEFAULT_CLASS: "true"}),
+            provisioner=PROVISIONER,
+            reclaim_policy="Delete",
+            volume_binding_mode="WaitForFirstConsumer",
+            allow_volume_expansion=True,
         ),
         Service(
             metadata=ObjectMeta(

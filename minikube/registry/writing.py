@@ -220,6 +220,8 @@ class Writing:
                 self._default(kind, shape, new)
             if not subresource:
                 kind.strategy.prepare_update(new, old)
+            elif subresource == "status":
+                kind.strategy.prepare_status(new, old)
             if subresource != "status" and "generation" in old["metadata"] and rules.spec_changed(new, old):
                 new["metadata"]["generation"] = old["metadata"]["generation"] + 1
             reservation = self._allocator.reserve(kind, new, old)

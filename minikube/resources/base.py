@@ -40,6 +40,9 @@ class Strategy(Generic[T]):
 
     def prepare_update(self, new: Obj, old: ReadOnlyObj) -> None: ...
 
+    def prepare_status(self, new: Obj, old: ReadOnlyObj) -> None:
+        """Of an update through /status."""
+
     def validate(self, new: T, old: T | None) -> Iterator[FieldError]:
         """Everything wrong with it; `old` is None on create. Never mutates."""
         yield from ()

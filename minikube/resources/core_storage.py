@@ -9,10 +9,10 @@ from typing import Any
 from minikube.api import quantity
 from minikube.api.core_v1 import PersistentVolume, PersistentVolumeClaim
 from minikube.api.meta import Quantity
+from minikube.api.volumes import class_of_claim, class_of_volume
 from minikube.resources.declare import UNSET, columns, declare, since
 from minikube.resources.storage_rules import PersistentVolumeClaimRules, PersistentVolumeRules
 
-CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 _MODES = {
     "ReadWriteOnce": "RWO",
     "ReadOnlyMany": "ROX",
@@ -39,7 +39,7 @@ def volume_row(volume: PersistentVolume, now: datetime) -> Sequence[Any]:
         spec.persistent_volume_reclaim_policy,
         "Terminating" if volume.metadata.deletion_timestamp else volume.status.phase,
         f"{claim.namespace}/{claim.name}" if claim else "",
-        volume.metadata.annotations.get(CLASS_ANNOTATION, spec.storage_class_name),
+        class_of_volume(volume),
         spec.volume_attributes_class_name or UNSET,
         volume.status.reason,
         since(volume, now),
@@ -55,7 +55,7 @@ def claim_row(claim: PersistentVolumeClaim, now: datetime) -> Sequence[Any]:
         spec.volume_name,
         _size(claim.status.capacity.get("storage")) if bound else "",
         _modes(claim.status.access_modes) if bound else "",
-        claim.metadata.annotations.get(CLASS_ANNOTATION, spec.storage_class_name or ""),
+        class_of_claim(claim),
         spec.volume_attributes_class_name or UNSET,
         since(claim, now),
         spec.volume_mode or UNSET,

@@ -15,6 +15,7 @@ from minikube.api.storage_v1 import (
     VolumeAttachment,
     VolumeAttributesClass,
 )
+from minikube.api.volumes import is_default
 from minikube.resources.declare import UNSET, columns, declare, joined, since
 from minikube.resources.storage_rules import (
     CSIDriverRules,
@@ -23,17 +24,9 @@ from minikube.resources.storage_rules import (
     VolumeAttributesClassRules,
 )
 
-DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-_BETA_DEFAULT_CLASS = "storageclass.beta.kubernetes.io/is-default-class"
-
-
-def is_default_class(of: StorageClass) -> bool:
-    notes = of.metadata.annotations
-    return notes.get(DEFAULT_CLASS) == "true" or notes.get(_BETA_DEFAULT_CLASS) == "true"
-
 
 def class_row(of: StorageClass, now: datetime) -> Sequence[Any]:
-    name = f"{of.metadata.name} (default)" if is_default_class(of) else of.metadata.name
+    name = f"{of.metadata.name} (default)" if is_default(of) else of.metadata.name
     return (
         name,
         of.provisioner,

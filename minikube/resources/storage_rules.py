@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec.structs import replace
 
-from minikube.api import quantity
+from minikube.api import quantity, time
 from minikube.api.core_v1 import (
     PersistentVolume,
     PersistentVolumeClaim,
@@ -17,7 +17,8 @@ from minikube.api.core_v1 import (
 from minikube.api.names import qualified_name_problems
 from minikube.api.storage_v1 import CSIDriver, StorageClass, VolumeAttachment, VolumeAttributesClass
 from minikube.errors import FieldError
-from minikube.resources.base import Obj, Strategy
+from minikube.kit.clock import SYSTEM
+from minikube.resources.base import Obj, ReadOnlyObj, Strategy
 from minikube.resources.claims import access_modes, claim_spec
 from minikube.resources.invalid import (
     at,
@@ -47,7 +48,14 @@ _CLAIM_FIXED = (
 
 class PersistentVolumeRules(Strategy[PersistentVolume]):
     def prepare_create(self, new: Obj) -> None:
-        new["status"] = {"phase": "Pending"}
+        new["status"] = {"phase": "Pending", "lastPhaseTransitionTime": time.text(SYSTEM.now())}
+
+    def prepare_status(self, new: Obj, old: ReadOnlyObj) -> None:
+        """When the phase changes, this is when (unless the client says another time)."""
+        status, before = new.get("status") or {}, old.get("status") or {}
+        same = status.get("lastPhaseTransitionTime") == before.get("lastPhaseTransitionTime")
+        if status.get("phase") != before.get("phase") and same:
+            status["lastPhaseTransitionTime"] = time.text(SYSTEM.now())
 
     def validate(self, new: PersistentVolume, old: PersistentVolume | None) -> Iterator[FieldError]:
         spec = new.spec

@@ -1,0 +1,60 @@
+"""A claim that pods still use is not removed. Rules: pkg/controller/volume/pvcprotection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from minikube.api.core_v1 import PersistentVolumeClaim, Pod
+from minikube.api.meta import Key, key_of, replace_meta
+from minikube.api.owners import controlled_by
+from minikube.api.volumes import CLAIM_PROTECTION, claim_name, claim_names
+from minikube.controllers.base import After, Context, Watch, itself
+
+
+def uses(pod: Pod, claim: PersistentVolumeClaim) -> bool:
+    """A pod object on a node names the claim; a node starts no pod whose claim is being deleted."""
+    if not pod.spec.node_name or pod.metadata.namespace != claim.metadata.namespace:
+        return False
+    return any(
+        claim_name(pod, volume) == claim.metadata.name and (volume.ephemeral is None or controlled_by(claim, pod))
+        for volume in pod.spec.volumes
+    )
+
+
+class ClaimProtectionController:
+    name: ClassVar[str] = "pvc-protection-controller"
+    workers: ClassVar[int] = 1
+    watches = (
+        itself(PersistentVolumeClaim),
+        Watch(Pod, lambda pod: [Key(pod.metadata.namespace, name) for name in claim_names(pod)]),
+    )
+
+    def __init__(self, context: Context) -> None:
+        self._client = context.client
+        self._claims = context.informers.of(PersistentVolumeClaim).lister
+        pods = context.informers.of(Pod)
+        pods.add_index("claims", claims_of)
+        self._pods = pods.lister
+
+    async def reconcile(self, key: Key) -> After | None:
+        claim = self._claims.get(key.name, key.namespace)
+        if claim is None:
+            return None
+        finalizers = claim.metadata.finalizers
+        if claim.metadata.deletion_timestamp is None:
+            if CLAIM_PROTECTION not in finalizers:
+                kept = (*finalizers, CLAIM_PROTECTION)
+                await self._client.update(replace_meta(claim, finalizers=kept))
+        elif CLAIM_PROTECTION in finalizers and not self._used(claim):
+            kept = tuple(each for each in finalizers if each != CLAIM_PROTECTION)
+            await self._client.update(replace_meta(claim, finalizers=kept))
+        return None
+
+    def _used(self, claim: PersistentVolumeClaim) -> bool:
+        return any(uses(pod, claim) for pod in self._pods.by_index("claims", str(key_of(claim))))
+
+
+def claims_of(obj: Pod) -> Iterable[str]:
+    """Index of pods by the claims (namespace/name) that they use."""
+    return [f"{obj.metadata.namespace}/{name}" for name in claim_names(obj)]
