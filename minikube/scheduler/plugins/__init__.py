@@ -11,9 +11,13 @@ from minikube.scheduler.plugins.node_affinity import NodeAffinity
 from minikube.scheduler.plugins.node_name import NodeName
 from minikube.scheduler.plugins.node_ports import NodePorts
 from minikube.scheduler.plugins.node_unschedulable import NodeUnschedulable
+from minikube.scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from minikube.scheduler.plugins.resources_fit import NodeResourcesFit
 from minikube.scheduler.plugins.taint_toleration import TaintToleration
 from minikube.scheduler.plugins.topology_spread import PodTopologySpread
+from minikube.scheduler.plugins.volume_binding import VolumeBinding
+from minikube.scheduler.plugins.volume_restrictions import VolumeRestrictions
+from minikube.scheduler.plugins.volume_zone import VolumeZone
 
 PLUGINS: tuple[type[Any], ...] = (
     NodeUnschedulable,
@@ -22,6 +26,10 @@ PLUGINS: tuple[type[Any], ...] = (
     NodeAffinity,
     NodePorts,
     NodeResourcesFit,
+    VolumeRestrictions,
+    NodeVolumeLimits,
+    VolumeBinding,
+    VolumeZone,
     PodTopologySpread,
     InterPodAffinity,
     BalancedAllocation,
