@@ -1,0 +1,102 @@
+"""Mounts, by system call: bind and tmpfs mounts, what is mounted where, and removal that never goes through a mount."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import re
+import shutil
+import stat
+from pathlib import Path
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT = 1, 2, 4, 32
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 4096, 16384, 1 << 18, 1 << 20
+UMOUNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
+MOUNTINFO = Path("/proc/self/mountinfo")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
+_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
+
+
+def mount(source: str, target: Path, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """mount(2). Raises OSError."""
+    arguments = (source.encode(), os.fsencode(target), kind.encode() or None, flags, options.encode() or None)
+    if _libc.mount(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
+
+
+def unmount(target: Path) -> None:
+    """Also when it is busy: then it goes as soon as nobody uses it. Raises OSError."""
+    for flags in (UMOUNT_NOFOLLOW, UMOUNT_NOFOLLOW | UMOUNT_DETACH):
+        if not _libc.umount2(os.fsencode(target), flags):
+            return
+        number = ctypes.get_errno()
+        if number in (errno.EINVAL, errno.ENOENT):
+            return
+        if number != errno.EBUSY:
+            raise OSError(number, os.strerror(number), str(target))
+
+
+def mount_tmpfs(target: Path, size: int = 0, mode: int = 0o755) -> None:
+    """Never swapped where the kernel knows how (6.4); `size` in bytes, 0: the kernel's default. Raises OSError."""
+    options = [f"mode={mode:o}"]
+    if size:
+        options.append(f"size={size}")
+    try:
+        mount("tmpfs", target, "tmpfs", 0, ",".join((*options, "noswap")))
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        mount("tmpfs", target, "tmpfs", 0, ",".join(options))
+
+
+def share(directory: Path) -> None:
+    """Make the directory a mount of its own that passes mounts on in both directions (a pods directory)."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if not is_mount(directory):
+        mount(str(directory), directory, "", MS_BIND)
+    mount("", directory, "", MS_SHARED | MS_REC)
+
+
+def is_mount(path: Path) -> bool:
+    """Also of a bind mount within one file system, which os.path.ismount does not see."""
+    return str(path) in mounted()
+
+
+def mounted(below: Path | None = None) -> list[str]:
+    """Mount points, at or below a directory; the last mounted come first, as they have to go."""
+    found = []
+    for line in MOUNTINFO.read_text().splitlines():
+        target = _unescaped(line.split(" ", 5)[4])
+        if below is None or target == str(below) or target.startswith(f"{below}/"):
+            found.append(target)
+    return found[::-1]
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), text)
+
+
+def unmount_below(directory: Path) -> None:
+    """Everything mounted in it, not itself. Raises OSError."""
+    for target in mounted(directory):
+        if target != str(directory):
+            unmount(Path(target))
+
+
+def remove_tree(directory: Path) -> None:
+    """Delete what is in the directory and itself; refuses while anything is mounted there. Raises OSError."""
+    try:
+        info = os.lstat(directory)
+    except FileNotFoundError:
+        return
+    left = mounted(directory)
+    if left:
+        raise OSError(errno.EBUSY, f"still mounted: {', '.join(left)}", str(directory))
+    if stat.S_ISDIR(info.st_mode):
+        shutil.rmtree(directory)
+    else:
+        directory.unlink()
