@@ -18,6 +18,7 @@ from minikube.node.runtime.base import Runtime
 from minikube.node.runtime.containerd import Containerd
 from minikube.node.runtime.cri import CriRuntime
 from minikube.node.runtime.simulated import SimulatedNetwork, SimulatedRuntime
+from minikube.node.volumes.local_path import LocalPathVolumes
 from minikube.pki.node import NodePki
 from minikube.settings import Settings, SettingsError
 from minikube.transport.client import client_context
@@ -54,5 +55,7 @@ async def run_node(server: str, pki: NodePki, settings: Settings, address: str, 
             network = wiring.pods
             tasks.create_task(guard("network", wiring.run), name="network")
         agent = Agent(client, informers, runtime, network, recorder, settings, SYSTEM, name, [address])
+        local_path = LocalPathVolumes(client, informers, settings, name)
+        tasks.create_task(guard("local-path volumes", local_path.run), name="local-path volumes")
         tasks.create_task(recorder.run(), name="events of the node")
         tasks.create_task(guard("node", agent.run), name="node")

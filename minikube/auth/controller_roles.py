@@ -163,6 +163,14 @@ VOLUMES: Mapping[str, tuple[PolicyRule, ...]] = {
         EVENTS,
         rule("get", "core", "services"),
     ),
+    "local-path-provisioner": (
+        rule(f"{READ} update create delete", "core", "persistentvolumes"),
+        rule(f"{READ} update", "core", "persistentvolumeclaims"),
+        rule("update", "core", "persistentvolumeclaims/status"),
+        rule(READ, "core", "nodes"),
+        rule(READ, STORAGE, "storageclasses"),
+        EVENTS,
+    ),
     "persistent-volume-binder": (
         rule(f"{READ} update create delete", "core", "persistentvolumes"),
         rule("update", "core", "persistentvolumes/status"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from minikube.api import local_path
 from minikube.api.core_v1 import Node, PersistentVolume
 from minikube.client.base import Client, Informers
-from minikube.errors import ApiError
+from minikube.errors import ApiError, Conflict
 from minikube.kit.backoff import Backoff
 from minikube.kit.workqueue import WorkQueue
 from minikube.node.volumes.mounts import remove_tree
@@ -53,6 +53,8 @@ class LocalPathVolumes:
                 name = await self._queue.get()
                 try:
                     await (self._remove(name) if name else self._announce())
+                except Conflict:
+                    self._queue.add(name)
                 except (ApiError, OSError) as error:
                     log.warning("local-path volume %s: %s", name or self._node, error)
                     self._queue.add_after(name, backoff.next(name))

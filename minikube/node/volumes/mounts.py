@@ -1,4 +1,4 @@
-"""Mounts, by system call: bind and tmpfs mounts, what is mounted where, and removal that never goes through a mount."""
+"""Mounts, by system call: bind and tmpfs mounts, what is mounted where, removal that never goes through a mount."""
 
 from __future__ import annotations
 
