@@ -109,7 +109,7 @@ class Server:
 
         def context(name: str) -> Context:
             client = self.client(name)
-            recorders[name] = Recorder(client, name)
+            recorders.setdefault(name, Recorder(client, name))
             return Context(
                 client=client,
                 informers=self.informers,

@@ -21,6 +21,7 @@ from minikube.client.base import PatchType
 from minikube.errors import BadRequest, NotFound
 from minikube.registry.base import Request
 from minikube.registry.binding import bind
+from minikube.registry.eviction import evict
 from minikube.registry.registry import StoreRegistry
 from minikube.settings import Settings
 
@@ -34,6 +35,7 @@ class Subresources:
     def table(self) -> dict[str, Subresource]:
         return {
             "pods/binding": self.binding,
+            "pods/eviction": self.eviction,
             "serviceaccounts/token": self.token,
             "namespaces/finalize": self.finalize,
         }
@@ -41,6 +43,13 @@ class Subresources:
     async def binding(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         body = await _object(request, "io.k8s.api.core.v1.Binding")
         await bind(self._registry, info.namespace, info.name, body, Request(user=user))
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+        return answer(msgspec.json.encode(status), Wanted(), status=201)
+
+    async def eviction(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        body = await _object(request, "io.k8s.api.policy.v1.Eviction")
+        dry_run = "All" in request.query.getall("dryRun", [])
+        await evict(self._registry, info.namespace, info.name, body, Request(user=user, dry_run=dry_run))
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return answer(msgspec.json.encode(status), Wanted(), status=201)
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from minikube.api.autoscaling_v1 import Scale
 from minikube.api.meta import Key, Object, PartialObject, Resource, T
 
 T_co = TypeVar("T_co", bound=Object, covariant=True)
@@ -99,6 +100,12 @@ class Client(Protocol):
     ) -> T:
         """POST to pods/binding, pods/eviction, serviceaccounts/token …; answers what the server answers."""
         ...
+
+    async def get_scale(self, resource: Resource, name: str, namespace: str = "") -> Scale:
+        """Raises NotFound also when the kind has no /scale."""
+        ...
+
+    async def set_scale(self, resource: Resource, name: str, namespace: str = "", *, replicas: int) -> Scale: ...
 
     # Objects of a kind known only at run time (garbage collection, namespace deletion, custom resources).
 

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from minikube.api.autoscaling_v1 import Scale
 from minikube.api.meta import ListMeta, Object, PartialObject, Resource, T, decode, encode
 from minikube.client.base import ObjectList, PatchType, WatchEvent
 from minikube.errors import ApiError, ServiceUnavailable, from_status
@@ -171,6 +172,14 @@ class HttpClient:
         data = await self._send("POST", path, encode(body))
         answer = msgspec.json.decode(data)
         return body if answer.get("kind") == "Status" else decode(type(body), data)
+
+    async def get_scale(self, resource: Resource, name: str, namespace: str = "") -> Scale:
+        return decode(Scale, await self._send("GET", resource.path(namespace, name, "scale")))
+
+    async def set_scale(self, resource: Resource, name: str, namespace: str = "", *, replicas: int) -> Scale:
+        body = msgspec.json.encode({"spec": {"replicas": replicas}})
+        path, media = resource.path(namespace, name, "scale"), f"application/{PatchType.MERGE.value}"
+        return decode(Scale, await self._send("PATCH", path, body, media=media))
 
     # ---- kinds known only at run time ----------------------------------------------------------------
 

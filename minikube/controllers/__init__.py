@@ -9,7 +9,9 @@ from minikube.controllers.clusterrole_aggregation import ClusterRoleAggregationC
 from minikube.controllers.cronjob import CronJobController
 from minikube.controllers.daemonset import DaemonSetController
 from minikube.controllers.deployment import DeploymentController
+from minikube.controllers.disruption import DisruptionController, StaleDisruptionController
 from minikube.controllers.endpointslice import EndpointSliceController
+from minikube.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from minikube.controllers.ephemeral_volumes import EphemeralVolumeController
 from minikube.controllers.job import JobController
 from minikube.controllers.local_path import LocalPathProvisioner
@@ -33,7 +35,10 @@ CONTROLLERS: tuple[type[Any], ...] = (
     StatefulSetController,
     JobController,
     CronJobController,
+    DisruptionController,
+    StaleDisruptionController,
     EndpointSliceController,
+    EndpointSliceMirroringController,
     NodeController,
     PersistentVolumeBinder,
     LocalPathProvisioner,

@@ -1,6 +1,6 @@
 """EndpointSlices and Endpoints of Services with a selector: which pods answer. Rules: pkg/controller/endpointslice.
 
-One slice a Service and address type (up to 1000 endpoints), and the legacy Endpoints object beside it.
+Slices of at most 100 endpoints, and the legacy Endpoints object beside them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,17 @@ from minikube.api.meta import Key, Object, ObjectMeta
 from minikube.api.owners import controller_reference
 from minikube.controllers import pods as of_pods
 from minikube.controllers.base import After, Context, Watch, itself
+from minikube.controllers.slices import (
+    HEADLESS,
+    IPV4,
+    MANAGED_BY,
+    SERVICE_NAME,
+    Group,
+    carry_out,
+    plan_slices,
+)
 from minikube.errors import AlreadyExists, NotFound
 
-MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
-SERVICE_NAME = "kubernetes.io/service-name"
 CONTROLLER = "endpointslice-controller.k8s.io"
 
 
@@ -172,50 +179,20 @@ class EndpointSliceController:
                 return
 
     async def _write_slices(self, service: Service, found: Sequence[Target]) -> None:
-        """A slice for each set of ports; those that fit are kept, the rest made or removed."""
+        """Pods that answer on the same ports share slices."""
         groups: dict[tuple[SlicePort, ...], list[Endpoint]] = {}
         for target in found:
             node = self._nodes.get(target.pod.spec.node_name)
             zone = node.metadata.labels.get("topology.kubernetes.io/zone", "") if node else ""
             groups.setdefault(target.ports, []).append(endpoint_of(target.pod, service, zone))
-        if not groups:
-            groups[()] = []
-        meta = service.metadata
+        wanted = [Group(IPV4, ports, tuple(endpoints)) for ports, endpoints in groups.items()]
         existing = [
-            s
-            for s in self._slices.by_index("owner", meta.uid)
-            if s.metadata.labels.get(MANAGED_BY) == CONTROLLER and s.metadata.deletion_timestamp is None
+            slice
+            for slice in self._slices.by_index("owner", service.metadata.uid)
+            if slice.metadata.labels.get(MANAGED_BY) == CONTROLLER and slice.metadata.deletion_timestamp is None
         ]
-        for ports, endpoints in groups.items():
-            same = next((s for s in existing if s.ports == ports), None) or (existing[0] if existing else None)
-            if same is None:
-                await self._client.create(self._new_slice(service, ports, endpoints))
-                continue
-            existing.remove(same)
-            wanted = msgspec.structs.replace(same, ports=ports, endpoints=tuple(endpoints))
-            if wanted != same:
-                await self._client.update(wanted)
-        for slice in existing:
-            await self._client.delete(EndpointSlice, slice.metadata.name, meta.namespace)
-
-    def _new_slice(
-        self, service: Service, ports: tuple[SlicePort, ...], endpoints: Sequence[Endpoint]
-    ) -> EndpointSlice:
-        meta = service.metadata
-        labels = {**meta.labels, SERVICE_NAME: meta.name, MANAGED_BY: CONTROLLER}
-        if service.spec.cluster_ip == "None":
-            labels["service.kubernetes.io/headless"] = ""
-        return EndpointSlice(
-            metadata=ObjectMeta(
-                generate_name=f"{meta.name}-",
-                namespace=meta.namespace,
-                labels=labels,
-                owner_references=(controller_reference(service),),
-            ),
-            address_type="IPv4",
-            ports=ports,
-            endpoints=tuple(endpoints),
-        )
+        todo = plan_slices(existing, wanted or [Group(IPV4)], _meta_of(service))
+        await carry_out(self._client, todo)
 
     async def _write_endpoints(self, service: Service, found: Sequence[Target]) -> None:
         meta = service.metadata
@@ -232,6 +209,20 @@ class EndpointSliceController:
                 return
         elif known.subsets != wanted:
             await self._client.update(msgspec.structs.replace(known, subsets=wanted))
+
+
+def _meta_of(service: Service) -> ObjectMeta:
+    """What every slice of a service is called and says."""
+    meta = service.metadata
+    labels = {**meta.labels, SERVICE_NAME: meta.name, MANAGED_BY: CONTROLLER}
+    if service.spec.cluster_ip == "None":
+        labels[HEADLESS] = ""
+    return ObjectMeta(
+        generate_name=f"{meta.name}-",
+        namespace=meta.namespace,
+        labels=labels,
+        owner_references=(controller_reference(service),),
+    )
 
 
 def _service_of(slice: Object) -> Sequence[Key]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic
 
+from minikube.api.autoscaling_v1 import Scale
 from minikube.api.core_v1 import Pod
 from minikube.api.meta import Object, PartialObject, Resource, T, decode, from_dict, to_dict
 from minikube.auth.base import User
@@ -15,7 +16,9 @@ from minikube.errors import MethodNotAllowed, NotFound, from_status
 from minikube.registry.base import DeleteOptions, Request, Selection
 from minikube.registry.binding import bind
 from minikube.registry.cache import Bucket, Change
+from minikube.registry.eviction import evict
 from minikube.registry.registry import StoreRegistry
+from minikube.registry.scale import replicas_patch, scale_of
 from minikube.registry.selection import compile_selection
 from minikube.registry.stored import StoredObject
 from minikube.resources.base import Kind
@@ -128,10 +131,26 @@ class LocalClient:
         if kind is Pod and subresource == "binding":
             await bind(self._registry, namespace, name, to_dict(body), self._request())
             return body
+        if kind is Pod and subresource == "eviction":
+            await evict(self._registry, namespace, name, to_dict(body), self._request())
+            return body
         serve = self._registry.subresources.get((kind.resource.plural, subresource))
         if serve is not None:
             return from_dict(type(body), await serve(namespace, name, to_dict(body)))
         raise MethodNotAllowed(f"{kind.__name__}/{subresource} is not served in process")
+
+    async def get_scale(self, resource: Resource, name: str, namespace: str = "") -> Scale:
+        kind = self._scalable(resource)
+        found = await self._registry.get(kind, namespace, name)
+        return from_dict(Scale, scale_of(kind, found.tree(kind)))
+
+    async def set_scale(self, resource: Resource, name: str, namespace: str = "", *, replicas: int) -> Scale:
+        kind = self._scalable(resource)
+        patch = replicas_patch(kind, replicas)
+        written = await self._registry.patch(
+            kind, namespace, name, patch, PatchType.MERGE, self._request(), subresource="scale"
+        )
+        return from_dict(Scale, scale_of(kind, written.object.tree(kind)))
 
     async def get_partial(self, resource: Resource, name: str, namespace: str = "") -> PartialObject:
         found = await self._registry.get(self._kind(resource), namespace, name)
@@ -178,6 +197,12 @@ class LocalClient:
         if found is None:
             raise NotFound.path()
         return found
+
+    def _scalable(self, resource: Resource) -> Kind:
+        kind = self._kind(resource)
+        if kind.scale is None:
+            raise NotFound.path()
+        return kind
 
     def _typed(self, kind: type[T], stored: Any) -> T:
         served = self._kind(kind.resource)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from minikube.api.core_v1 import ConfigMap, Namespace
+from minikube.api.apps_v1 import ReplicaSet, ReplicaSetSpec
+from minikube.api.core_v1 import ConfigMap, Container, Namespace, PodSpec, PodTemplateSpec
 from minikube.api.meta import ObjectMeta
+from minikube.api.meta_v1 import LabelSelector
 from minikube.apiserver.server import ApiServer
 from minikube.auth.base import MASTERS, User
 from minikube.auth.rbac import RbacAuthorizer
@@ -165,5 +167,23 @@ def test_every_listable_kind_is_found(play: Callable[[Scene], None]) -> None:
         assert {("", "pods"), ("apps", "deployments"), ("batch", "jobs")} <= found
         partial = await client.list_partial(Namespace.resource)
         assert [one.metadata.name for one in partial.items] == ["x"]
+
+    play(scene)
+
+
+def test_whatever_has_a_scale_can_be_scaled_through_it(play: Callable[[Scene], None]) -> None:
+    async def scene(client: Client) -> None:
+        labels = {"app": "web"}
+        pod = PodTemplateSpec(
+            metadata=ObjectMeta(labels=labels), spec=PodSpec(containers=(Container(name="c", image="nginx"),))
+        )
+        spec = ReplicaSetSpec(replicas=2, selector=LabelSelector(match_labels=labels), template=pod)
+        await client.create(ReplicaSet(metadata=ObjectMeta(name="web", namespace="x"), spec=spec))
+        found = await client.get_scale(ReplicaSet.resource, "web", "x")
+        assert (found.spec.replicas, found.status.selector) == (2, "app=web")
+        assert (await client.set_scale(ReplicaSet.resource, "web", "x", replicas=5)).spec.replicas == 5
+        assert (await client.get(ReplicaSet, "web", "x")).spec.replicas == 5
+        with pytest.raises(NotFound):
+            await client.get_scale(ConfigMap.resource, "web", "x")
 
     play(scene)
