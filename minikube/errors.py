@@ -158,7 +158,19 @@ class Gone(ApiError):
 
 
 class Expired(Gone):
+    """`continue_`: the token to go on with, at the price of an inconsistent list."""
+
     code, reason = 410, "Expired"
+
+    def __init__(self, message: str, *, continue_: str = "") -> None:
+        super().__init__(message)
+        self.continue_ = continue_
+
+    def status(self) -> dict[str, Any]:
+        out = super().status()
+        if self.continue_:
+            out["metadata"] = {"continue": self.continue_}
+        return out
 
 
 class TooLarge(ApiError):
@@ -224,6 +236,8 @@ def from_status(status: Mapping[str, Any]) -> ApiError:
     causes = details.pop("causes", ())
     retry_after = details.pop("retryAfterSeconds", None)
     error = kind.__new__(kind)
+    if isinstance(error, Expired):
+        error.continue_ = (status.get("metadata") or {}).get("continue", "")
     ApiError.__init__(
         error, status.get("message", ""), details=details, causes=causes or (), retry_after=retry_after
     )

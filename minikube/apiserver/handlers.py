@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from minikube.apiserver import views
-from minikube.apiserver.negotiation import DELETE_OPTIONS, JSON, YAML, Wanted, read_body, wanted
+from minikube.apiserver.negotiation import DELETE_OPTIONS, JSON, YAML, Body, Wanted, decode_body, read_body, wanted
 from minikube.apiserver.request_info import RequestInfo
 from minikube.auth.base import User
 from minikube.client.base import PatchType
@@ -122,8 +122,7 @@ class Resources:
     async def _create(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
     ) -> web.StreamResponse:
-        obj = await self._object(request, kind)
-        how = _request(request, user)
+        how, obj = await self._object(request, kind, user)
         stored = await self._registry.create(kind, info.namespace, obj, how)
         body = views.one(kind, stored, offer.view, _include(request), self._clock.now())
         return answer(body, offer, status=201, warnings=how.warnings)
@@ -131,8 +130,7 @@ class Resources:
     async def _update(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
     ) -> web.StreamResponse:
-        obj = await self._object(request, kind)
-        how = _request(request, user)
+        how, obj = await self._object(request, kind, user)
         written = await self._registry.update(
             kind, info.namespace, info.name, obj, how, subresource=info.subresource
         )
@@ -149,16 +147,18 @@ class Resources:
                 "the body of the request was in an unknown format - accepted media types include: "
                 + ", ".join(PATCHES)
             )
-        patch = read_body(await request.read(), media, json_also=tuple(PATCHES))
         how = _request(request, user)
+        strict = how.field_validation != "Ignore"
+        body = decode_body(await request.read(), media, json_also=tuple(PATCHES), strict=strict)
+        how = _with_duplicates(how, body)
         if type is PatchType.APPLY and not request.query.get("fieldManager"):
             cause = FieldError("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
             raise Invalid.of("PatchOptions", "meta.k8s.io", "", [cause])
         written = await self._registry.patch(
-            kind, info.namespace, info.name, patch, type, how, subresource=info.subresource
+            kind, info.namespace, info.name, body.tree, type, how, subresource=info.subresource
         )
-        body = views.one(kind, written.object, offer.view, _include(request), self._clock.now())
-        return answer(body, offer, status=201 if written.created else 200, warnings=how.warnings)
+        shown = views.one(kind, written.object, offer.view, _include(request), self._clock.now())
+        return answer(shown, offer, status=201 if written.created else 200, warnings=how.warnings)
 
     async def _delete(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
@@ -218,20 +218,35 @@ class Resources:
         written = await self._registry.patch(kind, info.namespace, info.name, patch, PatchType.MERGE, how)
         return answer(msgspec.json.encode(scale_of(kind, written.object.tree(kind))), offer)
 
-    async def _object(self, request: web.BaseRequest, kind: Kind) -> dict[str, Any]:
-        obj = read_body(await request.read(), request.headers.get("Content-Type", ""), definition=kind.definition)
+    async def _object(self, request: web.BaseRequest, kind: Kind, user: User) -> tuple[Request, dict[str, Any]]:
+        how = _request(request, user)
+        body = decode_body(
+            await request.read(),
+            request.headers.get("Content-Type", ""),
+            definition=kind.definition,
+            strict=how.field_validation != "Ignore",
+        )
+        obj = body.tree
         if not isinstance(obj, dict):
             raise BadRequest("the object provided is unrecognized (must be an object)")
-        resource = kind.resource
-        given = obj.get("kind") or resource.kind
-        version = obj.get("apiVersion") or resource.api_version
-        if given != resource.kind or version != resource.api_version:
-            raise BadRequest(
-                f'{given} in version "{str(version).rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
-                f"the API version in the data ({version}) does not match the expected API version "
-                f"({resource.api_version})"
-            )
-        return obj
+        _check_kind(obj, kind)
+        return _with_duplicates(how, body), obj
+
+
+def _check_kind(obj: Mapping[str, Any], kind: Kind) -> None:
+    resource = kind.resource
+    given = obj.get("kind") or resource.kind
+    version = obj.get("apiVersion") or resource.api_version
+    if given != resource.kind or version != resource.api_version:
+        raise BadRequest(
+            f'{given} in version "{str(version).rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
+
+
+def _with_duplicates(how: Request, body: Body) -> Request:
+    return msgspec.structs.replace(how, duplicates=body.duplicates) if body.duplicates else how
 
 
 def answer(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from minikube.apiserver.decode_json import decode_json, duplicates
+from minikube.apiserver.decode_yaml import decode_yaml
 from minikube.errors import BadRequest, NotAcceptable, UnsupportedMediaType
 from minikube.schema import protobuf
 from minikube.schema.protobuf import ProtobufError
@@ -14,6 +16,7 @@ from minikube.schema.protobuf import ProtobufError
 JSON = "application/json"
 JSON_TYPES = frozenset({JSON, "application/*", "*/*", ""})
 YAML = "application/yaml"
+APPLY_PATCH = "application/apply-patch+yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 BODY_LIMIT = 3 * 1024 * 1024
@@ -29,76 +32,115 @@ class Wanted(msgspec.Struct, frozen=True):
     """apidiscovery.k8s.io version when an aggregated document is asked for."""
 
 
-_seen: dict[str, Wanted] = {}
+_seen: dict[tuple[str, bool], Wanted] = {}
 
 
-def wanted(accept: str) -> Wanted:
-    """The first offer of an Accept header that can be had. Raises NotAcceptable."""
-    found = _seen.get(accept)
+def wanted(accept: str, *, views: bool = True) -> Wanted:
+    """The best offer of an Accept header that can be had; `views`: also as a table or metadata only.
+
+    Raises NotAcceptable.
+    """
+    found = _seen.get((accept, views))
     if found is None:
-        found = _negotiate(accept)
+        found = _negotiate(accept, views=views)
         if len(_seen) < 256:
-            _seen[accept] = found
+            _seen[accept, views] = found
     return found
 
 
-def _negotiate(accept: str) -> Wanted:
+VIEWS = {
+    "": "",
+    "Table": "Table",
+    "PartialObjectMetadata": "PartialObjectMetadata",
+    "PartialObjectMetadataList": "PartialObjectMetadata",
+}
+
+
+def _negotiate(accept: str, *, views: bool) -> Wanted:
     offers: list[tuple[float, int, Wanted]] = []
     for index, clause in enumerate(accept.split(",")):
         media, *parameters = (part.strip() for part in clause.split(";"))
         options = dict(parameter.split("=", 1) for parameter in parameters if "=" in parameter)
-        try:
-            quality = float(options.get("q", "1"))
-        except ValueError:
-            quality = 0.0
-        if media in JSON_TYPES or media in (YAML, "application/vnd.kubernetes.yaml"):
-            kind = options.get("as", "")
-            view = {
-                "Table": "Table",
-                "PartialObjectMetadata": "PartialObjectMetadata",
-                "PartialObjectMetadataList": "PartialObjectMetadata",
-            }.get(kind, "")
-            aggregated = options.get("v", "") if kind == "APIGroupDiscoveryList" else ""
-            if kind and not view and not aggregated:
-                continue
-            out = Wanted(view, YAML if media == YAML else JSON, aggregated)
-            offers.append((-quality, index, out))
+        offer = _offer(media.lower(), options, views=views)
+        quality = _quality(options.get("q", "1"))
+        if offer is not None and quality > 0:
+            offers.append((-quality, index, offer))
     if not offers:
-        raise NotAcceptable("only the following media types are accepted: application/json, application/yaml")
+        raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
     return min(offers, key=lambda offer: offer[:2])[2]
 
 
-def read_body(data: bytes, content_type: str, *, definition: str = "", json_also: Sequence[str] = ()) -> Any:
-    """The decoded body; `definition` says what a protobuf body is. Raises BadRequest or UnsupportedMediaType."""
+def _offer(media: str, options: Mapping[str, str], *, views: bool) -> Wanted | None:
+    if media not in JSON_TYPES and media != YAML:
+        return None
+    kind = options.get("as", "")
+    out = YAML if media == YAML else JSON
+    if kind == "APIGroupDiscoveryList":
+        return Wanted("", out, options.get("v", ""))
+    if kind not in VIEWS or (kind and not views):
+        return None
+    return Wanted(VIEWS[kind], out)
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A decoded body, and the fields it sets twice in the words of strict decoding."""
+
+    tree: Any
+    duplicates: list[str] = []
+
+
+def decode_body(
+    data: bytes, content_type: str, *, definition: str = "", json_also: Sequence[str] = (), strict: bool = False
+) -> Body:
+    """`definition` says what a protobuf body is; `strict` looks for duplicates.
+
+    Raises BadRequest or UnsupportedMediaType.
+    """
     media = content_type.split(";")[0].strip().lower()
     if media == PROTOBUF and definition:
         try:
-            return protobuf.decode(data, definition)
+            return Body(protobuf.decode(data, definition))
         except ProtobufError as error:
             raise BadRequest(f"the object provided is unrecognized: {error}") from error
-    if media in (JSON, "", *json_also):
-        try:
-            found = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadRequest(f"the object provided is unrecognized: couldn't parse JSON: {error}") from error
-    elif media in (YAML, "application/apply-patch+yaml"):
-        found = _yaml(data)
-    else:
-        raise UnsupportedMediaType(
-            f"the body of the request was in an unknown format - accepted media types include: {JSON}, {YAML}"
-        )
-    _check_depth(found, DEPTH_LIMIT)
-    return found
+    if media in (JSON, "", *json_also) and media != APPLY_PATCH:
+        body = Body(decode_json(data))
+        _check_depth(body.tree, DEPTH_LIMIT)
+        return Body(body.tree, duplicates(data)) if strict else body
+    if media == APPLY_PATCH:
+        return _apply_patch(data)
+    if media == YAML:
+        read = decode_yaml(data)
+        return Body(read.tree, read.duplicates)
+    raise UnsupportedMediaType(
+        "the body of the request was in an unknown format - accepted media types include: "
+        f"{JSON}, {YAML}, {PROTOBUF}"
+    )
 
 
-def _yaml(data: bytes) -> Any:
-    import yaml
+def read_body(data: bytes, content_type: str, *, definition: str = "", json_also: Sequence[str] = ()) -> Any:
+    """The tree alone. Raises as `decode_body` does."""
+    return decode_body(data, content_type, definition=definition, json_also=json_also).tree
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+def _apply_patch(data: bytes) -> Body:
+    """YAML, which most clients write as JSON: that is read faster, and as YAML only to name duplicates by line."""
+    if data.lstrip()[:1] != b"{":
+        read = decode_yaml(data)
+        return Body(read.tree, read.duplicates)
     try:
-        return msgspec.json.decode(msgspec.json.encode(yaml.load(data, Loader=loader)))
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        raise BadRequest(f"the object provided is unrecognized: couldn't parse YAML: {error}") from error
+        tree = decode_json(data)
+    except BadRequest:
+        read = decode_yaml(data)
+        return Body(read.tree, read.duplicates)
+    _check_depth(tree, DEPTH_LIMIT)
+    return Body(tree, decode_yaml(data).duplicates if duplicates(data) else [])
 
 
 def _check_depth(value: Any, left: int) -> None:

@@ -136,6 +136,7 @@ class ApiServer:
                 raise NotFound.path()
         special = self._subresources.get(info.resource) if "list" not in kind.verbs else None
         if special is not None:
+            wanted(request.headers.get("Accept", ""), views=False)
             return await special(request, info, user)
         if (
             kind.resource.namespaced

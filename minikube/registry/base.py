@@ -25,6 +25,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     field_manager: str = ""
     field_validation: str = "Ignore"
     """Ignore, Warn or Strict."""
+    duplicates: Sequence[str] = ()
+    """What the body sets twice, in the words of strict decoding."""
     force: bool = False
     """Of an apply patch."""
     warnings: list[str] = msgspec.field(default_factory=list)

@@ -91,6 +91,8 @@ class Cache:
 
     def __init__(self) -> None:
         self.revision = 0
+        self.compacted = 0
+        """Lists of older revisions are refused, however much history is left."""
         self._kinds: dict[str, Kind] = {}
         self._buckets: dict[str, Bucket] = {}
         self._homeless: dict[str, dict[str, Event]] = {}

@@ -19,10 +19,19 @@ from minikube.registry.stored import StoredObject
 from minikube.resources.base import Kind
 
 BOOKMARK_SECONDS = 60.0
+INCONSISTENT = -1
+"""In place of a continue token's revision: go on from its key in the present state."""
+LIST_EXPIRED = "The resourceVersion for the provided list is too old."
+TOKEN_EXPIRED = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+    "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
+    "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+    "modified, or deleted between the time the first chunk was returned and now may show up in the list."
+)
 
 
 class _Continue(msgspec.Struct, frozen=True):
-    """What a continue token says: the snapshot's revision and the first path to come."""
+    """What a continue token says: the snapshot's revision (or INCONSISTENT) and the first path to come."""
 
     v: str
     rv: int
@@ -63,25 +72,24 @@ class Reading:
         matches = compile_selection(kind, selection)
         bucket = self._cache.bucket(kind)
         start = ""
-        if continue_:
-            token = _decode_continue(continue_)
+        token = _decode_continue(continue_) if continue_ else None
+        if token is not None and token.rv > 0:
             revision, start = token.rv, token.start
-            found = self._past(bucket, revision, namespace)
+            if revision < max(bucket.floor, self._cache.compacted):
+                raise Expired(TOKEN_EXPIRED, continue_=_encode_continue(INCONSISTENT, start))
+            found = bucket.as_of(revision, namespace)
         elif resource_version_match == "Exact":
             revision = parse_revision(resource_version)
             await self._fresh(resource_version)
-            found = self._past(bucket, revision, namespace)
+            if revision < max(bucket.floor, self._cache.compacted):
+                raise Expired(LIST_EXPIRED)
+            found = bucket.as_of(revision, namespace)
         else:
             await self._fresh(resource_version)
-            revision = self._cache.revision
+            revision, start = self._cache.revision, token.start if token is not None else ""
             found = dict(bucket.select(namespace))
         paths = sorted(path for path in found if path >= start)
         return _page(paths, found, matches, revision, limit)
-
-    def _past(self, bucket: Bucket, revision: int, namespace: str) -> dict[str, StoredObject]:
-        if revision < bucket.floor:
-            raise Expired("The provided continue parameter is too old to display a consistent list result.")
-        return bucket.as_of(revision, namespace)
 
     @asynccontextmanager
     async def watch(

@@ -25,6 +25,7 @@ from minikube.store.base import Durability, Store
 from minikube.store.errors import StoreError
 
 EXPIRY_SECONDS = 60.0
+COMPACTION_SECONDS = 300.0
 Serve = Callable[[str, str, Obj], Awaitable[Obj]]
 """(namespace, name, body) -> answer."""
 
@@ -60,9 +61,9 @@ class StoreRegistry:
             self.cache.add_kind(kind)
 
     def withdraw(self, kind: Kind) -> None:
+        """Serve it no longer; the cache keeps what is stored."""
         resource = kind.resource
         self._kinds.pop((resource.group, resource.version, resource.plural), None)
-        self.cache.remove_kind(kind)
 
     def use_admission(self, chain: Chain) -> None:
         self._writing = Writing(self._store, self.cache, chain, self._allocator, self._clock)
@@ -79,6 +80,7 @@ class StoreRegistry:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.cache.run(), name="watch-cache")
             tasks.create_task(guard("expiry", self._expire), name="expiry")
+            tasks.create_task(guard("compaction", self._compact), name="compaction")
 
     def find(self, group: str, version: str, plural: str) -> Kind | None:
         return self._kinds.get((group, version, plural))
@@ -182,6 +184,13 @@ class StoreRegistry:
                 for stored in list(self.cache.bucket(kind).objects.values()):
                     if _older(stored, now, kind.events_ttl):
                         await self._forget(stored)
+
+    async def _compact(self) -> None:
+        """Continue tokens live 5 to 10 minutes, as under etcd's compaction by kube-apiserver."""
+        while True:
+            revision = self.cache.revision
+            await self._clock.sleep(COMPACTION_SECONDS)
+            self.cache.compacted = revision
 
     async def _forget(self, stored: StoredObject) -> None:
         try:

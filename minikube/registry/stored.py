@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from minikube.api.meta import Object, OwnerReference, decode
+from minikube.registry.shape import shape_of
 from minikube.resources.base import Kind, Obj, ReadOnlyObj
 from minikube.store.base import Record
 
@@ -57,7 +58,7 @@ class StoredObject:
         self.kind = kind
         self.record = record
         self.metadata = _decode_head.decode(record.value).metadata
-        self._json: dict[str, bytes] | bytes | None = None
+        self._json: dict[str, tuple[Kind | None, bytes]] | bytes | None = None
         self._typed: Object | None = None
 
     @property
@@ -86,18 +87,26 @@ class StoredObject:
 
     def json(self, kind: Kind) -> bytes:
         """The object in this version with its resourceVersion."""
-        if kind.stored_as is None and kind.resource.version == self.kind.storage.version:
+        if kind.schema is None and kind.stored_as is None and kind.resource.version == self.kind.storage.version:
             return self._stored_json()
         if not isinstance(self._json, dict):
-            self._json = {"": self._stored_json()}
+            self._json = {"": (None, self._stored_json())}
         version = kind.resource.api_version
-        if version not in self._json:
-            self._json[version] = msgspec.json.encode(self.tree(kind))
-        return self._json[version]
+        made_by, made = self._json.get(version, (None, b""))
+        if made_by is not kind:
+            made = msgspec.json.encode(self.tree(kind))
+            self._json[version] = (kind, made)
+        return made
 
     def tree(self, kind: Kind) -> ReadOnlyObj:
-        """A fresh plain tree in this version."""
+        """A fresh plain tree in this version; custom resources as their present schema prunes and defaults them."""
         obj: Obj = _decode_tree.decode(self._stored_json())
+        if kind.schema is not None:
+            obj["apiVersion"] = kind.resource.api_version
+            shape = shape_of(kind)
+            shape.clean(obj)
+            shape.default(obj)
+            return obj
         if kind.stored_as is not None:
             obj = kind.from_stored(obj) if kind.from_stored else {**obj, "apiVersion": kind.resource.api_version}
         elif obj.get("apiVersion") != kind.resource.api_version:
@@ -116,7 +125,7 @@ class StoredObject:
 
     def _stored_json(self) -> bytes:
         if isinstance(self._json, dict):
-            return self._json[""]
+            return self._json[""][1]
         if self._json is None:
             value = self.record.value
             self._json = b'%b"resourceVersion":"%d",%b' % (PREFIX, self.record.revision, value[len(PREFIX) :])

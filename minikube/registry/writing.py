@@ -36,6 +36,7 @@ from minikube.registry.keys import key_of
 from minikube.registry.patching import apply_patch
 from minikube.registry.shape import Shape, shape_of
 from minikube.registry.stored import StoredObject, same_content, to_bytes
+from minikube.registry.strictness import check_applied, check_object, check_patched
 from minikube.resources.base import Kind, Obj, ReadOnlyObj
 from minikube.schema.clean import WrongType
 from minikube.store.base import Durability, Record, Store
@@ -76,7 +77,7 @@ class Writing:
             raise BadRequest("resourceVersion should not be set on objects to be created")
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
         shape = shape_of(kind)
-        self._clean(kind, shape, obj, request)
+        check_object(kind, self._clean(kind, shape, obj), request)
         for attempt in range(8):
             new = copy.deepcopy(obj) if generated else obj
             try:
@@ -97,7 +98,7 @@ class Writing:
         attributes = self._attributes("CREATE", kind, "", namespace, name, obj, None, request)
         await self._admission.mutate(attributes)
         if self._admission.mutated(attributes):
-            self._clean(kind, shape, obj, request)
+            self._clean(kind, shape, obj)
             self._default(kind, shape, obj)
         kind.strategy.prepare_create(obj)
         reservation = self._allocator.reserve(kind, obj, None)
@@ -141,7 +142,7 @@ class Writing:
                 f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
             )
         shape = shape_of(kind)
-        self._clean(kind, shape, obj, request)
+        check_object(kind, self._clean(kind, shape, obj), request)
         if kind.create_on_update and not subresource:
             key = key_of(kind.storage, namespace, name)
             if await self._store.get(key) is None and not metadata.get("resourceVersion"):
@@ -172,7 +173,7 @@ class Writing:
                     f"the name of the object ({patch['metadata']['name']}) does not match "
                     f"the name on the URL ({name})"
                 )
-            self._clean(kind, shape, patch, request)
+            check_applied(kind, patch, self._clean(kind, shape, patch), request)
             key = key_of(kind.storage, namespace, name)
             if await self._store.get(key) is None and not subresource:
                 made = shape.apply(None, copy.deepcopy(patch), request, "", self._clock.now())
@@ -209,14 +210,14 @@ class Writing:
             asked = rules.metadata_of(new).get("resourceVersion") or ""
             self._check_precondition(kind, name, new, old, asked, record.revision)
             if not cleaned:
-                self._clean(kind, shape, new, request)
+                check_patched(new, self._clean(kind, shape, new), request)
             new = self._split(kind, new, old, subresource)
             rules.keep_system_owned(new, old)
             self._default(kind, shape, new)
             attributes = self._attributes("UPDATE", kind, subresource, namespace, name, new, old, request)
             await self._admission.mutate(attributes)
             if self._admission.mutated(attributes):
-                self._clean(kind, shape, new, request)
+                self._clean(kind, shape, new)
                 self._default(kind, shape, new)
             if not subresource:
                 kind.strategy.prepare_update(new, old)
@@ -373,7 +374,8 @@ class Writing:
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
 
-    def _clean(self, kind: Kind, shape: Shape, obj: Obj, request: Request) -> None:
+    def _clean(self, kind: Kind, shape: Shape, obj: Obj) -> list[str]:
+        """Bring it into shape; the paths of unknown fields. Raises BadRequest for values of a wrong type."""
         try:
             unknown = shape.clean(obj)
         except WrongType as error:
@@ -381,15 +383,8 @@ class Writing:
             raise BadRequest(
                 f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
             ) from error
-        if unknown and request.field_validation == "Strict":
-            listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-            resource = kind.resource
-            raise BadRequest(
-                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-                f"strict decoding error: {listed}"
-            )
-        if request.field_validation == "Warn":
-            request.warnings.extend(f'unknown field "{path}"' for path in unknown)
+        obj["apiVersion"], obj["kind"] = kind.resource.api_version, kind.resource.kind
+        return unknown
 
     def _default(self, kind: Kind, shape: Shape, obj: Obj) -> None:
         shape.default(obj)

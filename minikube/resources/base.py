@@ -167,6 +167,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     status_metadata: tuple[str, ...] = ("labels", "annotations", "finalizers", "ownerReferences")
     """The metadata that a write to /status may change; younger kinds let it change none."""
     scale: ScalePaths | None = None
+    selectable: tuple[str, ...] = ()
+    """JSON paths that field selectors may name; built-in kinds have `Strategy.fields` instead."""
     subresources: tuple[str, ...] = ()
     """Others: binding, eviction, token, log, exec … each served by its own handler."""
     stored_as: Resource | None = None

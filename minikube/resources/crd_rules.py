@@ -32,6 +32,12 @@ _COLUMNS = ("boolean", "date", "integer", "number", "string")
 
 
 class DefinitionRules(Strategy[CustomResourceDefinition]):
+    def prepare_create(self, new: Obj) -> None:
+        storage = [one["name"] for one in new["spec"].get("versions") or () if one.get("storage")]
+        new["status"] = {
+            "conditions": [], "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": storage,
+        }  # fmt: skip
+
     def validate(self, new: CustomResourceDefinition, old: CustomResourceDefinition | None) -> Iterator[FieldError]:
         spec = new.spec
         expected = f"{spec.names.plural}.{spec.group}"

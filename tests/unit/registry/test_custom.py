@@ -91,7 +91,7 @@ def test_a_definition_is_served_established_validated_and_cleaned_up() -> None:
         assert list(kind.row(made, registry.clock.now())) == ["a", 3]
         with pytest.raises(Invalid, match=r"spec\.size"):
             await registry.create(kind, "x", widget(size=0), REQUEST)
-        shown = await until(lambda: read(registry, definitions), lambda found: "status" in found)
+        shown = await until(lambda: read(registry, definitions), lambda found: found["status"]["conditions"])
         conditions = {one["type"]: one["status"] for one in shown["status"]["conditions"]}
         assert conditions == {"NamesAccepted": "True", "Established": "True"}
         await registry.delete(definitions, "", "widgets.example.com", DeleteOptions(), REQUEST)

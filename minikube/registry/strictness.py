@@ -1,0 +1,70 @@
+"""What is said of fields that a request sends although the schema has none such, or that it sends twice.
+
+Rules: fieldValidation Ignore, Warn and Strict (apiserver's transformDecodeError, patch handler and field manager).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from minikube.errors import BadRequest, FieldError, Invalid
+from minikube.registry.base import Request
+from minikube.resources.base import Kind, ReadOnlyObj
+
+YAML_ERRORS = "error converting YAML to JSON: yaml: unmarshal errors:\n  "
+
+
+def check_object(kind: Kind, unknown: Sequence[str], request: Request) -> None:
+    """Of an object that was sent whole. Raises BadRequest under Strict."""
+    told = _told(unknown, request)
+    if told and request.field_validation == "Strict":
+        resource = kind.resource
+        raise BadRequest(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            f"strict decoding error: {', '.join(told)}"
+        )
+    _warn(told, request)
+
+
+def check_patched(patched: ReadOnlyObj, unknown: Sequence[str], request: Request) -> None:
+    """Of what a JSON, merge or strategic merge patch made. Raises Invalid under Strict."""
+    told = _told(unknown, request)
+    if told and request.field_validation == "Strict":
+        shown = msgspec.json.encode(patched).decode()
+        cause = FieldError(
+            "patch",
+            "FieldValueInvalid",
+            f"Invalid value: {msgspec.json.encode(shown).decode()}: strict decoding error: {', '.join(told)}",
+        )
+        raise Invalid.of("", "", "", [cause])
+    _warn(told, request)
+
+
+def check_applied(kind: Kind, patch: ReadOnlyObj, unknown: Sequence[str], request: Request) -> None:
+    """Of an apply patch, which may name no field that is not in the schema at all. Raises BadRequest."""
+    if unknown:
+        resource, metadata = kind.resource, patch["metadata"]
+        whose = "/".join(filter(None, (metadata.get("namespace", ""), metadata["name"])))
+        told = [f".{path}: field not declared in schema" for path in unknown]
+        listed = told[0] if len(told) == 1 else "errors:\n" + "\n".join(f"  {one}" for one in told)
+        raise BadRequest(
+            f"failed to create typed patch object ({whose}; {resource.api_version}, Kind={resource.kind}): {listed}"
+        )
+    if not request.duplicates:
+        return
+    if request.field_validation == "Strict":
+        raise BadRequest("error strict decoding YAML: " + YAML_ERRORS + "\n  ".join(request.duplicates))
+    _warn([YAML_ERRORS + "\n  ".join(request.duplicates)], request)
+
+
+def _told(unknown: Sequence[str], request: Request) -> list[str]:
+    if request.field_validation == "Ignore":
+        return []
+    return [*(f'unknown field "{path}"' for path in unknown), *request.duplicates]
+
+
+def _warn(told: Sequence[str], request: Request) -> None:
+    if request.field_validation == "Warn":
+        request.warnings.extend(told)
