@@ -15,13 +15,17 @@ from contextlib import asynccontextmanager
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
 from minikube.agent import node_name, run_node
+from minikube.apiserver.openid import openid_documents
 from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
 from minikube.apiserver.subresources import Subresources
 from minikube.auth.base import AUTHENTICATED, MASTERS, User
 from minikube.auth.certificates import CertificateAuthenticator
+from minikube.auth.discovery import KEYS
+from minikube.auth.legacy_tokens import LegacyTokens
 from minikube.auth.rbac import RbacAuthorizer
 from minikube.auth.role_reconciliation import ensure_bootstrap_roles
+from minikube.auth.token_requests import TokenRequests
 from minikube.auth.tokens import ServiceAccountTokens
 from minikube.auth.union import UnionAuthenticator
 from minikube.client.recorder import Recorder
@@ -34,6 +38,7 @@ from minikube.kit.clock import SYSTEM
 from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard
 from minikube.pki.server import ServerPki, ensure_own_node, ensure_server_pki, write_kubeconfig
+from minikube.pki.signing_keys import SigningKeys
 from minikube.registry.custom import CustomResources
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
@@ -65,13 +70,17 @@ class Server:
         self.custom.start()
         authorizer = RbacAuthorizer(self.informers)
         self.registry.use_admission(Chain(plugins(self.informers, authorizer)))
-        tokens = ServiceAccountTokens(
-            self.pki.service_account_key,
-            self.informers,
-            issuer=f"https://kubernetes.default.svc.{self.settings.cluster_domain}",
+        issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
+        keys = SigningKeys(self.pki.service_account_key)
+        tokens = ServiceAccountTokens(keys, self.informers, SYSTEM, issuer=issuer)
+        authenticator = UnionAuthenticator(
+            (
+                CertificateAuthenticator([self.pki.client_ca.certificate]),
+                tokens,
+                LegacyTokens(keys, self.informers, audience=issuer),
+            )
         )
-        authenticator = UnionAuthenticator((CertificateAuthenticator([self.pki.client_ca.certificate]), tokens))
-        subresources = Subresources(self.registry, tokens, self.settings)
+        subresources = Subresources(self.registry, TokenRequests(tokens, self.informers, SYSTEM), self.settings)
         self.registry.subresources["serviceaccounts", "token"] = subresources.issue
         self.api = ApiServer(
             self.registry,
@@ -82,7 +91,10 @@ class Server:
             SYSTEM,
             address=self.address,
             keeper=self.keeper,
-            subresources={**subresources.table(), **Reviews(authenticator, authorizer).table()},
+            subresources={**subresources.table(), **Reviews(authenticator, authorizer, issuer).table()},
+            documents=openid_documents(
+                keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"
+            ),
         )
 
     def client(self, name: str) -> LocalClient:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -13,7 +14,10 @@ from minikube.apiserver.request_info import RequestInfo
 from minikube.auth.base import ANONYMOUS, Authenticator, Authorizer, Credentials, User
 from minikube.auth.impersonation import Impersonation, impersonated
 from minikube.auth.refusal import refused
+from minikube.errors import Unauthorized
 from minikube.transport.server import peer_certificate
+
+log = logging.getLogger(__name__)
 
 Headers = CIMultiDictProxy[str]
 EXTRA = "impersonate-extra-"
@@ -26,9 +30,13 @@ class Access:
         self._authorizer = authorizer
 
     async def user(self, request: web.BaseRequest) -> User:
-        """Whom the credentials name; anonymous without any. Raises Unauthorized."""
+        """Whom the credentials name; anonymous without any. Raises Unauthorized, which tells no reason."""
         credentials = Credentials(peer_certificate(request), bearer_of(request.headers))
-        return await self._authenticator.authenticate(credentials) or ANONYMOUS
+        try:
+            return await self._authenticator.authenticate(credentials) or ANONYMOUS
+        except Unauthorized as error:
+            log.info("%s %s: %s", request.method, request.path, error.message)
+            raise Unauthorized from error
 
     def acting(self, request: web.BaseRequest, user: User) -> User:
         """Whom this user goes on as. Raises Forbidden."""

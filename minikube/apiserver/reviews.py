@@ -33,13 +33,17 @@ from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
 from minikube.auth.base import Action, Authenticator, Credentials, User
 from minikube.auth.rbac import RbacAuthorizer
+from minikube.auth.tokens import audiences_of, unverified
 from minikube.errors import BadRequest, FieldError, Invalid, Unauthorized
 
 
 class Reviews:
-    def __init__(self, authenticator: Authenticator, authorizer: RbacAuthorizer) -> None:
+    """`audience`: whom tokens are for that a review without audiences asks about."""
+
+    def __init__(self, authenticator: Authenticator, authorizer: RbacAuthorizer, audience: str) -> None:
         self._authenticator = authenticator
         self._authorizer = authorizer
+        self._audience = audience
 
     def table(self) -> dict[str, Subresource]:
         return {
@@ -109,12 +113,17 @@ class Reviews:
 
     async def token(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         review = await _read(request, TokenReview)
+        token, audiences = review.spec.token, review.spec.audiences
+        if not token:
+            raise BadRequest("token is required for TokenReview in authentication")
         try:
-            found = await self._authenticator.authenticate(Credentials(bearer=review.spec.token))
+            found = await self._authenticator.authenticate(Credentials(bearer=token, audiences=audiences))
         except Unauthorized as error:
-            status = TokenReviewStatus(authenticated=False, error=error.message)
-        else:
-            status = TokenReviewStatus(authenticated=found is not None, user=_info(found) if found else None)
+            return _answered(msgspec.structs.replace(review, status=TokenReviewStatus(error=error.message)))
+        meant = audiences_of(unverified(token)) or (self._audience,)
+        both = tuple(one for one in meant if one in (audiences or (self._audience,)))
+        who = _info(found) if found is not None else None
+        status = TokenReviewStatus(authenticated=who is not None, user=who, audiences=both)
         return _answered(msgspec.structs.replace(review, status=status))
 
     def _subject(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from aiohttp import web
@@ -44,11 +44,13 @@ VERSION = {
 }
 HEALTH = ("/healthz", "/livez", "/readyz")
 
+Document = Callable[[], web.StreamResponse]
 Subresource = Callable[[web.BaseRequest, RequestInfo, User], Awaitable[web.StreamResponse]]
 
 
 class ApiServer:
-    """`subresources` serve what is not plain storage: pods/log, serviceaccounts/token, pods/binding …"""
+    """`subresources` serve what is not plain storage: pods/log, serviceaccounts/token, pods/binding …;
+    `documents` are further paths and what answers them."""
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class ApiServer:
         address: str,
         keeper: Keeper,
         subresources: dict[str, Subresource] | None = None,
+        documents: Mapping[str, Document] | None = None,
     ) -> None:
         self._registry = registry
         self._settings = settings
@@ -72,6 +75,7 @@ class ApiServer:
         self._address = address
         self._keeper = keeper
         self._subresources = subresources or {}
+        self._documents = documents or {}
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -118,6 +122,8 @@ class ApiServer:
             return answer(msgspec.json.encode(VERSION), Wanted())
         if path.startswith("/openapi/"):
             return await self._openapi.serve(request, path)
+        if path in self._documents:
+            return self._documents[path]()
         if path == "/":
             return answer(
                 msgspec.json.encode({"paths": ["/api", "/apis", "/healthz", "/openapi/v2", "/version"]}), Wanted()

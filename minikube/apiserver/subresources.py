@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from minikube.api import time
-from minikube.api.core_v1 import ServiceAccount
-from minikube.api.meta import from_dict
+from minikube.api.authentication_v1 import TokenRequest
+from minikube.api.meta import from_dict, to_dict
 from minikube.apiserver.handlers import answer
 from minikube.apiserver.negotiation import Wanted, read_body
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
 from minikube.auth.base import User
-from minikube.auth.tokens import ServiceAccountTokens
+from minikube.auth.token_requests import TokenRequests
 from minikube.client.base import PatchType
 from minikube.errors import BadRequest, NotFound
 from minikube.registry.base import Request
@@ -27,7 +25,7 @@ from minikube.settings import Settings
 
 
 class Subresources:
-    def __init__(self, registry: StoreRegistry, tokens: ServiceAccountTokens, settings: Settings) -> None:
+    def __init__(self, registry: StoreRegistry, tokens: TokenRequests, settings: Settings) -> None:
         self._registry = registry
         self._tokens = tokens
         self._settings = settings
@@ -59,30 +57,15 @@ class Subresources:
         return answer(msgspec.json.encode(answered), Wanted(), status=201)
 
     async def issue(self, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The answered TokenRequest. Raises NotFound."""
-        kind = self._registry.find("", "v1", "serviceaccounts")
-        if kind is None:
-            raise NotFound.path()
-        stored = await self._registry.get(kind, namespace, name)
-        spec = body.get("spec") or {}
-        reference = spec.get("boundObjectRef") or {}
-        bound = {}
-        if reference:
-            about = str(reference.get("kind", "")).lower()
-            bound = {about: {"name": reference.get("name", ""), "uid": reference.get("uid", "")}}
-        account = from_dict(ServiceAccount, stored.tree(kind))
-        seconds = spec.get("expirationSeconds") or 3600
-        token, until = self._tokens.sign(
-            account, seconds=int(seconds), audiences=spec.get("audiences") or (), bound=bound
-        )
-        expiry = time.text(datetime.fromtimestamp(until, UTC))
-        return {
-            "kind": "TokenRequest",
-            "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {**spec, "expirationSeconds": seconds},
-            "status": {"token": token, "expirationTimestamp": expiry},
-        }
+        """The answered TokenRequest."""
+        given = (body.get("metadata") or {}).get("name") or name
+        if given != name:
+            raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
+        try:
+            request = from_dict(TokenRequest, body)
+        except msgspec.ValidationError as error:
+            raise BadRequest(f"the object provided is unrecognized: {error}") from error
+        return to_dict(self._tokens.issue(namespace, name, request))
 
     async def finalize(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         kind = self._registry.find("", "v1", "namespaces")

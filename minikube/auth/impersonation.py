@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from minikube.auth.accounts import account_groups, account_of
 from minikube.auth.base import ANONYMOUS as NOBODY
 from minikube.auth.base import AUTHENTICATED, UNAUTHENTICATED, Action, Authorizer, User
 from minikube.auth.refusal import refused
-from minikube.auth.tokens import account_groups, account_of
 from minikube.errors import InternalError
 
 GROUP = "authentication.k8s.io"

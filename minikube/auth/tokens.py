@@ -1,112 +1,176 @@
-"""Service account tokens: signed here, checked against the live ServiceAccount (and Pod) they are bound to.
+"""Service account tokens: signed here, checked against the live ServiceAccount and what they are bound to.
 
-Claims are those of kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin.
+Claims and rules: kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin and kubernetes
+pkg/serviceaccount/claims.go.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
 import uuid
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
+import msgspec
 
-from minikube.api.core_v1 import Pod, Secret, ServiceAccount
-from minikube.api.meta import Key
+from minikube.api.core_v1 import Node, Pod, Secret, ServiceAccount
+from minikube.api.meta import ObjectMeta
+from minikube.auth.accounts import account_groups, account_user
 from minikube.auth.base import Credentials, User
-from minikube.client.base import Informers
+from minikube.auth.coverage import quoted
+from minikube.client.base import Informers, Lister
 from minikube.errors import Unauthorized
-from minikube.pki.certificates import ensure_key
+from minikube.kit.clock import Clock
+from minikube.pki.signing_keys import SigningKeys
 
-ALGORITHM = "ES256"
-MIN_SECONDS, DEFAULT_SECONDS, MAX_SECONDS = 600, 3600, 1 << 32
-BOUND_KINDS: Mapping[str, type[Any]] = {"pod": Pod, "secret": Secret}
-
-
-def account_of(user: str) -> Key | None:
-    """The service account that a user name stands for; None: it is not one's name."""
-    prefix, _, rest = user.partition("system:serviceaccount:")
-    namespace, colon, name = rest.partition(":")
-    if prefix or not colon or not namespace or not name or ":" in name:
-        return None
-    return Key(namespace, name)
+LEEWAY = timedelta(seconds=60)
+"""How long the token of something that is gone lives on."""
+EXTRA = "authentication.kubernetes.io"
+REMEMBERED = 4096
+INVALIDATED = "service account token has been invalidated"
 
 
-def account_groups(namespace: str) -> tuple[str, str]:
-    return "system:serviceaccounts", f"system:serviceaccounts:{namespace}"
+class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    uid: str = ""
+
+
+class Bound(msgspec.Struct, frozen=True, omit_defaults=True, rename={"warn_after": "warnafter"}):
+    """The claim kubernetes.io: whose token this is and what it lives and dies with."""
+
+    namespace: str
+    serviceaccount: Reference
+    pod: Reference | None = None
+    secret: Reference | None = None
+    node: Reference | None = None
+    warn_after: int | None = None
+    """Unix time after which a use is logged: the token was asked for this long only."""
 
 
 class ServiceAccountTokens:
-    def __init__(self, key: Path, informers: Informers, *, issuer: str) -> None:
-        self._key = ensure_key(key)
-        self._issuer = issuer
+    def __init__(self, keys: SigningKeys, informers: Informers, clock: Clock, *, issuer: str) -> None:
+        self.keys = keys
+        self.issuer = issuer
+        self._clock = clock
         self._accounts = informers.of(ServiceAccount).lister
-        self._bound = {name: informers.of(kind).lister for name, kind in BOUND_KINDS.items()}
-        numbers = self._key.public_key().public_numbers()
-        self._key_id = hashlib.sha256(f"{numbers.x}.{numbers.y}".encode()).hexdigest()[:32]
+        self._pods = informers.of(Pod).lister
+        self._secrets = informers.of(Secret).lister
+        self._nodes = informers.of(Node).lister
+        self._verified: dict[str, Mapping[str, Any]] = {}
 
-    def sign(
-        self,
-        account: ServiceAccount,
-        *,
-        seconds: int = DEFAULT_SECONDS,
-        audiences: Sequence[str] = (),
-        bound: Mapping[str, Mapping[str, str]] | None = None,
-    ) -> tuple[str, int]:
-        """A token and the Unix time it ends; `bound` is {"pod": {"name", "uid"}} and the like."""
-        now = int(time.time())
-        seconds = max(MIN_SECONDS, min(seconds, MAX_SECONDS))
-        meta = account.metadata
-        kubernetes: dict[str, Any] = {
-            "namespace": meta.namespace,
-            "serviceaccount": {"name": meta.name, "uid": meta.uid},
-            **(bound or {}),
-        }
+    def sign(self, bound: Bound, *, until: datetime, audiences: tuple[str, ...] = ()) -> str:
+        """A token for these audiences (none: the API server)."""
+        now = int(self._clock.now().timestamp())
         claims = {
-            "aud": list(audiences) or [self._issuer],
-            "exp": now + seconds,
+            "aud": list(audiences or (self.issuer,)),
+            "exp": int(until.timestamp()),
             "iat": now,
-            "iss": self._issuer,
+            "iss": self.issuer,
             "jti": str(uuid.uuid4()),
-            "kubernetes.io": kubernetes,
+            "kubernetes.io": msgspec.to_builtins(bound),
             "nbf": now,
-            "sub": f"system:serviceaccount:{meta.namespace}:{meta.name}",
+            "sub": account_user(bound.namespace, bound.serviceaccount.name),
         }
-        return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": self._key_id}), now + seconds
+        key, public = self.keys.signing
+        return jwt.encode(claims, key, public.algorithm, headers={"kid": public.id})
 
     async def authenticate(self, credentials: Credentials) -> User | None:
-        """Raises Unauthorized for a token that is not good any more, or never was."""
-        if not credentials.bearer:
+        """Raises Unauthorized for a token of ours that is not good any more, or never was."""
+        claims = self._claims(credentials.bearer)
+        if claims is None:
             return None
-        try:
-            claims = jwt.decode(
-                credentials.bearer,
-                self._key.public_key(),
-                algorithms=[ALGORITHM],
-                audience=self._issuer,
-                issuer=self._issuer,
-                options={"require": ["exp", "iat", "sub"]},
+        now = self._clock.now().timestamp()
+        if now >= claims["exp"]:
+            raise Unauthorized("service account token has expired")
+        if now < claims.get("nbf", 0):
+            raise Unauthorized("service account token is not valid yet")
+        wanted, given = credentials.audiences or (self.issuer,), audiences_of(claims)
+        if not set(wanted) & set(given):
+            raise Unauthorized(
+                f"token audiences {quoted(given)} is invalid for the target audiences {quoted(wanted)}"
             )
-        except jwt.PyJWTError as error:
-            raise Unauthorized from error
-        about = claims.get("kubernetes.io") or {}
-        namespace = about.get("namespace", "")
-        named = about.get("serviceaccount") or {}
-        account = self._accounts.get(named.get("name", ""), namespace)
-        if account is None or account.metadata.uid != named.get("uid"):
-            raise Unauthorized
+        try:
+            bound = msgspec.convert(claims.get("kubernetes.io"), Bound)
+        except msgspec.ValidationError as error:
+            raise Unauthorized("service account claims are missing") from error
+        return self._user(bound, str(claims.get("jti", "")))
+
+    def _claims(self, token: str) -> Mapping[str, Any] | None:
+        """Verified once; None: not a token of ours. Raises Unauthorized."""
+        claims = self._verified.get(token)
+        if claims is None:
+            if unverified(token).get("iss") != self.issuer:
+                return None
+            claims = verified(token, self.keys)
+            if len(self._verified) >= REMEMBERED:
+                self._verified.clear()
+            self._verified[token] = claims
+        return claims
+
+    def _user(self, bound: Bound, identity: str) -> User:
+        namespace = bound.namespace
+        account = self._live(self._accounts, bound.serviceaccount, namespace)
         extra: dict[str, tuple[str, ...]] = {}
-        for name, lister in self._bound.items():
-            claim = about.get(name)
-            if claim is None:
-                continue
-            found = lister.get(claim.get("name", ""), namespace)
-            if found is None or found.metadata.uid != claim.get("uid"):
-                raise Unauthorized
-            extra[f"authentication.kubernetes.io/{name}-name"] = (claim["name"],)
-            extra[f"authentication.kubernetes.io/{name}-uid"] = (claim["uid"],)
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
-        return User(claims["sub"], account.metadata.uid, groups, extra)
+        if identity:
+            extra[f"{EXTRA}/credential-id"] = (f"JTI={identity}",)
+        if bound.secret is not None:
+            self._live(self._secrets, bound.secret, namespace)
+        if bound.pod is not None:
+            self._live(self._pods, bound.pod, namespace)
+            extra[f"{EXTRA}/pod-name"] = (bound.pod.name,)
+            extra[f"{EXTRA}/pod-uid"] = (bound.pod.uid,)
+        if bound.node is not None:
+            if bound.pod is None:
+                self._live(self._nodes, bound.node, "")
+            extra[f"{EXTRA}/node-name"] = (bound.node.name,)
+            if bound.node.uid:
+                extra[f"{EXTRA}/node-uid"] = (bound.node.uid,)
+        name = account_user(namespace, bound.serviceaccount.name)
+        return User(name, account.uid, account_groups(namespace), extra)
+
+    def _live(self, lister: Lister[Any], reference: Reference, namespace: str) -> ObjectMeta:
+        """Raises Unauthorized when what the token is bound to is gone, or is another of the same name."""
+        found = lister.get(reference.name, namespace)
+        if found is None or found.metadata.uid != reference.uid:
+            raise Unauthorized(INVALIDATED)
+        meta: ObjectMeta = found.metadata
+        if meta.deletion_timestamp is not None and meta.deletion_timestamp < self._clock.now() - LEEWAY:
+            raise Unauthorized(INVALIDATED)
+        return meta
+
+
+def unverified(token: str) -> Mapping[str, Any]:
+    """What a token says of itself; nothing when it is no JWT. Believe only what has been verified."""
+    try:
+        found: Mapping[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    except jwt.PyJWTError:
+        return {}
+    return found
+
+
+def audiences_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    said = claims.get("aud") or ()
+    return (said,) if isinstance(said, str) else tuple(said)
+
+
+def verified(token: str, keys: SigningKeys) -> Mapping[str, Any]:
+    """The claims of a token that one of the keys has signed with its own algorithm; time is the caller's to judge.
+    Raises Unauthorized."""
+    try:
+        identity = jwt.get_unverified_header(token).get("kid")
+    except jwt.PyJWTError as error:
+        raise Unauthorized(str(error)) from error
+    known = keys.verification
+    for one in [key for key in known if key.id == identity] or known:
+        try:
+            claims: Mapping[str, Any] = jwt.decode(
+                token,
+                one.key,
+                algorithms=[one.algorithm],
+                options={"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
+            )
+        except jwt.PyJWTError:
+            continue
+        return claims
+    raise Unauthorized("no key of this cluster has signed this token")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minikube.auth.base import ANONYMOUS, Authenticator, Credentials, User
+from minikube.auth.base import Authenticator, Credentials, User
 from minikube.errors import Unauthorized
 
 
@@ -16,18 +16,15 @@ class UnionAuthenticator:
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         """None: there are no credentials at all. Raises Unauthorized for a bearer token that nobody accepts."""
+        problems = ["invalid bearer token"]
         for authenticator in self._authenticators:
             try:
                 user = await authenticator.authenticate(credentials)
-            except Unauthorized:
+            except Unauthorized as error:
+                problems.append(error.message)
                 continue
             if user is not None:
                 return user
         if credentials.bearer:
-            raise Unauthorized
+            raise Unauthorized(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
         return None
-
-
-async def user_of(authenticator: Authenticator, credentials: Credentials) -> User:
-    """Without credentials: the anonymous user. Raises Unauthorized."""
-    return await authenticator.authenticate(credentials) or ANONYMOUS

@@ -22,12 +22,14 @@ from minikube.controllers.replicaset import ReplicaSetController
 from minikube.controllers.replicationcontroller import ReplicationControllerController
 from minikube.controllers.serviceaccount import ServiceAccountController
 from minikube.controllers.statefulset import StatefulSetController
+from minikube.controllers.token_secrets import TokenSecretController
 from minikube.controllers.volume_protection import VolumeProtectionController
 
 CONTROLLERS: tuple[type[Any], ...] = (
     NamespaceController,
     ServiceAccountController,
     ClusterRoleAggregationController,
+    TokenSecretController,
     ReplicaSetController,
     ReplicationControllerController,
     DeploymentController,
