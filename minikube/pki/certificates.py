@@ -135,11 +135,11 @@ def issue(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(list(_alternatives(names))), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName(list(alternatives(names))), critical=False)
     return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _alternatives(names: Iterable[str]) -> Iterable[x509.GeneralName]:
+def alternatives(names: Iterable[str]) -> Iterable[x509.GeneralName]:
     for name in names:
         try:
             yield x509.IPAddress(ipaddress.ip_address(name))
@@ -157,7 +157,7 @@ def _still_good(pair: Pair, ca: Pair, names: Sequence[str]) -> bool:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return not names
-    return {str(name.value) for name in found} == {str(name.value) for name in _alternatives(names)}
+    return {str(name.value) for name in found} == {str(name.value) for name in alternatives(names)}
 
 
 def _usage(*, sign: bool) -> x509.KeyUsage:
