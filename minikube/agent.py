@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import platform
+import os
 
 from minikube.client.http import HttpClient
 from minikube.client.informer import WatchInformers
 from minikube.client.recorder import Recorder
 from minikube.kit.clock import SYSTEM
 from minikube.kit.keeper import Keeper
-from minikube.kit.tasks import guard
+from minikube.kit.tasks import guard, until_signalled
 from minikube.node.agent import Agent
+from minikube.node.certificates import NodeCertificates
+from minikube.node.join import join
 from minikube.node.network.base import PodNetwork
 from minikube.node.network.node import NodeNetwork
 from minikube.node.runtime.base import Runtime
@@ -19,28 +21,33 @@ from minikube.node.runtime.containerd import Containerd
 from minikube.node.runtime.cri import CriRuntime
 from minikube.node.runtime.simulated import SimulatedNetwork, SimulatedRuntime
 from minikube.node.volumes.local_path import LocalPathVolumes
-from minikube.pki.node import NodePki
-from minikube.settings import Settings, SettingsError
-from minikube.transport.client import client_context
+from minikube.pki.node import NodePki, node_pki
+from minikube.settings import Settings
+from minikube.transport.client import address_towards, client_context
 
 
 async def run_agent(settings: Settings) -> None:
-    """Raises SettingsError: a machine cannot join yet."""
-    raise SettingsError("joining another machine is not there yet: see the status table in README.md")
+    """Join `settings.server` unless this machine has, then run its node until SIGTERM. Raises SettingsError."""
+    pki = node_pki(settings)
+    address = settings.node_ip or address_towards(settings.server)
 
+    async def work() -> None:
+        await join(settings.server, settings.token, pki, settings.own_node_name, SYSTEM)
+        await run_node(settings.server, pki, settings, address, Keeper(os.environ, os.getpid()))
 
-def node_name(settings: Settings) -> str:
-    return settings.node_name or platform.node().lower()
+    await until_signalled(work())
 
 
 async def run_node(server: str, pki: NodePki, settings: Settings, address: str, keeper: Keeper) -> None:
     """This machine's node, real or simulated, against the API at the URL `server`, until cancelled."""
-    name = node_name(settings)
+    name = settings.own_node_name
     context = client_context(pki.server_ca, pki.client.certificate, pki.client.key)
     async with HttpClient(server, context, user_agent="kubelet") as client, asyncio.TaskGroup() as tasks:
         informers = WatchInformers(client)
         recorder = Recorder(client, "kubelet", name)
         tasks.create_task(informers.run(), name="informers of the node")
+        certificates = NodeCertificates(client, informers, context, pki, name, SYSTEM)
+        tasks.create_task(guard("certificates", certificates.run), name="certificates of the node")
         runtime: Runtime = SimulatedRuntime()
         network: PodNetwork = SimulatedNetwork()
         if not settings.simulate:

@@ -32,7 +32,8 @@ HELP: dict[str, str] = {
     "advertise_address": "Address other nodes and pods reach the API at (default: the node's).",
     "tls_san": "Another name or address for the API's certificate (repeatable).",
     "datastore_endpoint": "SQLAlchemy URL of the datastore (default: SQLite in the data directory).",
-    "token": "Secret that joins nodes (server: default generated; agent: the server's node-token).",
+    "token": "Join token (agent); <6>.<16> characters a-z0-9 for a server that shall not make up its own.",
+    "certificate_lifetime": "How long certificates are good, e.g. 365d; they are renewed in time.",
     "disable_agent": "Run no pods on this machine.",
     "server": "URL of the server to join, e.g. https://10.0.0.1:6443.",
     "node_name": "Name of this node (default: the host name).",
@@ -52,7 +53,7 @@ HELP: dict[str, str] = {
 SERVER_ONLY = frozenset(
     {
         "write_kubeconfig", "bind_address", "https_listen_port", "advertise_address", "tls_san",
-        "datastore_endpoint", "disable_agent", "service_node_port_range",
+        "datastore_endpoint", "certificate_lifetime", "disable_agent", "service_node_port_range",
     }
 )  # fmt: skip
 AGENT_ONLY = frozenset({"server"})
@@ -118,10 +119,8 @@ def agent(config: Path | None, **flags: Any) -> None:
     from minikube.agent import run_agent
 
     settings = _settings(config, flags)
-    if not settings.server or not settings.token:
-        raise click.UsageError(
-            "an agent needs --server and --token; the token is in /var/lib/minikube/server/node-token on the server"
-        )
+    if not settings.server:
+        raise click.UsageError("an agent needs --server and, until it has joined, --token")
     with _alone(settings):
         _run(settings, run_agent(settings))
 

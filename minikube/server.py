@@ -6,23 +6,24 @@ import asyncio
 import gc
 import logging
 import os
-import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
-from minikube.agent import node_name, run_node
+from minikube.agent import run_node
+from minikube.api.core_v1 import Secret
 from minikube.apiserver.openid import openid_documents
 from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
 from minikube.apiserver.subresources import Subresources
 from minikube.auth.base import AUTHENTICATED, MASTERS, User
+from minikube.auth.bootstrap_tokens import BootstrapTokens
 from minikube.auth.certificates import CertificateAuthenticator
 from minikube.auth.discovery import KEYS
 from minikube.auth.legacy_tokens import LegacyTokens
+from minikube.auth.node_certificates import NodeCertificates
 from minikube.auth.rbac import RbacAuthorizer
 from minikube.auth.role_reconciliation import ensure_bootstrap_roles
 from minikube.auth.token_requests import TokenRequests
@@ -33,10 +34,12 @@ from minikube.controllers import CONTROLLERS
 from minikube.controllers.base import Context
 from minikube.controllers.bootstrap import ensure_bootstrap
 from minikube.controllers.garbage import GarbageCollector
+from minikube.controllers.joining import bind_node, ensure_joining
 from minikube.controllers.runner import Runner
 from minikube.kit.clock import SYSTEM
 from minikube.kit.keeper import Keeper
-from minikube.kit.tasks import guard
+from minikube.kit.tasks import guard, until_signalled
+from minikube.pki.node import NodePki
 from minikube.pki.server import ServerPki, ensure_own_node, ensure_server_pki, write_kubeconfig
 from minikube.pki.signing_keys import SigningKeys
 from minikube.registry.custom import CustomResources
@@ -48,6 +51,7 @@ from minikube.scheduler.scheduler import Scheduler
 from minikube.settings import Settings, SettingsError
 from minikube.store.errors import StoreError
 from minikube.store.sql import SqlStore
+from minikube.transport.client import address_towards
 
 log = logging.getLogger(__name__)
 SOCKETS_ASKED_WITHIN = 60.0
@@ -73,15 +77,19 @@ class Server:
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
         keys = SigningKeys(self.pki.service_account_key)
         tokens = ServiceAccountTokens(keys, self.informers, SYSTEM, issuer=issuer)
+        secrets = self.informers.of(Secret).lister
         authenticator = UnionAuthenticator(
             (
-                CertificateAuthenticator([self.pki.client_ca.certificate]),
+                NodeCertificates(CertificateAuthenticator([self.pki.client_ca.certificate]), secrets),
                 tokens,
                 LegacyTokens(keys, self.informers, audience=issuer),
+                BootstrapTokens(secrets, SYSTEM),
             )
         )
         subresources = Subresources(self.registry, TokenRequests(tokens, self.informers, SYSTEM), self.settings)
         self.registry.subresources["serviceaccounts", "token"] = subresources.issue
+        reviews = Reviews(authenticator, authorizer, issuer)
+        self.registry.subresources["subjectaccessreviews", ""] = reviews.answer_access
         self.api = ApiServer(
             self.registry,
             self.settings,
@@ -91,7 +99,7 @@ class Server:
             SYSTEM,
             address=self.address,
             keeper=self.keeper,
-            subresources={**subresources.table(), **Reviews(authenticator, authorizer, issuer).table()},
+            subresources={**subresources.table(), **reviews.table()},
             documents=openid_documents(
                 keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"
             ),
@@ -104,6 +112,13 @@ class Server:
             groups=("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED),
         )
         return LocalClient(self.registry, user, name)
+
+    async def _own_node(self, admin: LocalClient) -> NodePki:
+        """The node in this process joins without a token; its name is bound to its key like any other's."""
+        name = self.settings.own_node_name
+        pki = ensure_own_node(self.settings, self.pki, name)
+        await bind_node(admin, name, pki.client, SYSTEM.now())
+        return pki
 
     async def run(self) -> None:
         """Everything, until cancelled."""
@@ -137,6 +152,7 @@ class Server:
             tasks.create_task(self.api.run(), name="api")
             await ensure_bootstrap(admin, self.settings, self.address)
             await ensure_bootstrap_roles(admin)
+            await ensure_joining(admin, self.pki)
             tasks.create_task(guard("scheduler", scheduler.run), name="scheduler")
             tasks.create_task(recorder.run(), name="events")
             tasks.create_task(runner.run(), name="controllers")
@@ -145,7 +161,7 @@ class Server:
                 tasks.create_task(one.run(), name=f"events of {name}")
             if not self.settings.disable_agent:
                 await self.api.ready.wait()
-                node = ensure_own_node(self.settings, self.pki, node_name(self.settings), self.address)
+                node = await self._own_node(admin)
                 server = f"https://{self.settings.bind_address or '127.0.0.1'}:{self.settings.https_listen_port}"
                 tasks.create_task(run_node(server, node, self.settings, self.address, self.keeper), name="node")
             self.keeper.ready()
@@ -157,7 +173,7 @@ class Server:
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Server]:
     """A server whose state is loaded. Raises SettingsError with what to do."""
-    address = settings.advertise_address or settings.node_ip or _host_address()
+    address = settings.advertise_address or settings.node_ip or address_towards()
     try:
         store = await SqlStore.open(settings.server_dir / "state.db")
     except (StoreError, OSError) as error:
@@ -176,14 +192,8 @@ async def run_server(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; stops cleanly."""
     sys.setswitchinterval(0.001)
     async with opened(settings) as server:
-        running = asyncio.create_task(server.run(), name="server")
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, running.cancel)
         try:
-            await running
-        except asyncio.CancelledError:
-            log.info("stopping")
+            await until_signalled(server.run())
         except BaseExceptionGroup as group:
             refused, _ = group.split(OSError)
             if refused is None:
@@ -196,14 +206,3 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     for error in group.exceptions:
         found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
     return found
-
-
-def _host_address() -> str:
-    """The address that the default route leaves from; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return "127.0.0.1"
-        address: str = probe.getsockname()[0]
-        return address

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     datastore_endpoint: str = ""
     """A SQLAlchemy URL; empty: SQLite in the data directory."""
     token: str = ""
+    certificate_lifetime: str = "365d"
+    """Of every certificate but the CAs'."""
     disable_agent: bool = False
 
     # the node
@@ -68,6 +72,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.data_dir / "agent"
 
     @property
+    def own_node_name(self) -> str:
+        return self.node_name or platform.node().lower()
+
+    @property
+    def certificate_seconds(self) -> float:
+        return seconds_of(self.certificate_lifetime)
+
+    @property
     def tls_dir(self) -> Path:
         return self.server_dir / "tls"
 
@@ -87,6 +99,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 class SettingsError(Exception):
     """A setting is wrong, or the machine cannot be used as asked; the message says what to do."""
+
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds_of(text: str) -> float:
+    """Of a duration as people write it: 90s, 2m, 1h30m, 365d. Raises ValueError."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is not a duration such as 90s, 30m, 24h or 365d")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
 
 
 CONFIG_FILE = Path("/etc/minikube/config.yaml")
@@ -112,6 +135,10 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path 
         flag = flags.get(name)
         if flag is not None and flag != ():
             values[name] = flag
+    try:
+        seconds_of(str(values.get("certificate_lifetime", "1d")))
+    except ValueError as error:
+        raise SettingsError(f"setting certificate_lifetime: {error}") from error
     try:
         return msgspec.convert(values, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
     except msgspec.ValidationError as error:

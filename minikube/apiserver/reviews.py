@@ -26,7 +26,7 @@ from minikube.api.authorization_v1 import (
     SubjectAccessReviewStatus,
     SubjectRulesReviewStatus,
 )
-from minikube.api.meta import T, encode, from_dict
+from minikube.api.meta import T, encode, from_dict, to_dict
 from minikube.apiserver.handlers import answer
 from minikube.apiserver.negotiation import Wanted, read_body
 from minikube.apiserver.request_info import RequestInfo
@@ -62,11 +62,17 @@ class Reviews:
         return _answered(msgspec.structs.replace(review, status=status))
 
     async def access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        review = await _read(request, SubjectAccessReview)
+        return _answered(self._reviewed(await _read(request, SubjectAccessReview)))
+
+    async def answer_access(self, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        """A SubjectAccessReview of a client in process."""
+        return to_dict(self._reviewed(from_dict(SubjectAccessReview, body)))
+
+    def _reviewed(self, review: SubjectAccessReview) -> SubjectAccessReview:
         spec = review.spec
         about = self._subject(review.kind, spec.user, spec.uid, spec.groups, dict(spec.extra))
         status = self._decide(review.kind, about, spec.resource_attributes, spec.non_resource_attributes)
-        return _answered(msgspec.structs.replace(review, status=status))
+        return msgspec.structs.replace(review, status=status)
 
     async def local_access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         review = await _read(request, LocalSubjectAccessReview)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from minikube.api.authentication_v1 import UserInfo
 from minikube.api.rbac_v1 import PolicyRule, RoleRef
 
 
@@ -17,6 +18,9 @@ class User(msgspec.Struct, frozen=True):
     uid: str = ""
     groups: tuple[str, ...] = ()
     extra: Mapping[str, tuple[str, ...]] = {}
+
+    def info(self) -> UserInfo:
+        return UserInfo(username=self.name, uid=self.uid, groups=self.groups, extra=self.extra)
 
 
 AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"

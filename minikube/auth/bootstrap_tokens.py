@@ -1,6 +1,7 @@
 """Bootstrap tokens: `<id>.<secret>`, kept as Secrets in kube-system; they let a machine ask for its certificate.
 
-Rules: kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens and plugin/pkg/auth/authenticator/token/bootstrap.
+Rules: kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens and kubernetes'
+plugin/pkg/auth/authenticator/token/bootstrap.
 """
 
 from __future__ import annotations

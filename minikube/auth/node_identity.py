@@ -1,7 +1,7 @@
 """To which key a node's name is bound, kept as a Secret `<node>.node-identity` in kube-system.
 
-A client certificate of a node is good only with the key of this record. So a name cannot be taken by another machine
-that has a join token, and forgetting the key shuts one node out at once.
+A client certificate of a node is good only with the key of this record. So a name cannot be taken by another
+machine that has a join token, and forgetting the key shuts one node out at once.
 """
 
 from __future__ import annotations
@@ -70,9 +70,8 @@ def _record(node: str, values: dict[str, str], old: Secret | None) -> Secret:
         namespace=NAMESPACE,
         resource_version=old.metadata.resource_version if old is not None else "",
     )
-    return Secret(
-        metadata=meta, type=TYPE, data={name: base64.b64encode(text.encode()).decode() for name, text in values.items()}
-    )
+    data = {name: base64.b64encode(text.encode()).decode() for name, text in values.items()}
+    return Secret(metadata=meta, type=TYPE, data=data)
 
 
 def _text(record: Secret, name: str) -> str:

@@ -15,8 +15,9 @@ class UnionAuthenticator:
         self._authenticators = authenticators
 
     async def authenticate(self, credentials: Credentials) -> User | None:
-        """None: there are no credentials at all. Raises Unauthorized for a bearer token that nobody accepts."""
-        problems = ["invalid bearer token"]
+        """None: there are no credentials at all. Raises Unauthorized for those that are known to be bad, and for a
+        bearer token that nobody accepts."""
+        problems = ["invalid bearer token"] if credentials.bearer else []
         for authenticator in self._authenticators:
             try:
                 user = await authenticator.authenticate(credentials)
@@ -25,6 +26,6 @@ class UnionAuthenticator:
                 continue
             if user is not None:
                 return user
-        if credentials.bearer:
+        if problems:
             raise Unauthorized(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
         return None

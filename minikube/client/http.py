@@ -39,6 +39,30 @@ _decode_page = msgspec.json.Decoder(_Page)
 _decode_line = msgspec.json.Decoder(_Line)
 
 
+class _Pool:
+    """Connections made with one certificate; `async with` while a request uses one of them."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session = session
+        self._users = 0
+        self._retired = False
+
+    async def __aenter__(self) -> aiohttp.ClientSession:
+        self._users += 1
+        return self.session
+
+    async def __aexit__(self, *_: object) -> None:
+        self._users -= 1
+        if self._retired and not self._users:
+            await self.session.close()
+
+    async def retire(self) -> None:
+        """Closes when the last request on it has ended."""
+        self._retired = True
+        if not self._users:
+            await self.session.close()
+
+
 class HttpClient:
     """Use as `async with HttpClient(url, context) as client`; `token` is asked before every request."""
 
@@ -54,28 +78,39 @@ class HttpClient:
         self._context = context
         self._token = token
         self._agent = user_agent
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: _Pool | None = None
 
     async def __aenter__(self) -> HttpClient:
+        self._pool = self._new_pool()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            await self._pool.session.close()
+
+    async def renew(self) -> None:
+        """Use new connections from now on (the context has another certificate); watches go on undisturbed."""
+        old, self._pool = self._pool, self._new_pool()
+        if old is not None:
+            await old.retire()
+
+    def _new_pool(self) -> _Pool:
         connector = aiohttp.TCPConnector(
             ssl=self._context if self._context is not None else True,
             limit=0,
             keepalive_timeout=90,
             socket_factory=watchful_socket,
         )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            headers={"User-Agent": self._agent, "Accept": "application/json"},
-            read_bufsize=LINE_LIMIT,
-            auto_decompress=True,
+        return _Pool(
+            aiohttp.ClientSession(
+                connector=connector,
+                headers={"User-Agent": self._agent, "Accept": "application/json"},
+                read_bufsize=LINE_LIMIT,
+                auto_decompress=True,
+            )
         )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
 
     # ---- typed objects -------------------------------------------------------------------------------
 
@@ -102,22 +137,22 @@ class HttpClient:
         query = _query(labelSelector=labels, fieldSelector=fields, resourceVersion=resource_version)
         query |= {"watch": "1", "allowWatchBookmarks": "true"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_IDLE_SECONDS)
-        session = self._opened()
-        try:
-            response = await session.get(
-                self._base + kind.resource.path(namespace),
-                params=query,
-                headers=await self._authorization(),
-                timeout=timeout,
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unreachable(error) from error
-        try:
-            if response.status >= 400:
-                raise _refused(response.status, await response.read())
-            yield _events(kind, response)
-        finally:
-            response.close()
+        async with self._opened() as session:
+            try:
+                response = await session.get(
+                    self._base + kind.resource.path(namespace),
+                    params=query,
+                    headers=await self._authorization(),
+                    timeout=timeout,
+                )
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise _unreachable(error) from error
+            try:
+                if response.status >= 400:
+                    raise _refused(response.status, await response.read())
+                yield _events(kind, response)
+            finally:
+                response.close()
 
     async def create(self, obj: T, *, dry_run: bool = False) -> T:
         query = {"dryRun": "All"} if dry_run else {}
@@ -255,14 +290,17 @@ class HttpClient:
         if body is not None:
             headers["Content-Type"] = media
         try:
-            async with self._opened().request(
-                method,
-                self._base + path,
-                params=query,
-                data=body,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
-            ) as response:
+            async with (
+                self._opened() as session,
+                session.request(
+                    method,
+                    self._base + path,
+                    params=query,
+                    data=body,
+                    headers=headers,
+                    timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+                ) as response,
+            ):
                 data = await response.read()
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -274,10 +312,10 @@ class HttpClient:
     async def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {await self._token()}"} if self._token is not None else {}
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _opened(self) -> _Pool:
+        if self._pool is None:
             raise ServiceUnavailable("the client is not open")
-        return self._session
+        return self._pool
 
 
 async def _events(kind: type[T], response: aiohttp.ClientResponse) -> AsyncIterator[WatchEvent[T]]:

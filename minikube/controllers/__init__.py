@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from minikube.controllers.claim_protection import ClaimProtectionController
+from minikube.controllers.cluster_info import ClusterInfoController
 from minikube.controllers.clusterrole_aggregation import ClusterRoleAggregationController
+from minikube.controllers.control_plane import ControlPlaneController
 from minikube.controllers.cronjob import CronJobController
+from minikube.controllers.csr_approving import CsrApprovingController
+from minikube.controllers.csr_cleaner import CsrCleanerController
+from minikube.controllers.csr_signing import CsrSigningController
 from minikube.controllers.daemonset import DaemonSetController
 from minikube.controllers.deployment import DeploymentController
 from minikube.controllers.disruption import DisruptionController, StaleDisruptionController
@@ -22,6 +27,7 @@ from minikube.controllers.replicaset import ReplicaSetController
 from minikube.controllers.replicationcontroller import ReplicationControllerController
 from minikube.controllers.serviceaccount import ServiceAccountController
 from minikube.controllers.statefulset import StatefulSetController
+from minikube.controllers.token_cleaner import TokenCleanerController
 from minikube.controllers.token_secrets import TokenSecretController
 from minikube.controllers.volume_protection import VolumeProtectionController
 
@@ -47,4 +53,10 @@ CONTROLLERS: tuple[type[Any], ...] = (
     ClaimProtectionController,
     VolumeProtectionController,
     EphemeralVolumeController,
+    CsrApprovingController,
+    CsrSigningController,
+    CsrCleanerController,
+    ClusterInfoController,
+    ControlPlaneController,
+    TokenCleanerController,
 )

@@ -1,7 +1,8 @@
-"""Deletes old certificate requests: decided ones an hour after, forgotten ones after a day (upstream's csrcleaner)."""
+"""Deletes old certificate requests, decided ones after an hour, others after a day (upstream's csrcleaner)."""
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -44,8 +45,6 @@ class CsrCleanerController:
         left = (at - self._clock.now()).total_seconds()
         if left > 0:
             return After(left)
-        try:
+        with contextlib.suppress(NotFound):
             await self._client.delete(CertificateSigningRequest, key.name, uid=csr.metadata.uid)
-        except NotFound:
-            pass
         return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -27,3 +29,15 @@ async def guard(
             pause = restart_after
         await asyncio.sleep(pause)
         pause = min(limit, pause * 2)
+
+
+async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Run it until SIGTERM or SIGINT, which let it clean up."""
+    running = asyncio.create_task(work, name="main")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.cancel)
+    try:
+        await running
+    except asyncio.CancelledError:
+        log.info("stopping")

@@ -17,9 +17,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-CA_DAYS, LEAF_DAYS = 3650, 365
-BACKDATED = timedelta(hours=1)
-"""So that a machine whose clock is a little behind accepts a new certificate."""
+CA_DAYS = 3650
+LEAF_LIFETIME = timedelta(days=365)
+RENEW_AFTER = 0.75
+"""The part of a certificate's time after which it is issued again."""
+
+
+def validity(lifetime: timedelta) -> tuple[datetime, datetime]:
+    """From when to when; backdated so that a machine whose clock is a little behind accepts a new certificate."""
+    now = datetime.now(UTC)
+    return now - min(timedelta(hours=1), lifetime / 20), now + lifetime
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -61,15 +68,15 @@ def ensure_ca(directory: Path, name: str) -> Pair:
         return pair
     key = ensure_key(pair.key)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"minikube-{name}")])
-    now = datetime.now(UTC)
+    start, end = validity(timedelta(days=CA_DAYS))
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
-        .not_valid_after(now + timedelta(days=CA_DAYS))
+        .not_valid_before(start)
+        .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_usage(sign=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -88,13 +95,21 @@ def ensure_leaf(
     names: Sequence[str] = (),
     server: bool = False,
     client: bool = False,
+    lifetime: timedelta = LEAF_LIFETIME,
 ) -> Pair:
     """A certificate for this subject, issued again when it is missing, near its end or names other hosts."""
-    if pair.certificate.exists() and pair.key.exists() and _still_good(pair, ca, names):
+    if _still_good(pair, ca, names):
         return pair
     key = ensure_key(pair.key)
     pem = issue(
-        ca, key.public_key(), common_name=common_name, groups=groups, names=names, server=server, client=client
+        ca,
+        key.public_key(),
+        common_name=common_name,
+        groups=groups,
+        names=names,
+        server=server,
+        client=client,
+        lifetime=lifetime,
     )
     write_private(pair.certificate, pem, 0o644)
     return pair
@@ -109,6 +124,7 @@ def issue(
     names: Sequence[str] = (),
     server: bool = False,
     client: bool = False,
+    lifetime: timedelta = LEAF_LIFETIME,
 ) -> bytes:
     """A PEM certificate: O=groups, CN=common_name, `names` are DNS names or addresses."""
     issuer = x509.load_pem_x509_certificate(ca.pem)
@@ -120,15 +136,15 @@ def issue(
     usages = [ExtendedKeyUsageOID.SERVER_AUTH] if server else []
     if client:
         usages.append(ExtendedKeyUsageOID.CLIENT_AUTH)
-    now = datetime.now(UTC)
+    start, end = validity(lifetime)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer.subject)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
-        .not_valid_after(now + timedelta(days=LEAF_DAYS))
+        .not_valid_before(start)
+        .not_valid_after(min(end, issuer.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -147,17 +163,45 @@ def alternatives(names: Iterable[str]) -> Iterable[x509.GeneralName]:
             yield x509.DNSName(name)
 
 
-def _still_good(pair: Pair, ca: Pair, names: Sequence[str]) -> bool:
-    certificate = x509.load_pem_x509_certificate(pair.pem)
-    issuer = x509.load_pem_x509_certificate(ca.pem)
-    left = certificate.not_valid_after_utc - datetime.now(UTC)
-    if left < timedelta(days=90) or certificate.issuer != issuer.subject:
-        return False
+def load(pair: Pair) -> x509.Certificate | None:
+    """None: it or its key is missing, or nobody can read it."""
+    if not pair.key.exists():
+        return None
+    try:
+        return x509.load_pem_x509_certificate(pair.pem)
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def renewal(certificate: x509.Certificate) -> datetime:
+    """When it is to be issued again."""
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return start + (end - start) * RENEW_AFTER
+
+
+def valid_now(pair: Pair, now: datetime) -> bool:
+    certificate = load(pair)
+    return certificate is not None and certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
+
+
+def has_names(certificate: x509.Certificate, names: Sequence[str]) -> bool:
+    """Whether its subject alternative names are these, no more and no less."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return not names
     return {str(name.value) for name in found} == {str(name.value) for name in alternatives(names)}
+
+
+def _still_good(pair: Pair, ca: Pair, names: Sequence[str]) -> bool:
+    certificate = load(pair)
+    issuer = x509.load_pem_x509_certificate(ca.pem)
+    return (
+        certificate is not None
+        and datetime.now(UTC) < renewal(certificate)
+        and certificate.issuer == issuer.subject
+        and has_names(certificate, names)
+    )
 
 
 def _usage(*, sign: bool) -> x509.KeyUsage:

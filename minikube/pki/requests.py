@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 from cryptography import x509
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from minikube.pki.certificates import BACKDATED, Pair, alternatives, ensure_key
+from minikube.pki.certificates import Pair, alternatives, ensure_key, validity
 
 EXTENDED: dict[str, ObjectIdentifier] = {
     "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
@@ -100,15 +100,15 @@ def sign_request(ca: Pair, pem: bytes, usages: Sequence[str], lifetime: timedelt
     request = x509.load_pem_x509_csr(pem)
     issuer = x509.load_pem_x509_certificate(ca.pem)
     issuer_key = ensure_key(ca.key)
-    now = datetime.now(UTC)
+    start, end = validity(lifetime)
     builder = (
         x509.CertificateBuilder()
         .subject_name(request.subject)
         .issuer_name(issuer.subject)
         .public_key(request.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
-        .not_valid_after(min(now + lifetime, issuer.not_valid_after_utc))
+        .not_valid_before(start)
+        .not_valid_after(min(end, issuer.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(usages), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import ipaddress
-import secrets
 import socket
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import yaml
 
 from minikube.pki.certificates import Pair, ensure_ca, ensure_key, ensure_leaf, write_private
+from minikube.pki.join_token import (
+    JoinToken,
+    ca_hash,
+    new_bootstrap_token,
+    parse_bootstrap_token,
+    parse_join_token,
+)
 from minikube.pki.node import NodePki, node_pki
-from minikube.settings import Settings
+from minikube.settings import Settings, SettingsError
 
 
 class ServerPki(msgspec.Struct, frozen=True):
@@ -25,7 +31,7 @@ class ServerPki(msgspec.Struct, frozen=True):
     admin: Pair
     kubelet_client: Pair
     service_account_key: Path
-    node_token: str
+    node_token: JoinToken
 
 
 def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki:
@@ -34,6 +40,7 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     server_ca = ensure_ca(directory, "server-ca")
     client_ca = ensure_ca(directory, "client-ca")
+    lifetime = timedelta(seconds=settings.certificate_seconds)
     service_account_key = directory / "service-account.key"
     ensure_key(service_account_key)
     server = ensure_leaf(
@@ -42,6 +49,7 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
         common_name="kube-apiserver",
         names=server_names(settings, addresses),
         server=True,
+        lifetime=lifetime,
     )
     admin = ensure_leaf(
         Pair(directory / "client-admin.crt", directory / "client-admin.key"),
@@ -49,6 +57,7 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
         common_name="system:admin",
         groups=["system:masters"],
         client=True,
+        lifetime=lifetime,
     )
     kubelet_client = ensure_leaf(
         Pair(directory / "client-kube-apiserver.crt", directory / "client-kube-apiserver.key"),
@@ -56,25 +65,24 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
         common_name="kube-apiserver-kubelet-client",
         groups=["system:masters"],
         client=True,
+        lifetime=lifetime,
     )
     token = _ensure_token(settings, server_ca)
     return ServerPki(server_ca, client_ca, server, admin, kubelet_client, service_account_key, token)
 
 
-def ensure_own_node(settings: Settings, pki: ServerPki, name: str, address: str) -> NodePki:
-    """The certificates of the node that runs inside this server."""
+def ensure_own_node(settings: Settings, pki: ServerPki, name: str) -> NodePki:
+    """The client certificate of the node that runs inside this server; everything else it asks for as any node."""
     node = node_pki(settings)
-    for source, copy in ((pki.server_ca, node.server_ca), (pki.client_ca, node.client_ca)):
-        if not copy.exists() or copy.read_bytes() != source.pem:
-            write_private(copy, source.pem, 0o644)
-    ensure_leaf(node.client, pki.client_ca, common_name=f"system:node:{name}", groups=["system:nodes"], client=True)
+    if not node.server_ca.exists() or node.server_ca.read_bytes() != pki.server_ca.pem:
+        write_private(node.server_ca, pki.server_ca.pem, 0o644)
     ensure_leaf(
-        node.serving,
-        pki.server_ca,
+        node.client,
+        pki.client_ca,
         common_name=f"system:node:{name}",
         groups=["system:nodes"],
-        names=[name, address],
-        server=True,
+        client=True,
+        lifetime=timedelta(seconds=settings.certificate_seconds),
     )
     return node
 
@@ -134,16 +142,18 @@ def write_kubeconfig(path: Path, pki: ServerPki, port: int) -> None:
         write_private(path, text)
 
 
-def ca_hash(pem: bytes) -> str:
-    """What a join token says of the server's CA."""
-    return hashlib.sha256(pem).hexdigest()
-
-
-def _ensure_token(settings: Settings, ca: Pair) -> str:
-    """K10<sha256 of the CA>::server:<secret>; kept in server/node-token."""
+def _ensure_token(settings: Settings, ca: Pair) -> JoinToken:
+    """The server's own join token, kept in server/node-token; its secret outlives a change of the CA."""
     path = settings.server_dir / "node-token"
-    if path.exists() and not settings.token:
-        return path.read_text().strip()
-    token = f"K10{ca_hash(ca.pem)}::server:{settings.token or secrets.token_hex(16)}"
-    write_private(path, token.encode() + b"\n")
+    secret = parse_bootstrap_token(settings.token)
+    if settings.token and secret is None:
+        raise SettingsError("--token of a server is <6 characters>.<16 characters> of a-z and 0-9")
+    if secret is None and path.exists():
+        try:
+            secret = parse_join_token(path.read_text()).bootstrap
+        except ValueError as error:
+            raise SettingsError(f"{path}: {error}; remove the file to get a new token") from error
+    token = JoinToken(ca_hash(ca.pem), secret or new_bootstrap_token())
+    if not path.exists() or path.read_text().strip() != str(token):
+        write_private(path, f"{token}\n".encode())
     return token

@@ -73,6 +73,9 @@ class LocalClient:
 
     async def create(self, obj: T, *, dry_run: bool = False) -> T:
         kind = type(obj)
+        review = self._registry.subresources.get((kind.resource.plural, ""))
+        if review is not None:
+            return from_dict(kind, await review(obj.metadata.namespace, "", to_dict(obj)))
         served = self._kind(kind.resource)
         stored = await self._registry.create(
             served, obj.metadata.namespace, to_dict(obj), self._request(dry_run=dry_run)

@@ -101,6 +101,7 @@ class Writing:
             self._clean(kind, shape, obj)
             self._default(kind, shape, obj)
         kind.strategy.prepare_create(obj)
+        kind.strategy.requested_by(obj, request.user.info())
         reservation = self._allocator.reserve(kind, obj, None)
         try:
             self._validate(kind, shape, obj, None)
@@ -223,6 +224,8 @@ class Writing:
                 kind.strategy.prepare_update(new, old)
             elif subresource == "status":
                 kind.strategy.prepare_status(new, old)
+            else:
+                kind.strategy.prepare_subresource(new, old, subresource)
             if subresource != "status" and "generation" in old["metadata"] and rules.spec_changed(new, old):
                 new["metadata"]["generation"] = old["metadata"]["generation"] + 1
             reservation = self._allocator.reserve(kind, new, old)

@@ -11,6 +11,7 @@ from typing import Any, Generic
 
 import msgspec
 
+from minikube.api.authentication_v1 import UserInfo
 from minikube.api.meta import Object, Resource, T
 from minikube.api.names import subdomain_problems
 from minikube.errors import FieldError
@@ -38,10 +39,16 @@ class Strategy(Generic[T]):
 
     def prepare_create(self, new: Obj) -> None: ...
 
+    def requested_by(self, new: Obj, user: UserInfo) -> None:
+        """Write down who creates it, for kinds that say so (spec.username of a signing request)."""
+
     def prepare_update(self, new: Obj, old: ReadOnlyObj) -> None: ...
 
     def prepare_status(self, new: Obj, old: ReadOnlyObj) -> None:
         """Of an update through /status."""
+
+    def prepare_subresource(self, new: Obj, old: ReadOnlyObj, subresource: str) -> None:
+        """Of an update through another subresource than status."""
 
     def validate(self, new: T, old: T | None) -> Iterator[FieldError]:
         """Everything wrong with it; `old` is None on create. Never mutates."""

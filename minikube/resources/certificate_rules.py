@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
 
+from minikube.api import time
+from minikube.api.authentication_v1 import UserInfo
 from minikube.api.certificates_v1 import CertificateSigningRequest, ClusterTrustBundle
+from minikube.api.meta import to_dict
 from minikube.api.names import subdomain_problems
 from minikube.errors import FieldError
-from minikube.resources.base import Obj, Strategy
+from minikube.resources.base import Obj, ReadOnlyObj, Strategy
 from minikube.resources.invalid import at, duplicate, immutable, invalid, not_supported, required
 
 USAGES = (
@@ -22,6 +26,9 @@ USAGES = (
     "s/mime", "server auth", "signing", "timestamping",
 )  # fmt: skip
 _SHORTEST = 600
+_REQUESTER = ("username", "uid", "groups", "extra")
+_DECISIONS = ("Approved", "Denied")
+LEGACY = "kubernetes.io/legacy-unknown"
 
 
 def signer_problems(name: str) -> Iterator[str]:
@@ -39,11 +46,28 @@ class SigningRequestRules(Strategy[CertificateSigningRequest]):
     def prepare_create(self, new: Obj) -> None:
         new["status"] = {}
 
+    def requested_by(self, new: Obj, user: UserInfo) -> None:
+        spec = {key: value for key, value in new["spec"].items() if key not in _REQUESTER}
+        new["spec"] = spec | to_dict(user)
+
+    def prepare_update(self, new: Obj, old: ReadOnlyObj) -> None:
+        new["spec"] = old["spec"]
+
+    def prepare_status(self, new: Obj, old: ReadOnlyObj) -> None:
+        conditions = (new.get("status") or {}).get("conditions") or []
+        _keep_decisions(conditions, old)
+        _stamp(conditions, old, time.text(datetime.now(UTC)))
+
+    def prepare_subresource(self, new: Obj, old: ReadOnlyObj, subresource: str) -> None:
+        new["spec"] = old["spec"]
+        conditions = (new.get("status") or {}).get("conditions") or []
+        new["status"] = {**(old.get("status") or {}), "conditions": conditions}
+        _stamp(conditions, old, time.text(datetime.now(UTC)))
+
     def validate(
         self, new: CertificateSigningRequest, old: CertificateSigningRequest | None
     ) -> Iterator[FieldError]:
         if old is not None:
-            yield from immutable("spec", new.spec, old.spec)
             return
         spec = new.spec
         if why := _request_problem(spec.request):
@@ -55,7 +79,10 @@ class SigningRequestRules(Strategy[CertificateSigningRequest]):
                 yield not_supported(at("spec.usages", index), usage, USAGES)
             elif usage in spec.usages[:index]:
                 yield duplicate(at("spec.usages", index), usage)
-        if not spec.signer_name:
+        if spec.signer_name == LEGACY:
+            why = "the legacy signerName is not allowed via this API version"
+            yield invalid("spec.signerName", spec.signer_name, why)
+        elif not spec.signer_name:
             yield required("spec.signerName")
         else:
             for why in signer_problems(spec.signer_name):
@@ -86,6 +113,26 @@ class SigningRequestRules(Strategy[CertificateSigningRequest]):
 
     def fields(self, obj: Any) -> Mapping[str, str]:
         return {"spec.signerName": obj.spec.signer_name}
+
+
+def _keep_decisions(conditions: list[Obj], old: ReadOnlyObj) -> None:
+    """A status update cannot change who approved or denied, or why."""
+    before = {one.get("type"): one for one in (old.get("status") or {}).get("conditions") or ()}
+    for index, one in enumerate(conditions):
+        if one.get("type") in _DECISIONS and one["type"] in before:
+            conditions[index] = dict(before[one["type"]])
+
+
+def _stamp(conditions: list[Obj], old: ReadOnlyObj, now: str) -> None:
+    """Times that the client left out."""
+    before = {one.get("type"): one for one in (old.get("status") or {}).get("conditions") or ()}
+    for one in conditions:
+        was = before.get(one.get("type"), {})
+        if not one.get("lastUpdateTime"):
+            one["lastUpdateTime"] = now
+        if not one.get("lastTransitionTime"):
+            same = was.get("status") == one.get("status") and was.get("lastTransitionTime")
+            one["lastTransitionTime"] = was["lastTransitionTime"] if same else now
 
 
 def base64_text(text: str) -> str:

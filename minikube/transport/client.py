@@ -6,6 +6,7 @@ import socket
 import ssl
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 IDLE_SECONDS, PROBE_SECONDS, PROBES = 15, 5, 3
 """A connection whose other machine vanished without a word ends after half a minute."""
@@ -17,6 +18,18 @@ def client_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
     return context
+
+
+def address_towards(server: str = "") -> str:
+    """This machine's address on the way to a URL (default: to the world); nothing is sent."""
+    host = urlsplit(server).hostname or "192.0.2.1"
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((host, 9))
+        except OSError:
+            return "127.0.0.1"
+        address: str = probe.getsockname()[0]
+        return address
 
 
 def watchful_socket(address: tuple[Any, ...]) -> socket.socket:

@@ -1,0 +1,48 @@
+"""What joining needs to be allowed: kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping."""
+
+from __future__ import annotations
+
+from minikube.api.meta import Object, ObjectMeta
+from minikube.api.rbac_v1 import ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject
+from minikube.auth.bootstrap_tokens import NODE_GROUP
+from minikube.auth.node_certificates import NODES
+
+API_GROUP = "rbac.authorization.k8s.io"
+CLUSTER_INFO, INFO_NAMESPACE = "cluster-info", "kube-public"
+_CSR = "system:certificates.k8s.io:certificatesigningrequests"
+
+
+def join_roles() -> list[Object]:
+    return [
+        _cluster_binding("minikube:node-bootstrapper", "system:node-bootstrapper", NODE_GROUP),
+        _cluster_binding("minikube:approve-joining-nodes", f"{_CSR}:nodeclient", NODE_GROUP),
+        _cluster_binding("minikube:approve-renewing-nodes", f"{_CSR}:selfnodeclient", NODES),
+        Role(
+            metadata=ObjectMeta(name="minikube:cluster-info", namespace=INFO_NAMESPACE),
+            rules=(
+                PolicyRule(
+                    api_groups=("",), resources=("configmaps",), resource_names=(CLUSTER_INFO,), verbs=("get",)
+                ),
+            ),
+        ),
+        _binding("minikube:cluster-info", INFO_NAMESPACE, "minikube:cluster-info", "system:unauthenticated"),
+        _binding(
+            "minikube:nodes-read-client-ca", "kube-system", "extension-apiserver-authentication-reader", NODES
+        ),
+    ]
+
+
+def _cluster_binding(name: str, role: str, group: str) -> ClusterRoleBinding:
+    return ClusterRoleBinding(
+        metadata=ObjectMeta(name=name),
+        role_ref=RoleRef(api_group=API_GROUP, kind="ClusterRole", name=role),
+        subjects=(Subject(api_group=API_GROUP, kind="Group", name=group),),
+    )
+
+
+def _binding(name: str, namespace: str, role: str, group: str) -> RoleBinding:
+    return RoleBinding(
+        metadata=ObjectMeta(name=name, namespace=namespace),
+        role_ref=RoleRef(api_group=API_GROUP, kind="Role", name=role),
+        subjects=(Subject(api_group=API_GROUP, kind="Group", name=group),),
+    )

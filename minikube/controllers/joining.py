@@ -1,0 +1,58 @@
+"""What a server sees to at its start so that nodes can join: roles, its own join token, the CA for clients."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from minikube.api.core_v1 import ConfigMap, Secret
+from minikube.api.meta import ObjectMeta, T
+from minikube.auth import node_identity as identity
+from minikube.auth.bootstrap_tokens import NODE_GROUP, token_secret
+from minikube.auth.join_roles import join_roles
+from minikube.client.base import Client
+from minikube.errors import NotFound
+from minikube.pki.certificates import Pair, load
+from minikube.pki.requests import key_fingerprint
+from minikube.pki.server import ServerPki
+
+CLIENT_CA = "extension-apiserver-authentication"
+
+
+async def ensure_joining(client: Client, pki: ServerPki) -> None:
+    for role in join_roles():
+        await _ensure(client, role)
+    description = "The server's own join token (node-token)."
+    await _ensure(
+        client, token_secret(pki.node_token.bootstrap, description=description, expires=None, groups=NODE_GROUP)
+    )
+    await publish_client_ca(client, pki.client_ca.pem.decode())
+
+
+async def publish_client_ca(client: Client, pem: str) -> None:
+    """Into ConfigMap kube-system/extension-apiserver-authentication, where nodes and API extensions look for it."""
+    meta = ObjectMeta(name=CLIENT_CA, namespace="kube-system")
+    found = await _ensure(client, ConfigMap(metadata=meta, data={"client-ca-file": pem}))
+    if found.data.get("client-ca-file") != pem:
+        await client.patch(ConfigMap, meta.name, meta.namespace, patch={"data": {"client-ca-file": pem}})
+
+
+async def bind_node(client: Client, node: str, pair: Pair, now: datetime) -> None:
+    """Of the node inside a server: whatever key it has now is the one."""
+    certificate = load(pair)
+    assert certificate is not None
+    key = key_fingerprint(certificate)
+    try:
+        found = await client.get(Secret, identity.secret_name(node), identity.NAMESPACE)
+    except NotFound:
+        await client.create(identity.bound(node, key, now, None))
+        return
+    if identity.decide(found, key) is not identity.Binding.OWN:
+        await client.update(identity.bound(node, key, now, found))
+
+
+async def _ensure(client: Client, obj: T) -> T:
+    meta = obj.metadata
+    try:
+        return await client.get(type(obj), meta.name, meta.namespace)
+    except NotFound:
+        return await client.create(obj)
