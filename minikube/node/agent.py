@@ -9,21 +9,24 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from minikube.api.core_v1 import Container as Wanted
-from minikube.api.core_v1 import LifecycleHandler, Node, Pod, PodStatus
-from minikube.api.meta import to_dict
+from minikube.api.core_v1 import LifecycleHandler, Node, Pod
+from minikube.api.node_v1 import RuntimeClass
 from minikube.client.base import Client, Informers
 from minikube.client.events import EventRecorder
 from minikube.errors import ApiError, Conflict, NotFound
 from minikube.kit.clock import Clock
 from minikube.kit.tasks import guard
-from minikube.node.decide import Observed, containers_of
+from minikube.node import resolver
+from minikube.node.hooks import run_hook
 from minikube.node.inputs import Inputs
 from minikube.node.network.base import PodNetwork
+from minikube.node.observed import Observed
 from minikube.node.pod_groups import PodGroups
-from minikube.node.probes.prober import Prober
+from minikube.node.pods import containers_of, is_terminal
+from minikube.node.probes.prober import Prober, probes_of
+from minikube.node.probes.tally import Kind
+from minikube.node.problems import ConfigProblem
 from minikube.node.registration import Registration
 from minikube.node.runtime.base import Container, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
 from minikube.node.runtime.simulated import SimulatedRuntime
@@ -37,6 +40,9 @@ CHECK_EVERY = 10.0
 RELIST_EVERY = 60.0
 AT_ONCE = 4
 """Sandboxes and containers started at the same time: more only makes each slower."""
+
+
+WARNINGS = ("BackOff", "ErrImageNeverPull", "InspectFailed", "ProbeWarning", "Unhealthy")
 
 
 class Agent:
@@ -60,10 +66,11 @@ class Agent:
         self.simulated = isinstance(runtime, SimulatedRuntime)
         self.scheme = "simulated" if self.simulated else "containerd"
         self.starting = asyncio.Semaphore(AT_ONCE if not self.simulated else 1000)
-        self.host_dns = _resolv_conf() if not self.simulated else {}
+        self.host_dns = resolver.own() if not self.simulated else {}
         self.workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pods = informers.of(Pod, fields=f"spec.nodeName={node_name}")
+        self._runtime_classes = informers.of(RuntimeClass)
         self._registration = Registration(client, settings, clock, node_name, node_ips)
         self.memory_capacity = self._registration.machine.memory
         self._inputs = Inputs(client, informers, settings, node_name, self.host_ips)
@@ -175,25 +182,26 @@ class Agent:
 
     def event(self, pod: Pod, wanted: Wanted, reason: str, message: str) -> None:
         """About a container of a pod."""
-        if reason in ("Failed", "BackOff", "Unhealthy", "ErrImageNeverPull") or reason.startswith("Failed"):
+        if reason in WARNINGS or reason.startswith("Failed"):
             self.recorder.warning(pod, reason, message)
         else:
             self.recorder.normal(pod, reason, message)
 
-    async def publish(self, pod: Pod, status: PodStatus) -> Pod:
-        """Write the status if it differs; answers the newest object known."""
-        if status == pod.status:
-            return pod
-        body = to_dict(status)
-        for key in ("reason", "message", "podIP", "podIPs"):
-            body.setdefault(key, None)
-        patch = {"metadata": {"uid": pod.metadata.uid}, "status": body}
-        meta = pod.metadata
-        try:
-            written = await self.client.patch(Pod, meta.name, meta.namespace, patch=patch, subresource="status")
-        except (NotFound, Conflict):
-            return replace(pod, status=status)
-        return written
+    def wake(self, pod: Pod) -> None:
+        if (worker := self.workers.get(pod.metadata.uid)) is not None:
+            worker.wake()
+
+    def handler_of(self, pod: Pod) -> str:
+        """Of the runtime, by the pod's RuntimeClass. Raises ConfigProblem."""
+        name = pod.spec.runtime_class_name
+        if pod.spec.host_users is False and not self.simulated:
+            raise ConfigProblem("the runtime handler does not support user namespaces", "FailedCreatePodSandBox")
+        if not name:
+            return ""
+        found = self._runtime_classes.lister.get(name)
+        if found is None:
+            raise ConfigProblem(f'RuntimeClass "{name}" not found', "FailedCreatePodSandBox")
+        return found.handler
 
     async def delete(self, pod: Pod) -> None:
         meta = pod.metadata
@@ -227,17 +235,9 @@ class Agent:
         return await self.runtime.pull_image(reference, auth=auths[-1] if auths else None)
 
     async def hook(self, pod: Pod, wanted: Wanted, container: str, handler: LifecycleHandler) -> None:
-        """Run a postStart or preStop handler. Raises RuntimeFault."""
-        await self._prober.hook(pod, wanted, container, handler, self._ips(pod))
-
-    async def post_start(self, pod: Pod, wanted: Wanted, container: str) -> None:
-        if wanted.lifecycle is None or wanted.lifecycle.post_start is None:
-            return
-        try:
-            await self.hook(pod, wanted, container, wanted.lifecycle.post_start)
-        except RuntimeFault as error:
-            self.event(pod, wanted, "FailedPostStartHook", f"PostStartHook failed: {error.message}")
-            await self.runtime.stop_container(container, grace=2)
+        """Run a postStart or preStop handler. Raises HookFailed."""
+        if not self.simulated or handler.sleep is not None:
+            await run_hook(self.runtime, self.clock, wanted, container, handler, self._ips(pod))
 
     async def forget(self, pod: Pod) -> None:
         """Files and probes of a pod that is over."""
@@ -254,36 +254,32 @@ class Agent:
 
     # Probes.
 
-    def probe(self, pod: Pod, observed: Observed) -> None:
+    def probe(self, pod: Pod, observed: Observed, proven: Mapping[str, bool]) -> None:
         """Probe what runs now, and nothing else."""
         if self.simulated:
             return
         running = []
-        if pod.metadata.deletion_timestamp is None:
+        if pod.metadata.deletion_timestamp is None and not is_terminal(pod):
             for wanted in containers_of(pod):
                 latest = observed.latest(wanted.name)
-                if latest is not None and latest.state is State.RUNNING:
+                if latest is not None and latest.state is State.RUNNING and latest.id not in observed.hooking:
                     running.append((wanted, latest))
         ips = self.host_ips if pod.spec.host_network else observed.ips
-        self._prober.keep(pod.metadata.uid, running, pod=pod, ips=ips)
+        self._prober.keep(pod.metadata.uid, running, pod=pod, ips=ips, proven=proven)
 
     def started(self, pod: Pod, containers: Sequence[Container]) -> frozenset[str]:
-        return self._passing(pod, containers, "startup")
+        return self._passing(pod, containers, Kind.STARTUP)
 
     def ready(self, pod: Pod, containers: Sequence[Container]) -> frozenset[str]:
-        return self._passing(pod, containers, "readiness")
+        return self._passing(pod, containers, Kind.READINESS)
 
-    def _passing(self, pod: Pod, containers: Sequence[Container], kind: str) -> frozenset[str]:
-        probed = {
-            each.name
-            for each in containers_of(pod)
-            if (each.startup_probe if kind == "startup" else each.readiness_probe) is not None
-        }
+    def _passing(self, pod: Pod, containers: Sequence[Container], kind: Kind) -> frozenset[str]:
+        """Ids of running containers that have no such probe, or whose probe passes."""
+        probed = set() if self.simulated else {each.name for each in containers_of(pod) if kind in probes_of(each)}
         return frozenset(
             each.id
             for each in containers
-            if each.state is State.RUNNING
-            and (self.simulated or each.name not in probed or self._prober.passes(each.id, kind))
+            if each.state is State.RUNNING and (each.name not in probed or self._prober.passes(each.id, kind))
         )
 
     def unhealthy(self, containers: Sequence[Container]) -> Mapping[str, str]:
@@ -292,25 +288,10 @@ class Agent:
     def _probed(self, pod: Pod, wanted: Wanted, reason: str, message: str) -> None:
         if reason:
             self.event(pod, wanted, reason, message)
-        if (worker := self.workers.get(pod.metadata.uid)) is not None:
-            worker.wake()
+        self.wake(pod)
 
     def _ips(self, pod: Pod) -> Sequence[str]:
         if pod.spec.host_network:
             return self.host_ips
         found = self.network.attachment(pod.metadata.uid)
         return found.ips if found is not None else ()
-
-
-def _resolv_conf(path: Path = Path("/etc/resolv.conf")) -> Mapping[str, Sequence[str]]:
-    found: dict[str, list[str]] = {"servers": [], "searches": [], "options": []}
-    words = {"nameserver": "servers", "search": "searches", "options": "options"}
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        parts = line.split()
-        if parts and parts[0] in words:
-            found[words[parts[0]]] += parts[1:]
-    return found

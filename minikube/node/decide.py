@@ -1,61 +1,46 @@
-"""What to do next for one pod: a pure function of the pod, what the runtime shows, and the time.
+"""What to do next for one pod: a pure function of the pod, what is seen of it, and the time.
 
 Rules of the kubelet's kuberuntime computePodActions: sandbox first, init containers in order, sidecars stay,
-restarts back off from 10 to 300 s, a deleted or overdue pod is stopped main containers first.
+restarts back off, a pod that ends is stopped main containers first and sidecars in reverse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import msgspec
 
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Pod
+from minikube.node.observed import Observed
+from minikube.node.pods import (
+    HASH_ANNOTATION,
+    LEAST_GRACE,
+    deadline_of,
+    grace_of,
+    hash_of,
+    is_init,
+    is_sidecar,
+    is_terminal,
+    overdue,
+    probe_grace,
+    sidecars_of,
+)
+from minikube.node.restarts import backoff_left, restarts, tries_again
 from minikube.node.runtime.base import Container, Sandbox, State
 
-BACKOFF_BASE, BACKOFF_LIMIT = 10.0, 300.0
-FORGIVEN_AFTER = 600.0
-"""A container that ran this long starts again without waiting."""
-DEFAULT_GRACE = 30
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """Why a container is not there yet, and when to try again."""
-
-    reason: str
-    message: str
-    retry_at: datetime | None = None
-
-
-class Observed(msgspec.Struct, frozen=True):
-    """The runtime's and the probes' view of one pod; containers of all attempts."""
-
-    sandboxes: tuple[Sandbox, ...] = ()
-    containers: tuple[Container, ...] = ()
-    ips: tuple[str, ...] = ()
-    started: frozenset[str] = frozenset()
-    """Ids of containers whose startup probe (if any) has passed and whose postStart is over."""
-    ready: frozenset[str] = frozenset()
-    unhealthy: Mapping[str, str] = {}
-    """Container id -> why it has to be restarted (liveness or startup probe)."""
-    problems: Mapping[str, Problem] = {}
-    """By container name; "" is the sandbox."""
-    evicted: str = ""
-    """Why the pod is to be stopped although it was not deleted."""
-
-    @property
-    def sandbox(self) -> Sandbox | None:
-        newest = max(self.sandboxes, key=lambda each: each.attempt, default=None)
-        return newest if newest is not None and newest.ready else None
-
-    def latest(self, name: str) -> Container | None:
-        return max((each for each in self.containers if each.name == name), key=lambda c: c.attempt, default=None)
+ALIVE = (State.RUNNING, State.UNKNOWN)
 
 
 class StartSandbox(msgspec.Struct, frozen=True):
     attempt: int
+
+
+class AttachNetwork(msgspec.Struct, frozen=True):
+    """Wire a sandbox that was made but, by a crash in between, not connected."""
+
+    sandbox: str
 
 
 class StartContainer(msgspec.Struct, frozen=True):
@@ -70,15 +55,26 @@ class Kill(msgspec.Struct, frozen=True):
     name: str
     grace: float
     why: str = ""
+    """The text of its Killing event; empty: the usual one."""
 
 
-class KillAll(msgspec.Struct, frozen=True):
-    """At the same time."""
+class Terminate(msgspec.Struct, frozen=True):
+    """Stop containers: every preStop hook at once, then wave after wave, the containers of a wave together."""
 
-    kills: tuple[Kill, ...]
+    waves: tuple[tuple[Kill, ...], ...]
 
 
 class StopSandbox(msgspec.Struct, frozen=True):
+    sandbox: str
+
+
+class Discard(msgspec.Struct, frozen=True):
+    """Remove what never ran or is of no more use: a container that was created only."""
+
+    container: str
+
+
+class DiscardSandbox(msgspec.Struct, frozen=True):
     sandbox: str
 
 
@@ -90,18 +86,29 @@ class Wait(msgspec.Struct, frozen=True):
     seconds: float
 
 
-Action = StartSandbox | StartContainer | Kill | KillAll | StopSandbox | RemovePod | Wait
+Action = (
+    StartSandbox
+    | AttachNetwork
+    | StartContainer
+    | Kill
+    | Terminate
+    | StopSandbox
+    | Discard
+    | DiscardSandbox
+    | RemovePod
+    | Wait
+)
 
 
 def decide(pod: Pod, observed: Observed, now: datetime) -> list[Action]:
     """What can be done now; a Wait says when to look again without being told."""
     if pod.metadata.deletion_timestamp is not None:
         left = (pod.metadata.deletion_timestamp - now).total_seconds()
-        grace = 0.0 if pod.metadata.deletion_grace_period_seconds == 0 else max(1.0, left)
-        return _stop(pod, observed, grace) or [RemovePod()]
-    if overdue(pod, now) or observed.evicted or pod.status.phase in ("Failed", "Succeeded"):
-        return _stop(pod, observed, grace_of(pod))
-    if finished(pod, observed):
+        return _stop(pod, observed, max(LEAST_GRACE, left)) or [RemovePod()]
+    if observed.ending is not None:
+        own = observed.ending.grace
+        return _stop(pod, observed, grace_of(pod) if own is None else own)
+    if overdue(pod, now) or is_terminal(pod) or finished(pod, observed):
         return _stop(pod, observed, grace_of(pod))
     actions = list(_live(pod, observed, now))
     if (deadline := deadline_of(pod)) is not None:
@@ -109,108 +116,13 @@ def decide(pod: Pod, observed: Observed, now: datetime) -> list[Action]:
     return actions
 
 
-def _stop(pod: Pod, observed: Observed, grace: float) -> list[Action]:
-    running = [each for each in observed.containers if each.state is not State.EXITED]
-    sidecars = [each.name for each in pod.spec.init_containers if is_sidecar(each)]
-    main = tuple(Kill(each.id, each.name, grace) for each in running if each.name not in sidecars)
-    if main:
-        return [KillAll(main)]
-    for name in reversed(sidecars):
-        for each in running:
-            if each.name == name:
-                return [KillAll((Kill(each.id, name, grace),))]
-    return [StopSandbox(each.id) for each in observed.sandboxes if each.ready]
-
-
-def _live(pod: Pod, observed: Observed, now: datetime) -> Iterator[Action]:
-    sandbox = observed.sandbox
-    if sandbox is None:
-        leftover = [each for each in observed.containers if each.state is State.RUNNING]
-        if leftover:
-            yield KillAll(tuple(Kill(each.id, each.name, grace_of(pod)) for each in leftover))
-            return
-        if (wait := _held(observed, "", now)) is not None:
-            yield wait
-            return
-        yield StartSandbox(1 + max((each.attempt for each in observed.sandboxes), default=-1))
-        return
-    for wanted in pod.spec.init_containers:
-        yield from _one(pod, wanted, observed, sandbox, now)
-        if not _passed(wanted, observed, sandbox):
-            return
-    for wanted in pod.spec.containers:
-        yield from _one(pod, wanted, observed, sandbox, now)
-
-
-def _passed(wanted: Wanted, observed: Observed, sandbox: Sandbox) -> bool:
-    latest = observed.latest(wanted.name)
-    if latest is None or latest.sandbox != sandbox.id:
-        return False
-    if is_sidecar(wanted):
-        return latest.state is State.RUNNING and latest.id in observed.started
-    return latest.state is State.EXITED and latest.exit_code == 0
-
-
-def _one(pod: Pod, wanted: Wanted, observed: Observed, sandbox: Sandbox, now: datetime) -> Iterator[Action]:
-    latest = observed.latest(wanted.name)
-    if latest is None:
-        yield _held(observed, wanted.name, now) or StartContainer(wanted.name, 0)
-    elif latest.state is State.RUNNING:
-        if latest.id in observed.unhealthy:
-            yield Kill(
-                latest.id, wanted.name, probe_grace(pod, wanted, latest, observed), observed.unhealthy[latest.id]
-            )
-    elif latest.state is State.CREATED:
-        yield Kill(latest.id, wanted.name, 0.0)
-    elif latest.sandbox != sandbox.id or restarts(pod, wanted, latest):
-        wait = _held(observed, wanted.name, now)
-        if wait is None and latest.sandbox == sandbox.id:
-            left = backoff_left(latest, now)
-            wait = Wait(left) if left > 0 else None
-        yield wait or StartContainer(wanted.name, latest.attempt + 1)
-
-
-def _held(observed: Observed, name: str, now: datetime) -> Wait | None:
-    problem = observed.problems.get(name)
-    if problem is None or problem.retry_at is None or problem.retry_at <= now:
-        return None
-    return Wait((problem.retry_at - now).total_seconds())
-
-
-def is_sidecar(wanted: Wanted) -> bool:
-    return wanted.restart_policy == "Always"
-
-
-def restarts(pod: Pod, wanted: Wanted, latest: Container) -> bool:
-    """Whether this exited container is to run again."""
-    init = any(each.name == wanted.name for each in pod.spec.init_containers)
-    policy = wanted.restart_policy or pod.spec.restart_policy or "Always"
-    if init and not is_sidecar(wanted):
-        return latest.exit_code != 0 and policy != "Never"
-    return policy == "Always" or (policy == "OnFailure" and latest.exit_code != 0)
-
-
-def backoff_delay(latest: Container) -> float:
-    """0 before the first restart, then 10, 20 … 300 seconds."""
-    if latest.attempt == 0 or latest.finished_at is None:
-        return 0.0
-    if latest.started_at and (latest.finished_at - latest.started_at).total_seconds() >= FORGIVEN_AFTER:
-        return 0.0
-    return min(BACKOFF_LIMIT, BACKOFF_BASE * 2.0 ** min(latest.attempt - 1, 10))
-
-
-def backoff_left(latest: Container, now: datetime) -> float:
-    if latest.finished_at is None:
-        return 0.0
-    return (latest.finished_at + timedelta(seconds=backoff_delay(latest)) - now).total_seconds()
-
-
 def finished(pod: Pod, observed: Observed) -> bool:
     """Nothing of this pod will run again: all main containers are over, or an init container failed for good."""
     for wanted in pod.spec.init_containers:
         latest = observed.latest(wanted.name)
-        failed = latest is not None and latest.state is State.EXITED and latest.exit_code != 0
-        if failed and latest is not None and not is_sidecar(wanted) and not restarts(pod, wanted, latest):
+        if latest is None or latest.state is not State.EXITED or is_sidecar(pod, wanted.name):
+            continue
+        if latest.exit_code != 0 and not restarts(pod, wanted, latest):
             return True
     return all(_over(pod, wanted, observed) for wanted in pod.spec.containers)
 
@@ -220,29 +132,146 @@ def _over(pod: Pod, wanted: Wanted, observed: Observed) -> bool:
     return latest is not None and latest.state is State.EXITED and not restarts(pod, wanted, latest)
 
 
-def grace_of(pod: Pod) -> float:
-    given = pod.metadata.deletion_grace_period_seconds
-    if given is None:
-        given = pod.spec.termination_grace_period_seconds
-    return float(DEFAULT_GRACE if given is None else given)
+def _stop(pod: Pod, observed: Observed, grace: float) -> list[Action]:
+    alive = [each for each in observed.containers if each.state in ALIVE]
+    sidecars = sidecars_of(pod)
+    order = [tuple(each for each in alive if each.name not in sidecars)]
+    order += [tuple(each for each in alive if each.name == name) for name in reversed(sidecars)]
+    waves = tuple(tuple(Kill(each.id, each.name, grace) for each in wave) for wave in order if wave)
+    if waves:
+        return [Terminate(waves)]
+    return [StopSandbox(each.id) for each in observed.sandboxes if each.ready]
 
 
-def probe_grace(pod: Pod, wanted: Wanted, latest: Container, observed: Observed) -> float:
-    probe = wanted.liveness_probe if latest.id in observed.started else wanted.startup_probe
-    own = probe.termination_grace_period_seconds if probe is not None else None
-    return grace_of(pod) if own is None else float(own)
+def _live(pod: Pod, observed: Observed, now: datetime) -> Iterator[Action]:
+    sandbox = observed.sandbox
+    astray = [
+        each for each in observed.containers if each.state in ALIVE and (not sandbox or each.sandbox != sandbox.id)
+    ]
+    if astray:  # left by a sandbox that died: nothing may run twice
+        yield Terminate((tuple(Kill(each.id, each.name, grace_of(pod)) for each in astray),))
+        return
+    yield from _tidy(observed)
+    if sandbox is None:
+        attempt = 1 + max((each.attempt for each in observed.sandboxes), default=-1)
+        yield _held(observed, "", now) or StartSandbox(attempt)
+        return
+    if not observed.ips and not pod.spec.host_network:
+        yield AttachNetwork(sandbox.id)
+        return
+    for ephemeral in pod.spec.ephemeral_containers:
+        if observed.latest(ephemeral.name) is None:
+            yield _held(observed, ephemeral.name, now) or StartContainer(ephemeral.name, 0)
+    if initialized(pod, observed):
+        for wanted in pod.spec.init_containers:
+            if is_sidecar(pod, wanted.name):
+                yield from _one(pod, wanted, observed, sandbox, now)
+    else:
+        for wanted in pod.spec.init_containers:
+            yield from _one(pod, wanted, observed, sandbox, now)
+            if not _passed(pod, wanted, observed):
+                return
+    for wanted in pod.spec.containers:
+        yield from _one(pod, wanted, observed, sandbox, now)
 
 
-def deadline_of(pod: Pod) -> datetime | None:
-    if pod.spec.active_deadline_seconds is None or pod.status.start_time is None:
+def initialized(pod: Pod, observed: Observed) -> bool:
+    """Init containers are not looked at again once a main container was made in this sandbox."""
+    return any(observed.here(each.name) is not None for each in pod.spec.containers)
+
+
+def _tidy(observed: Observed) -> Iterator[Action]:
+    """Containers that never started, and dead sandboxes that nothing belongs to."""
+    for container in observed.containers:
+        if container.state is State.CREATED:
+            yield Discard(container.id)
+    used = {each.sandbox for each in observed.containers}
+    newest = max((each.attempt for each in observed.sandboxes), default=0)
+    for sandbox in observed.sandboxes:
+        if not sandbox.ready and sandbox.attempt < newest and sandbox.id not in used:
+            yield DiscardSandbox(sandbox.id)
+
+
+def _passed(pod: Pod, wanted: Wanted, observed: Observed) -> bool:
+    here = observed.here(wanted.name)
+    if here is None:
+        return False
+    if is_sidecar(pod, wanted.name):
+        return here.state is State.RUNNING and here.id in observed.started
+    return here.state is State.EXITED and here.exit_code == 0
+
+
+def _one(pod: Pod, wanted: Wanted, observed: Observed, sandbox: Sandbox, now: datetime) -> Iterator[Action]:
+    latest = observed.latest(wanted.name)
+    if latest is None:
+        yield _held(observed, wanted.name, now) or StartContainer(wanted.name, 0)
+    elif latest.state is State.RUNNING:
+        yield from _replaced(pod, wanted, latest, observed)
+    elif latest.state is State.UNKNOWN:
+        yield Kill(latest.id, wanted.name, LEAST_GRACE)
+    elif latest.state is State.EXITED:
+        again = is_init(pod, wanted.name) and latest.sandbox != sandbox.id  # a new sandbox is initialized anew
+        if not again and not restarts(pod, wanted, latest):
+            return
+        wait = _held(observed, wanted.name, now)
+        left = 0.0 if again else backoff_left(latest, observed.delays.get(wanted.name, 0.0), now)
+        if wait is None and left > 0:
+            wait = Wait(left)
+        yield wait or StartContainer(wanted.name, latest.attempt + 1)
+
+
+def _replaced(pod: Pod, wanted: Wanted, latest: Container, observed: Observed) -> Iterator[Kill]:
+    """A running container that must not stay: another image, unhealthy, or resized by restart."""
+    probe = observed.unhealthy.get(latest.id)
+    if latest.annotations.get(HASH_ANNOTATION, hash_of(wanted)) != hash_of(wanted):
+        why = f"Container {wanted.name} definition changed, will be restarted"
+        yield Kill(latest.id, wanted.name, grace_of(pod), why)
+    elif probe is not None:
+        why = f"Container {wanted.name} failed {probe} probe"
+        back = tries_again(pod) or is_sidecar(pod, wanted.name)
+        grace = probe_grace(pod, wanted, started=probe == "liveness")
+        yield Kill(latest.id, wanted.name, grace, f"{why}, will be restarted" if back else why)
+    elif latest.id in observed.resized:
+        why = f"Container {wanted.name} resize requires restart"
+        yield Kill(latest.id, wanted.name, grace_of(pod), why)
+
+
+def _held(observed: Observed, name: str, now: datetime) -> Wait | None:
+    problem = observed.problems.get(name)
+    if problem is None or problem.retry_at is None or problem.retry_at <= now:
         return None
-    return pod.status.start_time + timedelta(seconds=pod.spec.active_deadline_seconds)
+    return Wait((problem.retry_at - now).total_seconds())
 
 
-def overdue(pod: Pod, now: datetime) -> bool:
-    deadline = deadline_of(pod)
-    return deadline is not None and now >= deadline
+def lost(pod: Pod, containers: Sequence[Container], sandbox: Sandbox | None) -> Iterator[Container]:
+    """Containers that the published status tells of and the runtime knows no more, as having ended.
 
-
-def containers_of(pod: Pod) -> Sequence[Wanted]:
-    return (*pod.spec.init_containers, *pod.spec.containers)
+    So neither a count nor an end is forgotten when dead containers were collected or a runtime lost its state
+    (convertToAPIContainerStatuses of the kubelet: ContainerStatusUnknown, 137).
+    """
+    known = {each.name for each in containers}
+    settled = sandbox is not None and any(each.sandbox == sandbox.id for each in containers)
+    status = pod.status
+    for told in (*status.init_container_statuses, *status.container_statuses, *status.ephemeral_container_statuses):
+        _, _, identifier = told.container_id.partition("://")
+        if told.name in known or not identifier:
+            continue
+        state, last = told.state, told.last_state
+        ended = (state and state.terminated) or (last and not (state and state.running) and last.terminated) or None
+        yield Container(
+            identifier,
+            sandbox.id if settled and sandbox is not None else "",
+            pod.metadata.uid,
+            told.name,
+            told.restart_count,
+            State.EXITED,
+            image=told.image,
+            image_id=told.image_id,
+            started_at=ended.started_at if ended else None,
+            finished_at=ended.finished_at if ended else None,
+            exit_code=ended.exit_code if ended else 137,
+            reason=ended.reason if ended else "ContainerStatusUnknown",
+            message=ended.message
+            if ended
+            else "The container could not be located when the pod was deleted.  The container used to be Running",
+        )

@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from minikube.api.core_v1 import Container as Wanted
-from minikube.api.core_v1 import Pod
+from minikube.api.core_v1 import Pod, ResourceRequirements
 from minikube.api.meta import Quantity
 from minikube.api.quantity import milli_value, value
 from minikube.node.cgroups import pod_parent
-from minikube.node.decide import is_sidecar
+from minikube.node.pods import HASH_ANNOTATION, hash_of, is_init, is_sidecar
+from minikube.node.problems import ConfigProblem as ConfigProblem
+from minikube.node.resolver import resolver_of
 from minikube.node.runtime.base import (
     ContainerSpec,
     Mount,
     PortMapping,
     Resources,
     SandboxSpec,
-    SecurityContext,
 )
 from minikube.node.runtime.simulated import INIT_LABEL
-from minikube.node.status import qos_class
+from minikube.node.security import container_security, sandbox_security
+from minikube.resources.qos import qos_class
 from minikube.settings import Settings
 
+FQDN_LIMIT = 64
 CPU_PERIOD = 100_000
-
-
-class ConfigProblem(Exception):
-    """Reason CreateContainerConfigError: something the container refers to is missing or wrong."""
 
 
 def log_directory(pod: Pod, settings: Settings) -> str:
@@ -44,67 +43,55 @@ def labels_of(pod: Pod) -> dict[str, str]:
 
 
 def hostname_of(pod: Pod) -> str:
+    """The first 63 characters of what the pod is called (pkg/kubelet/util GeneratePodHostNameAndDomain)."""
     return (pod.spec.hostname_override or pod.spec.hostname or pod.metadata.name)[:63].rstrip("-.")
 
 
-def sandbox_spec(pod: Pod, attempt: int, settings: Settings, host_dns: Mapping[str, Sequence[str]]) -> SandboxSpec:
-    """`host_dns` has servers, searches and options of the node's own resolv.conf."""
-    host_network = bool(pod.spec.host_network)
-    servers, searches, options = dns_of(pod, settings, host_dns)
+def domain_of(pod: Pod, settings: Settings) -> str:
+    """subdomain.namespace.svc.domain, or "" for a pod without a subdomain."""
+    if not pod.spec.subdomain or pod.spec.hostname_override:
+        return ""
+    return f"{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{settings.cluster_domain}"
+
+
+def node_name_of(pod: Pod, settings: Settings) -> str:
+    """What `uname -n` says in the pod: with setHostnameAsFQDN all of it. Raises ConfigProblem."""
+    name, domain = hostname_of(pod), domain_of(pod, settings)
+    if not (pod.spec.set_hostname_as_fqdn and domain):
+        return name
+    full = f"{name}.{domain}"
+    if len(full) > FQDN_LIMIT:
+        raise ConfigProblem(
+            f"Failed to construct FQDN from Pod hostname and cluster domain, FQDN {full} is too long "
+            f"({FQDN_LIMIT} characters is the max, {len(full)} characters requested)",
+            "FailedCreatePodSandBox",
+        )
+    return full
+
+
+def sandbox_spec(
+    pod: Pod, attempt: int, settings: Settings, host_dns: Mapping[str, Sequence[str]], handler: str = ""
+) -> SandboxSpec:
+    """`host_dns` has servers, searches and options of the node's own resolv.conf. Raises ConfigProblem."""
+    resolver = resolver_of(pod, settings, host_dns)
     context = pod.spec.security_context
-    privileged = any(
-        each.security_context is not None and each.security_context.privileged
-        for each in (*pod.spec.init_containers, *pod.spec.containers)
-    )
     return SandboxSpec(
         pod_uid=pod.metadata.uid,
         name=pod.metadata.name,
         namespace=pod.metadata.namespace,
         attempt=attempt,
-        hostname="" if host_network else hostname_of(pod),
+        hostname="" if pod.spec.host_network else node_name_of(pod, settings),
         log_directory=log_directory(pod, settings),
-        dns_servers=servers,
-        dns_searches=searches,
-        dns_options=options,
+        dns_servers=resolver.servers,
+        dns_searches=resolver.searches,
+        dns_options=resolver.options,
         labels={**pod.metadata.labels, **labels_of(pod)},
         annotations=dict(pod.metadata.annotations),
         cgroup_parent=pod_parent(settings.cgroup_root, pod),
-        sysctls={each.name: each.value for each in context.sysctls} if context else {},
-        security=SecurityContext(
-            run_as_user=context.run_as_user if context else None,
-            run_as_group=context.run_as_group if context else None,
-            supplemental_groups=context.supplemental_groups if context else (),
-            privileged=privileged,
-            host_network=host_network,
-            host_pid=bool(pod.spec.host_pid),
-            host_ipc=bool(pod.spec.host_ipc),
-            share_process_namespace=bool(pod.spec.share_process_namespace),
-            seccomp="runtime/default",
-        ),
+        sysctls={each.name.replace("/", "."): each.value for each in context.sysctls} if context else {},
+        security=sandbox_security(pod),
+        runtime_handler=handler,
     )
-
-
-def dns_of(
-    pod: Pod, settings: Settings, host: Mapping[str, Sequence[str]]
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """servers, searches and options for this pod's dnsPolicy and dnsConfig."""
-    policy = pod.spec.dns_policy or "ClusterFirst"
-    if policy == "ClusterFirst" and pod.spec.host_network:
-        policy = "Default"
-    servers, searches, options = (list(host.get(name, ())) for name in ("servers", "searches", "options"))
-    if policy == "None":
-        servers, searches, options = [], [], []
-    elif policy in ("ClusterFirst", "ClusterFirstWithHostNet"):
-        domain = settings.cluster_domain
-        servers = [settings.cluster_dns]
-        searches = [f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain, *searches]
-        options = ["ndots:5"]
-    if (more := pod.spec.dns_config) is not None:
-        servers += more.nameservers
-        searches += more.searches
-        added = {each.name: f"{each.name}:{each.value}" if each.value else each.name for each in more.options}
-        options = [each for each in options if each.split(":")[0] not in added] + list(added.values())
-    return tuple(dict.fromkeys(servers)), tuple(dict.fromkeys(searches)), tuple(options)
 
 
 def container_spec(
@@ -117,12 +104,17 @@ def container_spec(
     env: Sequence[tuple[str, str]],
     mounts: Sequence[Mount],
     memory_capacity: int,
-    log_seccomp_root: str = "/var/lib/kubelet/seccomp",
+    target: str = "",
+    seccomp_root: str = "/var/lib/kubelet/seccomp",
+    resources: ResourceRequirements | None = None,
 ) -> ContainerSpec:
-    """Raises ConfigProblem when runAsNonRoot does not hold."""
+    """`resources` is what the node has set aside for it; `target` the container whose processes it sees.
+
+    Raises ConfigProblem when runAsNonRoot does not hold.
+    """
     known = dict(env)
     labels = {**labels_of(pod), "io.kubernetes.container.name": wanted.name}
-    if wanted in pod.spec.init_containers and not is_sidecar(wanted):
+    if is_init(pod, wanted.name) and not is_sidecar(pod, wanted.name):
         labels[INIT_LABEL] = "true"
     return ContainerSpec(
         name=wanted.name,
@@ -140,11 +132,13 @@ def container_spec(
         tty=bool(wanted.tty),
         labels=labels,
         annotations={
+            HASH_ANNOTATION: hash_of(wanted),
             "io.kubernetes.container.restartCount": str(attempt),
             "io.kubernetes.container.terminationMessagePath": wanted.termination_message_path,
         },
-        resources=resources_of(pod, wanted, memory_capacity),
-        security=security_of(pod, wanted, image_user, log_seccomp_root),
+        resources=resources_of(pod, resources, memory_capacity),
+        security=container_security(pod, wanted, image_user, seccomp_root, target),
+        stop_signal=wanted.lifecycle.stop_signal if wanted.lifecycle is not None else "",
     )
 
 
@@ -168,14 +162,14 @@ def expand(text: str, known: Mapping[str, str]) -> str:
     return "".join(out)
 
 
-def resources_of(pod: Pod, wanted: Wanted, memory_capacity: int) -> Resources:
+def resources_of(pod: Pod, given: ResourceRequirements | None, memory_capacity: int) -> Resources:
     """cgroup values as the kubelet converts them: shares from the request, quota from the limit."""
-    limits: Mapping[str, Quantity] = wanted.resources.limits if wanted.resources else {}
-    requests: Mapping[str, Quantity] = wanted.resources.requests if wanted.resources else {}
+    limits: Mapping[str, Quantity] = given.limits if given else {}
+    requests: Mapping[str, Quantity] = given.requests if given else {}
     request = milli_value(requests.get("cpu", limits.get("cpu")))
     limit = milli_value(limits.get("cpu"))
     memory = value(limits.get("memory"))
-    qos = qos_class(pod)
+    qos = qos_class(pod.spec)
     oom = 1000
     if qos == "Guaranteed":
         oom = -997
@@ -188,53 +182,6 @@ def resources_of(pod: Pod, wanted: Wanted, memory_capacity: int) -> Resources:
         cpu_period=CPU_PERIOD if limit else 0,
         memory_limit=memory,
         oom_score_adj=oom,
-    )
-
-
-def security_of(pod: Pod, wanted: Wanted, image_user: str, seccomp_root: str) -> SecurityContext:
-    """The container's settings win over the pod's. Raises ConfigProblem."""
-    whole, own = pod.spec.security_context, wanted.security_context
-    user = own.run_as_user if own and own.run_as_user is not None else whole.run_as_user if whole else None
-    group = own.run_as_group if own and own.run_as_group is not None else whole.run_as_group if whole else None
-    non_root = (
-        own.run_as_non_root if own and own.run_as_non_root is not None else whole.run_as_non_root if whole else None
-    )
-    if non_root:
-        if user == 0:
-            raise ConfigProblem("container's runAsUser breaks non-root policy")
-        if user is None and image_user in ("", "0", "root"):
-            raise ConfigProblem("container has runAsNonRoot and image will run as root")
-        if user is None and not image_user.isdigit():
-            raise ConfigProblem(
-                f"container has runAsNonRoot and image has non-numeric user ({image_user}), "
-                "cannot verify user is non-root"
-            )
-    profile = (own.seccomp_profile if own else None) or (whole.seccomp_profile if whole else None)
-    seccomp = ""
-    if profile is not None and profile.type == "RuntimeDefault":
-        seccomp = "runtime/default"
-    elif profile is not None and profile.type == "Localhost":
-        seccomp = f"localhost/{seccomp_root}/{profile.localhost_profile}"
-    groups = list(whole.supplemental_groups) if whole else []
-    if whole and whole.fs_group is not None:
-        groups.append(whole.fs_group)
-    capabilities = own.capabilities if own else None
-    return SecurityContext(
-        run_as_user=user,
-        run_as_group=group,
-        supplemental_groups=tuple(dict.fromkeys(groups)),
-        supplemental_groups_policy=whole.supplemental_groups_policy if whole else "",
-        privileged=bool(own and own.privileged),
-        read_only_root_filesystem=bool(own and own.read_only_root_filesystem),
-        no_new_privileges=bool(own and own.allow_privilege_escalation is False),
-        add_capabilities=capabilities.add if capabilities else (),
-        drop_capabilities=capabilities.drop if capabilities else (),
-        seccomp=seccomp,
-        masked_paths=not (own and own.proc_mount == "Unmasked"),
-        host_network=bool(pod.spec.host_network),
-        host_pid=bool(pod.spec.host_pid),
-        host_ipc=bool(pod.spec.host_ipc),
-        share_process_namespace=bool(pod.spec.share_process_namespace),
     )
 
 

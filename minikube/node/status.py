@@ -9,259 +9,144 @@ from msgspec.structs import replace
 
 from minikube.api import time
 from minikube.api.core_v1 import Container as Wanted
-from minikube.api.core_v1 import (
-    ContainerState,
-    ContainerStateRunning,
-    ContainerStateTerminated,
-    ContainerStateWaiting,
-    ContainerStatus,
-    HostIP,
-    Pod,
-    PodCondition,
-    PodIP,
-    PodStatus,
-)
-from minikube.api.quantity import parse
-from minikube.node.decide import (
-    Observed,
-    backoff_delay,
-    backoff_left,
-    containers_of,
-    finished,
-    is_sidecar,
-    overdue,
-    restarts,
-)
-from minikube.node.runtime.base import Container, State
+from minikube.api.core_v1 import ContainerStatus, HostIP, Pod, PodCondition, PodIP, PodStatus
+from minikube.node.conditions import DISRUPTION, OWNED, Statuses, condition, conditions, has_begun
+from minikube.node.container_status import container_status
+from minikube.node.decide import finished
+from minikube.node.observed import Ending, Observed
+from minikube.node.pods import as_container, is_sidecar, is_terminal, overdue
+from minikube.resources.qos import qos_class
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
+TOO_LONG = "Pod was active on the node longer than the specified deadline"
 
 
 def pod_status(pod: Pod, observed: Observed, now: datetime, host_ips: Sequence[str], scheme: str) -> PodStatus:
-    """`scheme` is the runtime's name before container ids (containerd)."""
-    stopping = pod.metadata.deletion_timestamp is not None
-    initialized = _initialized(pod, observed)
-    waiting = "PodInitializing" if pod.spec.init_containers and not initialized else "ContainerCreating"
-    old = pod.status
-    inits = tuple(
-        _container(pod, each, observed, now, "PodInitializing", scheme) for each in pod.spec.init_containers
-    )
-    mains = tuple(_container(pod, each, observed, now, waiting, scheme) for each in pod.spec.containers)
-    phase, reason, message = _phase(pod, observed), "", ""
-    if old.phase in ("Failed", "Succeeded"):
+    """`scheme` is the runtime's name before container ids (containerd).
+
+    A terminal phase, once published, stays; it is published only when nothing of the pod runs any more.
+    """
+    old, ending = pod.status, ending_of(pod, observed, now)
+    if ending is not None and ending.rejected:
+        return _rejected(pod, ending)
+    deleted = pod.metadata.deletion_timestamp is not None
+    over = deleted or ending is not None or is_terminal(pod) or finished(pod, observed)
+
+    def statuses(wanted: Sequence[Wanted]) -> tuple[ContainerStatus, ...]:
+        return tuple(container_status(pod, each, observed, now, scheme, over=over) for each in wanted)
+
+    inits, mains = statuses(pod.spec.init_containers), statuses(pod.spec.containers)
+    by_name = {each.name: each for each in (*inits, *mains)}
+    reason = message = ""
+    if is_terminal(pod):
         phase, reason, message = old.phase, old.reason, old.message
-    elif observed.evicted:
-        phase, reason, message = "Failed", "Evicted", observed.evicted
-    elif overdue(pod, now) and not stopping:
-        phase, reason = "Failed", "DeadlineExceeded"
-        message = "Pod was active on the node longer than the specified deadline"
-    unready = [each.name for each in mains if not each.ready]
-    unready += [
-        each.name
-        for wanted, each in zip(pod.spec.init_containers, inits, strict=True)
-        if is_sidecar(wanted) and not each.ready
-    ]
-    host_network = bool(pod.spec.host_network)
-    ips = tuple(host_ips) if host_network and observed.sandbox else observed.ips
+    elif over and not observed.running:
+        phase = phase_of(pod, by_name, over=True)
+        if ending is not None:
+            phase, reason, message = "Failed", ending.reason, ending.message
+    else:
+        phase = phase_of(pod, by_name, over=False)
+    ips = tuple(host_ips) if pod.spec.host_network and observed.sandbox else observed.ips
     ips = ips or tuple(each.ip for each in old.pod_ips)
-    return PodStatus(
+    wired = observed.sandbox is not None and bool(observed.ips or pod.spec.host_network)
+    return replace(
+        old,
         phase=phase,
         reason=reason,
         message=message,
-        conditions=_conditions(pod, observed, phase, initialized, unready, now),
+        conditions=conditions(pod, by_name, phase, _more(observed, ending), now, wired=wired),
         container_statuses=mains,
         init_container_statuses=inits,
-        ephemeral_container_statuses=old.ephemeral_container_statuses,
+        ephemeral_container_statuses=statuses([as_container(each) for each in pod.spec.ephemeral_containers]),
         host_ip=host_ips[0] if host_ips else "",
         host_ips=tuple(HostIP(ip=ip) for ip in host_ips),
         pod_ip=ips[0] if ips else "",
         pod_ips=tuple(PodIP(ip=ip) for ip in ips),
         start_time=old.start_time or time.seconds(now),
-        qos_class=old.qos_class or qos_class(pod),
-        nominated_node_name=old.nominated_node_name,
+        qos_class=old.qos_class or qos_class(pod.spec),
         observed_generation=pod.metadata.generation or None,
     )
 
 
-def _container(
-    pod: Pod, wanted: Wanted, observed: Observed, now: datetime, waiting: str, scheme: str
-) -> ContainerStatus:
-    latest = observed.latest(wanted.name)
-    problem = observed.problems.get(wanted.name)
-    if latest is None:
-        state = ContainerState(
-            waiting=ContainerStateWaiting(
-                reason=problem.reason if problem else waiting, message=problem.message if problem else ""
-            )
-        )
-        return ContainerStatus(name=wanted.name, image=wanted.image, state=state, started=False)
-    previous = max(
-        (each for each in observed.containers if each.name == wanted.name and each.attempt < latest.attempt),
-        key=lambda each: each.attempt,
-        default=None,
-    )
-    last = ContainerState(terminated=_terminated(previous, scheme)) if previous is not None else None
-    running, ready, started = latest.state is State.RUNNING, False, False
-    if running:
-        state = ContainerState(running=ContainerStateRunning(started_at=_seconds(latest.started_at)))
-        started = latest.id in observed.started
-        ready = started and latest.id in observed.ready
-    elif latest.state is State.EXITED:
-        over = pod.metadata.deletion_timestamp is not None or pod.status.phase in ("Failed", "Succeeded")
-        state = ContainerState(terminated=_terminated(latest, scheme))
-        if not over and restarts(pod, wanted, latest) and not finished(pod, observed):
-            if problem is not None:
-                last, state = state, _waiting(problem.reason, problem.message)
-            elif backoff_left(latest, now) > 0:
-                text = f"back-off {_duration(backoff_delay(latest))} restarting failed container={wanted.name} "
-                text += f"pod={pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
-                last, state = state, _waiting("CrashLoopBackOff", text)
-        elif wanted in pod.spec.init_containers and latest.exit_code == 0:
-            ready = True
-    else:
-        state = _waiting(problem.reason if problem else waiting, problem.message if problem else "")
-    return ContainerStatus(
-        name=wanted.name,
-        image=latest.image or wanted.image,
-        image_id=latest.image_id,
-        container_id=f"{scheme}://{latest.id}",
-        ready=ready,
-        started=started,
-        restart_count=latest.attempt,
-        state=state,
-        last_state=last or ContainerState(),
-    )
+def ending_of(pod: Pod, observed: Observed, now: datetime) -> Ending | None:
+    """Why the node ends this pod, if it does."""
+    if observed.ending is not None or is_terminal(pod):
+        return observed.ending
+    if overdue(pod, now) and pod.metadata.deletion_timestamp is None:
+        return Ending("DeadlineExceeded", TOO_LONG)
+    return None
 
 
-def _waiting(reason: str, message: str) -> ContainerState:
-    return ContainerState(waiting=ContainerStateWaiting(reason=reason, message=message))
-
-
-def _terminated(container: Container, scheme: str) -> ContainerStateTerminated:
-    code = container.exit_code
-    return ContainerStateTerminated(
-        container_id=f"{scheme}://{container.id}",
-        exit_code=code,
-        reason=container.reason or ("Completed" if code == 0 else "Error"),
-        message=container.message,
-        started_at=_seconds(container.started_at or container.created_at),
-        finished_at=_seconds(container.finished_at),
-    )
-
-
-def _seconds(at: datetime | None) -> datetime | None:
-    return time.seconds(at) if at is not None else None
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
-
-
-def _initialized(pod: Pod, observed: Observed) -> bool:
-    for wanted in pod.spec.init_containers:
-        latest = observed.latest(wanted.name)
-        if latest is None:
-            return False
-        if is_sidecar(wanted):
-            if latest.id not in observed.started and latest.state is not State.EXITED:
-                return False
-        elif latest.state is not State.EXITED or latest.exit_code != 0:
-            return False
-    return True
-
-
-def _phase(pod: Pod, observed: Observed) -> str:
+def phase_of(pod: Pod, statuses: Statuses, *, over: bool) -> str:
     """getPhase of the kubelet."""
-    for wanted in pod.spec.init_containers:
-        latest = observed.latest(wanted.name)
-        if is_sidecar(wanted):
-            if latest is None:
-                return "Pending"
-            continue
-        if latest is None or latest.state is not State.EXITED:
-            return "Pending"
-        if latest.exit_code != 0:
-            return "Pending" if restarts(pod, wanted, latest) else "Failed"
-    all_latest = [(each, observed.latest(each.name)) for each in pod.spec.containers]
-    if any(latest is None or latest.state is State.CREATED for _, latest in all_latest):
+    counts = _Counts(pod, statuses)
+    if counts.failed_init and pod.spec.restart_policy == "Never":
+        return "Failed"
+    if over:
+        return "Succeeded" if counts.succeeded and counts.succeeded == len(pod.spec.containers) else "Failed"
+    if counts.pending_init or counts.waiting or (counts.pending_sidecars and not has_begun(pod, statuses)):
         return "Pending"
-    if finished(pod, observed):
-        good = all(latest is not None and latest.exit_code == 0 for _, latest in all_latest)
-        return "Succeeded" if good else "Failed"
-    if pod.metadata.deletion_timestamp is not None and not any(
-        latest is not None and latest.state is State.RUNNING for _, latest in all_latest
-    ):
-        good = all(latest is not None and latest.exit_code == 0 for _, latest in all_latest)
-        return "Succeeded" if good else "Failed"
-    return "Running"
+    return "Running" if counts.running or counts.stopped else "Pending"
 
 
-def _conditions(
-    pod: Pod, observed: Observed, phase: str, initialized: bool, unready: Sequence[str], now: datetime
-) -> tuple[PodCondition, ...]:
-    done = phase in ("Succeeded", "Failed")
-    succeeded = phase == "Succeeded"
-    incomplete = f"containers with unready status: [{' '.join(unready)}]"
-    pending = [each.name for each in pod.spec.init_containers if not _ended_well(each, observed)]
-    wanted = [
-        _condition(
-            "PodReadyToStartContainers",
-            observed.sandbox is not None and bool(observed.ips or pod.spec.host_network),
-        )
-    ]
-    if initialized or succeeded:
-        wanted.append(_condition("Initialized", True, "PodCompleted" if succeeded else ""))
-    else:
-        text = f"containers with incomplete status: [{' '.join(pending)}]"
-        wanted.append(_condition("Initialized", False, "ContainersNotInitialized", text))
-    gates = {each.type: each.status for each in pod.status.conditions}
-    closed = [gate.condition_type for gate in pod.spec.readiness_gates if gates.get(gate.condition_type) != "True"]
-    for type in ("Ready", "ContainersReady"):
-        if done:
-            reason = "PodCompleted" if succeeded else "PodFailed"
-            wanted.append(_condition(type, False, reason))
-        elif unready or not initialized:
-            wanted.append(_condition(type, False, "ContainersNotReady", incomplete))
-        elif type == "Ready" and closed:
-            text = f'corresponding condition of pod readiness gate "{closed[0]}" does not exist.'
-            wanted.append(_condition(type, False, "ReadinessGatesNotReady", text))
+class _Counts:
+    """Containers by what they do."""
+
+    def __init__(self, pod: Pod, statuses: Statuses) -> None:
+        self.failed_init = self.pending_init = self.pending_sidecars = 0
+        self.running = self.waiting = self.stopped = self.succeeded = 0
+        for wanted in pod.spec.init_containers:
+            if is_sidecar(pod, wanted.name):
+                self._sidecar(statuses[wanted.name])
+            else:
+                self._init(statuses[wanted.name])
+        for wanted in pod.spec.containers:
+            self._main(statuses[wanted.name])
+
+    def _init(self, status: ContainerStatus) -> None:
+        now, last = status.state, status.last_state
+        ended = (now and now.terminated) or (now and now.waiting and last and last.terminated)
+        if not ended:
+            self.pending_init += 1
+        elif ended.exit_code:
+            self.failed_init += 1
+
+    def _sidecar(self, status: ContainerStatus) -> None:
+        now, last = status.state, status.last_state
+        if now and now.running:
+            self.running += 1
+            self.pending_sidecars += not status.started
+        elif not (now and now.terminated) and not (last and last.terminated):
+            self.pending_sidecars += 1
+            self.waiting += 1
+
+    def _main(self, status: ContainerStatus) -> None:
+        now, last = status.state, status.last_state
+        if now and now.running:
+            self.running += 1
+        elif now and now.terminated:
+            self.stopped += 1
+            self.succeeded += not now.terminated.exit_code
+        elif last and last.terminated:
+            self.stopped += 1
         else:
-            wanted.append(_condition(type, True))
-    old = {each.type: each for each in pod.status.conditions}
-    stamped = tuple(_stamped(each, old.get(each.type), pod, now) for each in wanted)
-    return stamped + tuple(each for each in pod.status.conditions if each.type not in OWNED)
+            self.waiting += 1
 
 
-def _ended_well(wanted: Wanted, observed: Observed) -> bool:
-    latest = observed.latest(wanted.name)
-    if latest is None:
-        return False
-    if is_sidecar(wanted):
-        return latest.id in observed.started
-    return latest.state is State.EXITED and latest.exit_code == 0
+def _more(observed: Observed, ending: Ending | None) -> Sequence[PodCondition]:
+    if ending is None or not ending.disruption:
+        return observed.resize
+    return (*observed.resize, condition(DISRUPTION, True, ending.disruption, ending.message))
 
 
-def _condition(type: str, holds: bool, reason: str = "", message: str = "") -> PodCondition:
-    return PodCondition(type=type, status="True" if holds else "False", reason=reason, message=message)
-
-
-def _stamped(new: PodCondition, old: PodCondition | None, pod: Pod, now: datetime) -> PodCondition:
-    same = old is not None and old.status == new.status
-    at = old.last_transition_time if old is not None and same else time.seconds(now)
-    return replace(new, last_transition_time=at, observed_generation=pod.metadata.generation or None)
-
-
-def qos_class(pod: Pod) -> str:
-    """Guaranteed: every container has equal cpu and memory requests and limits. BestEffort: none has any."""
-    guaranteed, anything = True, False
-    for container in containers_of(pod):
-        given = container.resources
-        for name in ("cpu", "memory"):
-            limit = parse(given.limits.get(name)) if given else parse(None)
-            request = parse(given.requests.get(name, given.limits.get(name))) if given else parse(None)
-            anything = anything or bool(limit or request)
-            guaranteed = guaranteed and bool(limit) and limit == request
-    if guaranteed:
-        return "Guaranteed"
-    return "Burstable" if anything else "BestEffort"
+def _rejected(pod: Pod, ending: Ending) -> PodStatus:
+    """A pod that the node did not admit never had containers, addresses or conditions here."""
+    kept = tuple(each for each in pod.status.conditions if each.type not in OWNED)
+    return replace(
+        pod.status,
+        phase="Failed",
+        reason=ending.reason,
+        message=f"Pod was rejected: {ending.message}",
+        conditions=kept,
+        qos_class=pod.status.qos_class or qos_class(pod.spec),
+        observed_generation=pod.metadata.generation or None,
+    )

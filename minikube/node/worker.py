@@ -1,332 +1,258 @@
-"""One pod's life on this node: looks, publishes the status, decides, acts, waits for the next reason to look."""
+"""One pod's life on this node: looks, publishes the status, decides, acts, waits for the next reason to look.
+
+Acts run beside it, in lanes: one that starts things in order, one for each container that is to be replaced, one
+that ends the pod. So a slow pull or a long grace period holds up neither the status nor a change of mind.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Pod
+from minikube.api.meta import replace_meta
 from minikube.errors import ApiError
 from minikube.node.decide import (
     Action,
+    AttachNetwork,
+    Discard,
+    DiscardSandbox,
     Kill,
-    KillAll,
-    Observed,
-    Problem,
     RemovePod,
     StartContainer,
     StartSandbox,
     StopSandbox,
+    Terminate,
     Wait,
-    backoff_left,
-    containers_of,
     decide,
-    restarts,
+    lost,
 )
-from minikube.node.network.base import AddressesExhausted
-from minikube.node.runtime.base import CreateFailed, Image, ImagePullFailed, RuntimeFault, State
-from minikube.node.spec import ConfigProblem, container_spec, host_ports, sandbox_spec
-from minikube.node.status import pod_status
+from minikube.node.observed import Ending, Observed
+from minikube.node.pods import containers_of, is_terminal, overdue
+from minikube.node.publishing import Publisher, newer, overlaid
+from minikube.node.restarts import backoff_left, restarts
+from minikube.node.runtime.base import RuntimeFault, State
+from minikube.node.starting import Starter
+from minikube.node.status import TOO_LONG, pod_status
+from minikube.node.stopping import Stopper
 
 if TYPE_CHECKING:
     from minikube.node.agent import Agent
 
 log = logging.getLogger(__name__)
 
-RETRY_BASE, RETRY_LIMIT = 10.0, 300.0
 LOOK_AGAIN = 60.0
+FAULT_RETRY = 1.0
+START, END = "start", "end"
 
 
 class PodWorker:
-    """`pod` is the newest object; `gone` says that the object no longer exists in the API."""
+    """`pod` is the newest object, with our newest status; `gone`: it no longer exists in the API."""
 
     def __init__(self, agent: Agent, pod: Pod) -> None:
         self._agent = agent
-        self.pod = pod
+        self.api_pod = self.pod = pod
         self.gone = False
         self.observed = Observed()
-        self.evicted = ""
+        self.ending: Ending | None = None
         self._wake = asyncio.Event()
-        self._problems: dict[str, Problem] = {}
-        self._failures: dict[str, int] = {}
-        self._acting: asyncio.Task[None] | None = None
-        self._stopping: set[str] = set()
+        self._starter = Starter(agent)
+        self._stopper = Stopper(agent)
+        self._publisher = Publisher(agent.client, agent.clock)
+        self._lanes: dict[str, asyncio.Task[None]] = {}
         self._told: set[str] = set()
+        self._proven = _proven(pod)
 
     def update(self, pod: Pod) -> None:
-        """A newer object; a shorter grace interrupts a running stop."""
-        old, self.pod = self.pod, pod
+        """A newer object; a shorter grace interrupts a running stop, another image a wait."""
+        old = self.api_pod
+        self.api_pod = newer(pod, old) if pod.metadata.uid == old.metadata.uid else pod
+        self.pod = overlaid(self.api_pod, self.pod.status)
         if pod.metadata.deletion_timestamp != old.metadata.deletion_timestamp:
             self._interrupt()
+        if pod.spec != old.spec:
+            self._starter.problems.clear()
         self.wake()
 
     def removed(self) -> None:
-        """The object was deleted from the API: stop without grace, report nothing more."""
+        """The object was deleted from the API: stop at once, report nothing more."""
         self.gone = True
+        self._publisher.close()
         self._interrupt()
         self.wake()
+
+    def end(self, ending: Ending) -> None:
+        """End the pod although nobody deleted it; the first reason stands."""
+        if self.ending is None and not is_terminal(self.pod):
+            self.ending = ending
+            self._interrupt()
+            self.wake()
 
     def wake(self) -> None:
         self._wake.set()
 
     def _interrupt(self) -> None:
-        if self._acting is not None:
-            self._acting.cancel()
+        for task in self._lanes.values():
+            task.cancel()
 
     async def run(self) -> None:
         """Until the pod is gone from node and API."""
-        while True:
-            self._wake.clear()
-            try:
-                if await self._step():
-                    return
-                timeout = self._timeout
-            except (RuntimeFault, ApiError, OSError) as error:
-                log.warning("pod %s/%s: %s", self.pod.metadata.namespace, self.pod.metadata.name, error)
-                timeout = 1.0
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout)
-
-    async def _step(self) -> bool:
-        agent, now = self._agent, self._agent.clock.now()
-        self._timeout = LOOK_AGAIN
-        self.observed = observed = await self._look()
-        pod = self._effective()
-        agent.probe(pod, observed)
-        if not self.gone:
-            status = pod_status(self.pod, observed, now, agent.host_ips, agent.scheme)
-            self.pod = await agent.publish(self.pod, status)
-            pod = self._effective()
-        for action in decide(pod, observed, now):
-            if isinstance(action, Wait):
-                self._tell_backing_off(pod)
-                self._timeout = min(self._timeout, max(0.05, action.seconds))
-            elif isinstance(action, RemovePod):
-                await self._remove()
-                return True
-            else:
-                self._acting = asyncio.create_task(self._act(pod, action))
+        try:
+            while True:
+                self._wake.clear()
+                timeout = LOOK_AGAIN
                 try:
-                    await self._acting
-                except asyncio.CancelledError:
-                    current = asyncio.current_task()
-                    if current is not None and current.cancelling():
-                        raise
-                finally:
-                    self._acting = None
-                self._wake.set()
-        return False
+                    wait = await self._step()
+                    if wait is None:
+                        return
+                    timeout = min(timeout, wait)
+                except (RuntimeFault, ApiError, OSError) as error:
+                    log.warning("pod %s/%s: %s", self.pod.metadata.namespace, self.pod.metadata.name, error)
+                    timeout = FAULT_RETRY
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), timeout)
+        finally:
+            self._interrupt()
+            self._publisher.close()
 
-    def _tell_backing_off(self, pod: Pod) -> None:
+    async def _step(self) -> float | None:
+        """Seconds after which to look again in any case; None: it is over."""
+        agent, now = self._agent, self._agent.clock.now()
+        self.observed = observed = await self._look()
+        pod = self._publish(observed)
+        agent.probe(pod, observed, self._proven)
+        actions = decide(pod, observed, now)
+        if actions == [RemovePod()]:
+            if self._lanes:
+                return LOOK_AGAIN
+            await self._remove(pod, observed)
+            return None
+        self._tell(pod, observed)
+        self._begin(pod, observed, actions)
+        return min((max(0.05, each.seconds) for each in actions if isinstance(each, Wait)), default=LOOK_AGAIN)
+
+    def _publish(self, observed: Observed) -> Pod:
+        """The pod as the rest of this step sees it."""
+        agent = self._agent
+        if self.gone:
+            return replace_meta(self.pod, deletion_timestamp=agent.clock.now(), deletion_grace_period_seconds=0)
+        if self._publisher.pod is not None:
+            self.api_pod = newer(self.api_pod, self._publisher.pod)
+            self.pod = overlaid(self.api_pod, self.pod.status)
+        status = pod_status(self.pod, observed, agent.clock.now(), agent.host_ips, agent.scheme)
+        self.pod = overlaid(self.api_pod, status)
+        self._publisher.publish(self.api_pod, status)
+        return self.pod
+
+    async def _look(self) -> Observed:
+        agent, pod = self._agent, self.pod
+        attachment = agent.network.attachment(pod.metadata.uid)
+        sandboxes = tuple(await agent.runtime.sandboxes(pod.metadata.uid))
+        listed = await agent.runtime.containers(pod.metadata.uid)
+        newest = max((each for each in sandboxes if each.ready), key=lambda each: each.attempt, default=None)
+        containers = (*(agent.with_message(pod, each) for each in listed), *lost(pod, listed, newest))
+        hooking = frozenset(self._starter.hooking)
+        return Observed(
+            sandboxes=sandboxes,
+            containers=containers,
+            ips=attachment.ips if attachment is not None else (),
+            started=agent.started(pod, containers) - hooking,
+            ready=agent.ready(pod, containers),
+            unhealthy=agent.unhealthy(containers),
+            problems=self._starter.problems.current(),
+            delays=dict(self._starter.delays),
+            hooking=hooking,
+            ending=self.ending,
+        )
+
+    def _tell(self, pod: Pod, observed: Observed) -> None:
+        """Events about what the pod waits for or dies of, each once."""
+        now = self._agent.clock.now()
+        if overdue(pod, now) and "deadline" not in self._told and pod.metadata.deletion_timestamp is None:
+            self._told.add("deadline")
+            self._agent.recorder.normal(pod, "DeadlineExceeded", TOO_LONG)
         for wanted in containers_of(pod):
-            latest = self.observed.latest(wanted.name)
+            latest = observed.latest(wanted.name)
             if latest is None or latest.id in self._told or latest.state is not State.EXITED:
                 continue
-            if restarts(pod, wanted, latest) and backoff_left(latest, self._agent.clock.now()) > 0:
+            delay = observed.delays.get(wanted.name, 0.0)
+            if restarts(pod, wanted, latest) and backoff_left(latest, delay, now) > 0:
                 self._told.add(latest.id)
                 meta = pod.metadata
                 where = f"{wanted.name} in pod {meta.name}_{meta.namespace}({meta.uid})"
                 self._agent.event(pod, wanted, "BackOff", f"Back-off restarting failed container {where}")
 
-    def _effective(self) -> Pod:
-        if not self.gone:
-            return self.pod
-        from minikube.api.meta import replace_meta
+    def _begin(self, pod: Pod, observed: Observed, actions: Sequence[Action]) -> None:
+        """Each act in its lane, unless that is still busy; what ends the pod breaks off what starts it."""
+        starts: list[Action] = []
+        for action in actions:
+            if isinstance(action, Terminate | StopSandbox):
+                if START in self._lanes:
+                    self._lanes[START].cancel()
+                else:
+                    self._run(END, pod, observed, (action,))
+            elif isinstance(action, Kill):
+                self._run(action.container, pod, observed, (action,))
+            elif not isinstance(action, Wait | RemovePod):
+                starts.append(action)
+        if starts and END not in self._lanes:
+            self._run(START, pod, observed, starts)
 
-        return replace_meta(self.pod, deletion_timestamp=self._agent.clock.now(), deletion_grace_period_seconds=0)
-
-    async def _look(self) -> Observed:
-        agent, uid = self._agent, self.pod.metadata.uid
-        attachment = agent.network.attachment(uid)
-        containers = tuple(await agent.runtime.containers(uid))
-        return Observed(
-            sandboxes=tuple(await agent.runtime.sandboxes(uid)),
-            containers=tuple(agent.with_message(self.pod, each) for each in containers),
-            ips=attachment.ips if attachment is not None else (),
-            started=agent.started(self.pod, containers),
-            ready=agent.ready(self.pod, containers),
-            unhealthy=agent.unhealthy(containers),
-            problems=dict(self._problems),
-            evicted=self.evicted,
-        )
-
-    async def _act(self, pod: Pod, action: Action) -> None:
-        if isinstance(action, StartSandbox):
-            await self._start_sandbox(pod, action)
-        elif isinstance(action, StartContainer):
-            await self._start_container(pod, action)
-        elif isinstance(action, Kill):
-            await self._kill(pod, action)
-        elif isinstance(action, KillAll):
-            await asyncio.gather(*(self._kill(pod, each) for each in action.kills))
-        elif isinstance(action, StopSandbox):
-            await self._agent.network.detach(pod.metadata.uid)
-            await self._agent.runtime.stop_sandbox(action.sandbox)
-
-    async def _start_sandbox(self, pod: Pod, action: StartSandbox) -> None:
-        agent = self._agent
-        try:
-            async with agent.starting:
-                await agent.prepare(pod)
-                spec = sandbox_spec(pod, action.attempt, agent.settings, agent.host_dns)
-                sandbox = await agent.runtime.run_sandbox(spec)
-                if not pod.spec.host_network:
-                    found = await agent.runtime.sandbox(sandbox)
-                    try:
-                        await agent.network.attach(pod.metadata.uid, found.netns, ports=host_ports(pod))
-                    except (AddressesExhausted, OSError) as error:
-                        await agent.runtime.remove_sandbox(sandbox)
-                        raise CreateFailed(f"failed to set up network for sandbox: {error}") from error
-                self._solved("")
-        except ConfigProblem as error:
-            agent.recorder.warning(pod, "FailedMount", str(error))
-            self._failed("", "ContainerCreating", "", base=1.0)
-        except RuntimeFault as error:
-            agent.recorder.warning(pod, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error.message}")
-            self._failed("", "ContainerCreating", "", base=1.0)
-
-    async def _start_container(self, pod: Pod, action: StartContainer) -> None:
-        agent, name = self._agent, action.name
-        wanted = next(each for each in containers_of(pod) if each.name == name)
-        sandbox = self.observed.sandbox
-        if sandbox is None:
+    def _run(self, lane: str, pod: Pod, observed: Observed, actions: Sequence[Action]) -> None:
+        if lane in self._lanes:
             return
-        try:
-            async with agent.starting:
-                image = await self._image(pod, wanted)
-                env, mounts = await agent.inputs(pod, wanted, action.attempt, self.observed.ips)
-                spec = container_spec(
-                    pod,
-                    wanted,
-                    action.attempt,
-                    image=image.id,
-                    image_user=image.user,
-                    env=env,
-                    mounts=mounts,
-                    memory_capacity=agent.memory_capacity,
-                )
-                container = await agent.runtime.create_container(sandbox.id, spec)
-                agent.event(pod, wanted, "Created", f"Container created: {name}")
-                try:
-                    await agent.runtime.start_container(container)
-                except RuntimeFault as error:
-                    self._failed(name, "RunContainerError", error.message)
-                    agent.event(pod, wanted, "Failed", f"Error: {error.message}")
-                    return
-            agent.event(pod, wanted, "Started", f"Container started: {name}")
-            self._solved(name)
-            await self._discard(name, action.attempt)
-            await agent.post_start(pod, wanted, container)
-        except ConfigProblem as error:
-            self._failed(name, "CreateContainerConfigError", str(error))
-            agent.event(pod, wanted, "Failed", f"Error: {error}")
-        except ImagePullFailed:
-            pass
-        except CreateFailed as error:
-            self._failed(name, "CreateContainerError", error.message)
-            agent.event(pod, wanted, "Failed", f"Error: {error.message}")
 
-    async def _image(self, pod: Pod, wanted: Wanted) -> Image:
-        """By pull policy. Raises ImagePullFailed when a pull failed or backs off; the problem is noted."""
-        agent, reference, name = self._agent, wanted.image, wanted.name
-        found = await agent.runtime.image(reference)
-        policy = wanted.image_pull_policy or "IfNotPresent"
-        if found is not None and policy != "Always":
-            agent.event(pod, wanted, "Pulled", f'Container image "{reference}" already present on machine')
-            return found
-        if policy == "Never":
-            text = f'Container image "{reference}" is not present with pull policy of Never'
-            self._failed(name, "ErrImageNeverPull", text)
-            agent.event(pod, wanted, "ErrImageNeverPull", text)
-            raise ImagePullFailed(text)
-        agent.event(pod, wanted, "Pulling", f'Pulling image "{reference}"')
-        begun = agent.clock.monotonic()
-        try:
-            image = await agent.pull(pod, reference)
-        except ImagePullFailed as error:
-            agent.event(pod, wanted, "Failed", f'Failed to pull image "{reference}": {error.message}')
-            agent.event(pod, wanted, "Failed", "Error: ErrImagePull")
-            self._failed(name, "ErrImagePull", error.message)
-            raise
-        took = agent.clock.monotonic() - begun
-        agent.event(
-            pod,
-            wanted,
-            "Pulled",
-            f'Successfully pulled image "{reference}" in {took:.3f}s ({took:.3f}s including waiting). '
-            f"Image size: {image.size} bytes.",
-        )
-        return image
-
-    async def _discard(self, name: str, attempt: int) -> None:
-        """Keep one finished attempt for `logs --previous` and lastState."""
-        for each in self.observed.containers:
-            if each.name == name and each.attempt < attempt - 1 and each.state is State.EXITED:
-                await self._agent.runtime.remove_container(each.id)
-
-    async def _kill(self, pod: Pod, kill: Kill) -> None:
-        agent = self._agent
-        wanted = next((each for each in containers_of(pod) if each.name == kill.name), None)
-        if wanted is not None and kill.container not in self._stopping:
-            self._stopping.add(kill.container)
-            text = (
-                f"Container {kill.name} {kill.why}, will be restarted"
-                if kill.why
-                else f"Stopping container {kill.name}"
-            )
-            agent.event(pod, wanted, "Killing", text)
-        grace = kill.grace
-        if (
-            wanted is not None
-            and grace > 0
-            and wanted.lifecycle is not None
-            and wanted.lifecycle.pre_stop is not None
-        ):
-            begun = agent.clock.monotonic()
+        async def work() -> None:
             try:
-                await asyncio.wait_for(agent.hook(pod, wanted, kill.container, wanted.lifecycle.pre_stop), grace)
-            except TimeoutError:
-                pass
-            except RuntimeFault as error:
-                agent.event(pod, wanted, "FailedPreStopHook", f"PreStopHook failed: {error.message}")
-            grace = max(2.0, grace - (agent.clock.monotonic() - begun))
-        await agent.runtime.stop_container(kill.container, grace=grace)
+                for action in actions:
+                    await self._act(pod, observed, action)
+            except (RuntimeFault, ApiError, OSError) as error:
+                log.warning("pod %s/%s: %s", pod.metadata.namespace, pod.metadata.name, error)
+                await self._agent.clock.sleep(FAULT_RETRY)
+            finally:
+                del self._lanes[lane]
+                self.wake()
 
-    async def _remove(self) -> None:
-        agent, uid = self._agent, self.pod.metadata.uid
-        await agent.network.detach(uid)
-        for sandbox in self.observed.sandboxes:
+        self._lanes[lane] = asyncio.create_task(work(), name=f"{lane} of pod {pod.metadata.name}")
+
+    async def _act(self, pod: Pod, observed: Observed, action: Action) -> None:
+        agent, runtime = self._agent, self._agent.runtime
+        if isinstance(action, StartSandbox):
+            await self._starter.sandbox(pod, action, observed)
+        elif isinstance(action, AttachNetwork):
+            await self._starter.network(pod, action.sandbox)
+        elif isinstance(action, StartContainer):
+            await self._starter.container(pod, action, observed)
+            self.wake()
+        elif isinstance(action, Kill):
+            await self._stopper.kill(pod, action)
+        elif isinstance(action, Terminate):
+            await self._stopper.terminate(pod, action)
+        elif isinstance(action, StopSandbox):
+            await agent.network.detach(pod.metadata.uid)
+            await runtime.stop_sandbox(action.sandbox)
+        elif isinstance(action, Discard):
+            await runtime.remove_container(action.container)
+        elif isinstance(action, DiscardSandbox):
+            await runtime.remove_sandbox(action.sandbox)
+
+    async def _remove(self, pod: Pod, observed: Observed) -> None:
+        """The object goes last, when the node has forgotten the pod."""
+        agent = self._agent
+        await agent.network.detach(pod.metadata.uid)
+        for sandbox in observed.sandboxes:
             await agent.runtime.remove_sandbox(sandbox.id)
-        await agent.forget(self.pod)
+        await agent.forget(pod)
         if not self.gone:
-            await agent.delete(self.pod)
+            await self._publisher.flush()
+            await agent.delete(pod)
 
-    def _failed(self, name: str, reason: str, message: str, base: float = RETRY_BASE) -> None:
-        failures = self._failures.get(name, 0)
-        self._failures[name] = failures + 1
-        delay = min(RETRY_LIMIT, base * 2.0 ** min(failures, 10))
-        self._problems[name] = Problem(reason, message, self._agent.clock.now() + timedelta(seconds=delay))
-        asyncio.get_running_loop().call_later(1.0, self._back_off, name)
 
-    def _back_off(self, name: str) -> None:
-        """A failed pull shows ErrImagePull first, then ImagePullBackOff while it waits."""
-        problem = self._problems.get(name)
-        if problem is None or problem.reason != "ErrImagePull" or self.gone:
-            return
-        wanted = next((each for each in containers_of(self.pod) if each.name == name), None)
-        if wanted is None:
-            return
-        text = f'Back-off pulling image "{wanted.image}"'
-        self._problems[name] = Problem(
-            "ImagePullBackOff", f"{text}: ErrImagePull: {problem.message}", problem.retry_at
-        )
-        self._agent.event(self.pod, wanted, "BackOff", text)
-        self.wake()
-
-    def _solved(self, name: str) -> None:
-        self._problems.pop(name, None)
-        self._failures.pop(name, None)
+def _proven(pod: Pod) -> dict[str, bool]:
+    """Containers that an earlier agent saw started, and whether they were ready: that holds until a probe says
+    otherwise, so that a restarted agent does not make its pods unready."""
+    statuses = (*pod.status.init_container_statuses, *pod.status.container_statuses)
+    return {each.container_id.rpartition("://")[2]: each.ready for each in statuses if each.started}

@@ -1,27 +1,26 @@
-"""Runs startup, liveness and readiness probes of running containers, and lifecycle hooks.
+"""Runs the startup, liveness and readiness probes of running containers, each on a ticker of its own.
 
-A probe that overlaps a stall of our own loop is inconclusive, never a failure.
+A failure that overlaps a stall of our own loop or a jump of the clock is inconclusive.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
-
-import aiohttp
+from datetime import datetime
 
 from minikube.api.core_v1 import Container as Wanted
-from minikube.api.core_v1 import HTTPGetAction, LifecycleHandler, Pod, Probe
+from minikube.api.core_v1 import Pod, Probe
 from minikube.kit.clock import Clock
-from minikube.node.runtime.base import Container, CreateFailed, Runtime, RuntimeFault
+from minikube.node.probes.handlers import Failed, dial, http_get, port_of, reach
+from minikube.node.probes.stalls import Stalls
+from minikube.node.probes.tally import Kind, Tally
+from minikube.node.runtime.base import Container, Runtime, RuntimeFault, Unavailable
+from minikube.node.runtime.health import check
 
 Told = Callable[[Pod, Wanted, str, str], None]
-STALL = 1.0
-
-
-class ProbeFailed(Exception):
-    """The reason, in the words of an Unhealthy event."""
+ERRED_TRIES = 3
+"""maxProbeRetries: for a probe that could not be made at all."""
 
 
 class Prober:
@@ -29,9 +28,10 @@ class Prober:
 
     def __init__(self, runtime: Runtime, clock: Clock, told: Told) -> None:
         self._runtime, self._clock, self._told = runtime, clock, told
+        self._stalls = Stalls(clock)
+        self._watching: asyncio.Task[None] | None = None
         self._tasks: dict[str, dict[str, asyncio.Task[None]]] = {}
-        self._passing: set[tuple[str, str]] = set()
-        self._failed: dict[str, str] = {}
+        self._tallies: dict[str, dict[Kind, Tally]] = {}
 
     def keep(
         self,
@@ -40,152 +40,158 @@ class Prober:
         *,
         pod: Pod | None = None,
         ips: Sequence[str] = (),
+        proven: Mapping[str, bool] | None = None,
     ) -> None:
-        """Probe exactly these containers of the pod from now on."""
+        """Probe exactly these containers of the pod from now on. `proven`: ids of containers that had started
+        before this agent did, and whether they were ready."""
         tasks = self._tasks.setdefault(uid, {})
         wanted_ids = {container.id for _, container in running}
         for identifier in tasks.keys() - wanted_ids:
             tasks.pop(identifier).cancel()
-            self._failed.pop(identifier, None)
-            self._passing -= {(identifier, "startup"), (identifier, "readiness")}
+            self._tallies.pop(identifier, None)
         for wanted, container in running:
-            probed = wanted.startup_probe or wanted.liveness_probe or wanted.readiness_probe
-            if probed is not None and pod is not None and container.id not in tasks:
+            if pod is not None and container.id not in tasks and probes_of(wanted):
+                tallies = self._tallies[container.id] = _tallies(wanted, (proven or {}).get(container.id))
                 tasks[container.id] = asyncio.create_task(
-                    self._watch(pod, wanted, container, ips), name=f"probes of {wanted.name}"
+                    self._watch(pod, wanted, container, ips, tallies), name=f"probes of {wanted.name}"
                 )
         if not tasks:
             del self._tasks[uid]
+        self._watch_over()
 
-    def passes(self, container: str, kind: str) -> bool:
-        return (container, kind) in self._passing
+    def _watch_over(self) -> None:
+        """Stalls are looked for only while somebody is probed."""
+        if self._tasks and self._watching is None:
+            self._watching = asyncio.create_task(self._stalls.run(), name="stalls of the loop")
+        elif not self._tasks and self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+
+    def passes(self, container: str, kind: Kind) -> bool:
+        tally = self._tallies.get(container, {}).get(kind)
+        return tally is not None and tally.good
 
     def failed(self, containers: Iterable[str]) -> Mapping[str, str]:
-        return {each: self._failed[each] for each in containers if each in self._failed}
+        """Container id -> the kind of probe that wants it restarted."""
+        return {
+            each: kind.value
+            for each in containers
+            for kind, tally in self._tallies.get(each, {}).items()
+            if tally.failed
+        }
 
-    async def _watch(self, pod: Pod, wanted: Wanted, container: Container, ips: Sequence[str]) -> None:
-        if wanted.startup_probe is not None:
-            await self._series(pod, wanted, container, ips, "startup", wanted.startup_probe)
-        async with asyncio.TaskGroup() as group:
-            for kind, probe in (("liveness", wanted.liveness_probe), ("readiness", wanted.readiness_probe)):
-                if probe is not None:
-                    group.create_task(self._series(pod, wanted, container, ips, kind, probe))
+    async def _watch(
+        self, pod: Pod, wanted: Wanted, container: Container, ips: Sequence[str], tallies: Mapping[Kind, Tally]
+    ) -> None:
+        probes = probes_of(wanted)
+
+        async def run(kind: Kind) -> None:
+            if kind in probes:
+                await self._series(pod, wanted, container, ips, probes[kind], tallies[kind])
+
+        if Kind.STARTUP in probes and not tallies[Kind.STARTUP].good:
+            await run(Kind.STARTUP)
+            if tallies[Kind.STARTUP].failed:
+                return
+        await asyncio.gather(run(Kind.LIVENESS), run(Kind.READINESS))
 
     async def _series(
-        self, pod: Pod, wanted: Wanted, container: Container, ips: Sequence[str], kind: str, probe: Probe
+        self, pod: Pod, wanted: Wanted, container: Container, ips: Sequence[str], probe: Probe, tally: Tally
     ) -> None:
-        """Endless, but a startup series ends with success."""
-        await self._clock.sleep(probe.initial_delay_seconds or 0)
-        good = bad = 0
-        timeout = float(probe.timeout_seconds or 1)
+        """Until a startup probe passes or a container has to be restarted; else for ever."""
+        await self._clock.sleep(first_after(probe, container.started_at, self._clock.now()))
+        period = float(probe.period_seconds or 10)
         while True:
             begun = self._clock.monotonic()
-            problem = ""
-            try:
-                await self.once(pod, wanted, container.id, ips, probe, timeout)
-            except ProbeFailed as error:
-                problem = str(error)
-            except RuntimeFault:
-                problem = ""
-                good -= 1
-            late = self._clock.monotonic() - begun > timeout + STALL
-            if not problem:
-                good, bad = good + 1, 0
-                if good >= (probe.success_threshold or 1) and (container.id, kind) not in self._passing:
-                    self._passing.add((container.id, kind))
-                    self._told(pod, wanted, "", "")
-                    if kind == "startup":
-                        return
-            elif not late:
-                good, bad = 0, bad + 1
-                self._told(pod, wanted, "Unhealthy", f"{kind.capitalize()} probe failed: {problem}")
-                if bad >= (probe.failure_threshold or 3):
-                    if kind == "readiness":
-                        self._passing.discard((container.id, kind))
-                    else:
-                        self._failed[container.id] = f"failed {kind} probe"
-                    self._told(pod, wanted, "", "")
-            await self._clock.sleep(max(0.05, (probe.period_seconds or 10) - (self._clock.monotonic() - begun)))
+            outcome = await self._outcome(pod, wanted, container, ips, probe, tally.kind)
+            if outcome is not None and tally.add(outcome):
+                self._told(pod, wanted, "", "")
+            if tally.failed or (tally.kind is Kind.STARTUP and tally.good):
+                return
+            await self._clock.sleep(next_after(self._clock.monotonic() - begun, period))
 
-    async def once(
-        self, pod: Pod, wanted: Wanted, container: str, ips: Sequence[str], probe: Probe, timeout: float
-    ) -> None:
-        """Raises ProbeFailed, or RuntimeFault when nothing can be said."""
-        address = ips[0] if ips else "127.0.0.1"
-        if probe.exec is not None:
-            result = await self._runtime.exec_sync(container, probe.exec.command, timeout=timeout)
-            if result.timed_out:
-                raise ProbeFailed(
-                    f"command timed out: {' '.join(probe.exec.command)!r} timed out after {timeout:g}s"
-                )
-            if result.exit_code != 0:
-                raise ProbeFailed(result.output.decode(errors="replace"))
-        elif probe.http_get is not None:
-            await http_get(probe.http_get, wanted, address, timeout)
-        elif probe.tcp_socket is not None:
-            host = probe.tcp_socket.host or address
-            await tcp(host, port_of(probe.tcp_socket.port, wanted), timeout)
-
-    async def hook(
-        self, pod: Pod, wanted: Wanted, container: str, handler: LifecycleHandler, ips: Sequence[str]
-    ) -> None:
-        """Raises RuntimeFault with what went wrong."""
+    async def _outcome(
+        self, pod: Pod, wanted: Wanted, container: Container, ips: Sequence[str], probe: Probe, kind: Kind
+    ) -> bool | None:
+        """None: nothing can be concluded."""
+        mark, title = self._stalls.mark(), kind.value.capitalize()
         try:
-            if handler.sleep is not None:
-                await self._clock.sleep(handler.sleep.seconds)
-            elif handler.exec is not None:
-                result = await self._runtime.exec_sync(container, handler.exec.command, timeout=0)
-                if result.exit_code != 0:
-                    raise CreateFailed(
-                        f"command exited with {result.exit_code}: {result.output.decode(errors='replace')}"
-                    )
-            elif handler.http_get is not None:
-                await http_get(handler.http_get, wanted, ips[0] if ips else "127.0.0.1", 30.0)
-        except ProbeFailed as error:
-            raise CreateFailed(str(error)) from error
+            warning = await self._tried(wanted, container.id, ips, probe)
+        except Failed as error:
+            if self._stalls.since(mark):
+                return None
+            self._told(pod, wanted, "Unhealthy", f"{title} probe failed: {error}")
+            return False
+        except Unavailable:
+            return None
+        except RuntimeFault as error:
+            text = f"{title} probe errored and resulted in unknown state: {error.message}"
+            self._told(pod, wanted, "Unhealthy", text)
+            return None
+        if warning:
+            self._told(pod, wanted, "ProbeWarning", f"{title} probe warning: {warning}")
+        return True
+
+    async def _tried(self, wanted: Wanted, container: str, ips: Sequence[str], probe: Probe) -> str:
+        """Once, but again when the runtime could not even make the probe. Raises Failed, RuntimeFault."""
+        for _ in range(ERRED_TRIES - 1):
+            try:
+                return await self.once(wanted, container, ips, probe)
+            except RuntimeFault:
+                continue
+        return await self.once(wanted, container, ips, probe)
+
+    async def once(self, wanted: Wanted, container: str, ips: Sequence[str], probe: Probe) -> str:
+        """A warning or "". Raises Failed, or RuntimeFault when nothing can be said."""
+        timeout = float(probe.timeout_seconds or 1)
+        if probe.exec is not None:
+            await self._exec(container, probe.exec.command, timeout)
+        elif probe.http_get is not None:
+            return await http_get(probe.http_get, wanted, reach(ips), timeout)
+        elif probe.tcp_socket is not None:
+            host = probe.tcp_socket.host or reach(ips)
+            await dial(host, port_of(probe.tcp_socket.port, wanted), timeout)
+        elif probe.grpc is not None:
+            host = reach(ips)
+            address = f"[{host}]:{probe.grpc.port}" if ":" in host else f"{host}:{probe.grpc.port}"
+            why = await check(address, probe.grpc.service, timeout)
+            if why:
+                raise Failed(why)
+        return ""
+
+    async def _exec(self, container: str, command: Sequence[str], timeout: float) -> None:
+        result = await self._runtime.exec_sync(container, command, timeout=timeout)
+        if result.timed_out:
+            raise Failed(f'command timed out: "{" ".join(command)}" timed out after {timeout:g}s')
+        if result.exit_code != 0:
+            raise Failed(result.output.decode(errors="replace"))
 
 
-def port_of(port: int | str | None, wanted: Wanted) -> int:
-    """A number, or the name of one of the container's ports. Raises ProbeFailed."""
-    for each in wanted.ports:
-        if each.name and each.name == port:
-            return each.container_port
-    try:
-        return int(port or 0)
-    except ValueError:
-        raise ProbeFailed(f"couldn't find port: {port!r}") from None
+def probes_of(wanted: Wanted) -> Mapping[Kind, Probe]:
+    found = (
+        (Kind.STARTUP, wanted.startup_probe),
+        (Kind.LIVENESS, wanted.liveness_probe),
+        (Kind.READINESS, wanted.readiness_probe),
+    )
+    return {kind: probe for kind, probe in found if probe is not None}
 
 
-async def tcp(host: str, port: int, timeout: float) -> None:
-    try:
-        async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(host, port)
-            writer.close()
-    except TimeoutError:
-        raise ProbeFailed(f"dial tcp {host}:{port}: i/o timeout") from None
-    except OSError as error:
-        raise ProbeFailed(f"dial tcp {host}:{port}: connect: {(error.strerror or str(error)).lower()}") from error
+def _tallies(wanted: Wanted, proven: bool | None) -> dict[Kind, Tally]:
+    """`proven`: it had started before; True, it was ready too."""
+    tallies = {}
+    for kind, probe in probes_of(wanted).items():
+        before = {Kind.STARTUP: True, Kind.READINESS: proven}.get(kind) if proven is not None else None
+        tallies[kind] = Tally(kind, probe, good=before)
+    return tallies
 
 
-async def http_get(action: HTTPGetAction, wanted: Wanted, address: str, timeout: float) -> None:
-    """2xx and 3xx are successes; certificates are not verified."""
-    scheme = (action.scheme or "HTTP").lower()
-    host = action.host or address
-    path = action.path if action.path.startswith("/") else f"/{action.path}"
-    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port_of(action.port, wanted)}{path}"
-    headers = {"User-Agent": "kube-probe/1.37", "Accept": "*/*"}
-    headers.update({each.name: each.value for each in action.http_headers})
-    insecure: ssl.SSLContext | bool = False
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout)) as session,
-            session.get(url, headers=headers, ssl=insecure, allow_redirects=False) as response,
-        ):
-            if not 200 <= response.status < 400:
-                raise ProbeFailed(f"HTTP probe failed with statuscode: {response.status}")
-    except TimeoutError:
-        raise ProbeFailed(
-            f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
-        ) from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise ProbeFailed(f'Get "{url}": {error}') from error
+def first_after(probe: Probe, started_at: datetime | None, now: datetime) -> float:
+    """Seconds until the first try: initialDelaySeconds count from the start of the container."""
+    delay = float(probe.initial_delay_seconds or 0)
+    passed = (now - started_at).total_seconds() if started_at is not None else 0.0
+    return max(0.0, min(delay, delay - passed))
+
+
+def next_after(took: float, period: float) -> float:
+    """Tries keep to a ticker: one that took longer than the period is followed at the next tick."""
+    return period - took % period

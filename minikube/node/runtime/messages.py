@@ -37,11 +37,12 @@ _STATES = (State.CREATED, State.RUNNING, State.EXITED, State.UNKNOWN)
 _PROPAGATION = {"": 0, "None": 0, "HostToContainer": 1, "Bidirectional": 2}
 
 
-def seccomp(profile: str) -> Any:
-    if profile == "runtime/default":
+def profile(text: str) -> Any:
+    """A seccomp or AppArmor profile: runtime/default, localhost/<path or name>, anything else unconfined."""
+    if text == "runtime/default":
         return cri.SecurityProfile(profile_type=0)
-    if profile.startswith("localhost/"):
-        return cri.SecurityProfile(profile_type=2, localhost_ref=profile.removeprefix("localhost/"))
+    if text.startswith("localhost/"):
+        return cri.SecurityProfile(profile_type=2, localhost_ref=text.removeprefix("localhost/"))
     return cri.SecurityProfile(profile_type=1)
 
 
@@ -77,7 +78,7 @@ def sandbox_config(spec: SandboxSpec) -> Any:
         namespace_options=namespaces(security),
         privileged=security.privileged,
         supplemental_groups=security.supplemental_groups,
-        seccomp=seccomp("runtime/default"),
+        seccomp=profile(security.seccomp),
     )
     return cri.PodSandboxConfig(
         metadata=cri.PodSandboxMetadata(
@@ -108,9 +109,12 @@ def container_config(spec: ContainerSpec) -> Any:
         run_as_username=security.run_as_username,
         readonly_rootfs=security.read_only_root_filesystem,
         supplemental_groups=security.supplemental_groups,
+        supplemental_groups_policy=1 if security.supplemental_groups_policy == "Strict" else 0,
         no_new_privs=security.no_new_privileges,
-        seccomp=seccomp(security.seccomp),
+        seccomp=profile(security.seccomp),
     )
+    if security.apparmor:
+        context.apparmor.CopyFrom(profile(security.apparmor))
     if security.run_as_user is not None:
         context.run_as_user.value = security.run_as_user
     if security.run_as_group is not None:
@@ -125,6 +129,8 @@ def container_config(spec: ContainerSpec) -> Any:
             readonly=mount.read_only,
             propagation=_PROPAGATION[mount.propagation],
             recursive_read_only=mount.recursive_read_only,
+            image=cri.ImageSpec(image=mount.image) if mount.image else None,
+            image_sub_path=mount.image_sub_path,
         )
         for mount in spec.mounts
     ]
@@ -142,6 +148,7 @@ def container_config(spec: ContainerSpec) -> Any:
         stdin=spec.stdin,
         stdin_once=spec.stdin_once,
         tty=spec.tty,
+        stop_signal=spec.stop_signal or "RUNTIME_DEFAULT",
         linux=cri.LinuxContainerConfig(resources=resources(spec.resources), security_context=context),
     )
 
