@@ -226,7 +226,8 @@ class Writing:
                 kind.strategy.prepare_status(new, old)
             else:
                 kind.strategy.prepare_subresource(new, old, subresource)
-            if subresource != "status" and "generation" in old["metadata"] and rules.spec_changed(new, old):
+            counted = subresource not in ("status", "binding") and "generation" in old["metadata"]
+            if counted and rules.spec_changed(new, old):
                 new["metadata"]["generation"] = old["metadata"]["generation"] + 1
             reservation = self._allocator.reserve(kind, new, old)
             try:
