@@ -43,6 +43,7 @@ INIT = (wanted("i"),)
 SIDECAR = (wanted("i", restart_policy="Always"),)
 TWO_SIDECARS = (*SIDECAR, wanted("j", restart_policy="Always"))
 DEAD = replace(SANDBOX, ready=False)
+OLD = replace(DEAD, id="r")
 AGAIN = replace(SANDBOX, id="t", attempt=1)
 DEBUGGED = pod(ephemeral_containers=(EphemeralContainer(name="d", image="i"),))
 ON_42 = (
@@ -68,7 +69,7 @@ def kill(name: str, grace: float = 30.0, why: str = "") -> Kill:
         (pod(host_network=True), seen(ips=()), [StartContainer("a", 0)]),
         (pod(), seen(running(), sandboxes=(DEAD,)), [Terminate(((kill("a"),),))]),
         (pod(), seen(running(), sandboxes=(DEAD, AGAIN)), [Terminate(((kill("a"),),))]),
-        (pod(), seen(running(), sandboxes=(replace(DEAD, id="r"), replace(SANDBOX, attempt=1))), [DiscardSandbox("r")]),
+        (pod(), seen(running(), sandboxes=(OLD, replace(SANDBOX, attempt=1))), [DiscardSandbox("r")]),
         (pod("OnFailure"), seen(exited(0), sandboxes=(DEAD, AGAIN)), [StopSandbox("t")]),
         # main containers
         (pod(), seen(), [StartContainer("a", 0)]),
