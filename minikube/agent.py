@@ -16,6 +16,7 @@ from minikube.node.certificates import NodeCertificates
 from minikube.node.join import join
 from minikube.node.network.base import PodNetwork
 from minikube.node.network.node import NodeNetwork
+from minikube.node.runtime.archives import Archives
 from minikube.node.runtime.base import Runtime
 from minikube.node.runtime.containerd import Containerd
 from minikube.node.runtime.cri import CriRuntime
@@ -55,9 +56,13 @@ async def run_node(server: str, pki: NodePki, settings: Settings, address: str, 
             if not settings.container_runtime_endpoint:
                 await containerd.start()
                 tasks.create_task(guard("containerd", containerd.run), name="containerd")
-            runtime = CriRuntime(settings.container_runtime_endpoint or containerd.endpoint)
-            for archive in sorted(settings.images_dir.glob("*.tar*")):
-                await runtime.import_archive(str(archive))
+            runtime = CriRuntime(
+                settings.container_runtime_endpoint or containerd.endpoint,
+                pulls_at_once=settings.max_parallel_image_pulls,
+            )
+            archives = Archives(runtime, settings.images_dir, settings.agent_dir / "imported.json")
+            await archives.import_all()
+            tasks.create_task(guard("image archives", archives.run), name="image archives")
             wiring = NodeNetwork(informers, settings, name, address, keeper)
             network = wiring.pods
             tasks.create_task(guard("network", wiring.run), name="network")

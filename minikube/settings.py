@@ -51,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node_taint: tuple[str, ...] = ()
     container_runtime_endpoint: str = ""
     """Empty: start and supervise a containerd of our own."""
+    private_registry: Path = Path("/etc/minikube/registries.yaml")
+    """Mirrors, credentials and TLS of registries."""
+    max_parallel_image_pulls: int = 3
     kubelet_port: int = 10250
     max_pods: int = 110
     cgroup_root: str = "/kubepods"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
+import contextlib
 from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
@@ -13,7 +13,10 @@ from minikube.api.core_v1 import Container as Wanted
 from minikube.client.base import Client, Informers
 from minikube.errors import NotFound
 from minikube.node import env
+from minikube.node.keyring import credentials
+from minikube.node.runtime.archive import full_name
 from minikube.node.runtime.base import Auth, Container, Mount
+from minikube.node.runtime.registries import Registries
 from minikube.node.spec import ConfigProblem
 from minikube.node.volumes.volumes import Volumes
 from minikube.settings import Settings
@@ -27,6 +30,7 @@ class Inputs:
     ) -> None:
         self._client, self._settings = client, settings
         self._node, self._host_ips = node_name, host_ips
+        self._registries = Registries.load(settings)
         self._services = informers.of(Service)
         self._volumes = Volumes(client, settings, node_name, host_ips)
 
@@ -93,25 +97,10 @@ class Inputs:
         return replace(container, message=text) if text else container
 
     async def pull_secrets(self, pod: Pod, reference: str) -> Sequence[Auth]:
-        """Credentials of imagePullSecrets that fit the image's registry."""
-        first = reference.split("/", 1)[0]
-        host = first if "/" in reference and ("." in first or ":" in first or first == "localhost") else "docker.io"
-        found = []
+        """What to try in order: imagePullSecrets that fit the image, then the node's own credentials."""
+        secrets = []
         for each in pod.spec.image_pull_secrets:
-            try:
-                secret = await self._client.get(Secret, each.name, pod.metadata.namespace)
-            except NotFound:
-                continue
-            try:
-                text = base64.b64decode(secret.data.get(".dockerconfigjson", ""))
-                entries = json.loads(text or b"{}").get("auths", {})
-            except ValueError:
-                continue
-            for server, entry in entries.items():
-                bare = server.removeprefix("https://").removeprefix("http://").split("/", 1)[0]
-                if bare.removeprefix("index.") == host:
-                    user, password = entry.get("username", ""), entry.get("password", "")
-                    if not user and entry.get("auth"):
-                        user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-                    found.append(Auth(user, password, server_address=server))
-        return found
+            with contextlib.suppress(NotFound):
+                secrets.append(await self._client.get(Secret, each.name, pod.metadata.namespace))
+        own = self._registries.auth(full_name(reference))
+        return (*credentials(secrets, reference), *((own,) if own is not None else ()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -13,9 +14,16 @@ from pathlib import Path
 import grpc.aio
 
 from minikube.node.host import HostRecord
-from minikube.node.runtime.images import PAUSE_IMAGE, ImageStore, pause_bundle
+from minikube.node.runtime.demo import pause_bundle
+from minikube.node.runtime.images import ImageStore
+from minikube.node.runtime.pause import PAUSE_IMAGE
+from minikube.node.runtime.registries import Registries
 from minikube.settings import Settings, SettingsError
 
+log = logging.getLogger(__name__)
+ROTATE_EVERY = 60.0
+MAX_LOG = 10 << 20
+"""Bytes; one older file is kept."""
 _CONFIG = """version = 2
 root = "{root}"
 state = "{run}/state"
@@ -34,6 +42,8 @@ disabled_plugins = ["io.containerd.internal.v1.tracing"]
 [plugins."io.containerd.grpc.v1.cri".cni]
   bin_dir = "{root}/cni/bin"
   conf_dir = "{root}/cni/conf"
+[plugins."io.containerd.grpc.v1.cri".registry]
+  config_path = "{root}/certs.d"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
@@ -49,9 +59,13 @@ class Containerd:
     """Pods survive our restarts: containerd lives in a session of its own and is adopted by its pid file."""
 
     def __init__(self, settings: Settings) -> None:
-        self._host = HostRecord(settings)
+        self._host, self._registries = HostRecord(settings), Registries.load(settings)
         self.root = settings.agent_dir / "containerd"
         self.run_dir = settings.run_dir / "containerd"
+
+    @property
+    def _log(self) -> Path:
+        return self.root / "containerd.log"
 
     @property
     def endpoint(self) -> str:
@@ -64,15 +78,26 @@ class Containerd:
             try:
                 await asyncio.wait_for(channel.channel_ready(), 30)
             except TimeoutError:
-                raise SettingsError(f"containerd does not answer; see {self.root}/containerd.log") from None
+                raise SettingsError(f"containerd does not answer; see {self._log}") from None
             await ImageStore(channel).add(pause_bundle())
 
     async def run(self) -> None:
         """Starts it again when it has died; never returns, leaves it running when cancelled."""
         while True:
-            if self._alive() is None:
+            pid = self._alive()
+            if pid is None:
+                log.warning("containerd is gone, starting it again")
                 await self.start()
-            await asyncio.sleep(1)
+                continue
+            async with asyncio.TaskGroup() as group:
+                rotating = group.create_task(self._rotate(), name="containerd log")
+                await exit_of(pid)
+                rotating.cancel()
+
+    async def _rotate(self) -> None:
+        while True:
+            await asyncio.to_thread(rotate, self._log, MAX_LOG)
+            await asyncio.sleep(ROTATE_EVERY)
 
     async def uninstall(self) -> None:
         """Stop the daemon and forget its sockets; containers must have been removed before."""
@@ -106,6 +131,7 @@ class Containerd:
         self._host.before_start()
         for directory in (self.root / "cni/bin", self.root / "cni/conf", self.run_dir):
             directory.mkdir(parents=True, exist_ok=True)
+        self._registries.write(self.root / "certs.d")
         config = self.root / "config.toml"
         config.write_text(_CONFIG.format(root=self.root, run=self.run_dir, pause=PAUSE_IMAGE))
         (self.root / "cni/conf/10-agent.conflist").write_text(_CONFLIST)
@@ -113,12 +139,36 @@ class Containerd:
             script = self.root / "cni/bin" / plugin
             script.write_text(f"#!/bin/sh\nexec {cat}\n")
             script.chmod(0o755)
-        with (self.root / "containerd.log").open("ab") as log:
+        with self._log.open("ab") as output:
             process = subprocess.Popen(
                 [binary, "--config", str(config)],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
         (self.run_dir / "pid").write_text(str(process.pid))
+
+
+async def exit_of(pid: int) -> None:
+    """Returns when the process is over, whoever its parent is."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(descriptor, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def rotate(path: Path, limit: int) -> None:
+    """Copy and truncate, since the process that appends to the file keeps it open. Blocking."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size > limit:
+            shutil.copyfile(path, path.with_suffix(".log.1"))
+            os.truncate(path, 0)

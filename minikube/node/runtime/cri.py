@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
 from cri_api.v1 import api_pb2_grpc
 from google.protobuf import json_format
 
-from minikube.node.runtime import messages
+from minikube.node.runtime import archive, messages
 from minikube.node.runtime.base import (
     Auth,
     Container,
@@ -32,21 +34,29 @@ from minikube.node.runtime.base import (
     SandboxSpec,
     Unavailable,
 )
-from minikube.node.runtime.images import ImageStore, read_archive
+from minikube.node.runtime.images import ImageStore
 from minikube.node.runtime.wire import decode, encode
 
 cri = messages.cri
+T = TypeVar("T")
 cri_grpc: Any = api_pb2_grpc
 _AT_ONCE = 4
 """Starting more at once only makes every one slower."""
 _OUTPUT = 16 * 1024
+_CHANNEL = (
+    ("grpc.max_receive_message_length", 1 << 26),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
 
 
 class CriRuntime:
     """Make it inside a running loop; `close` when done."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._channel = grpc.aio.insecure_channel(endpoint, options=(("grpc.max_receive_message_length", 1 << 26),))
+    def __init__(self, endpoint: str, *, pulls_at_once: int = 3) -> None:
+        self._channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL)
+        self._pulls = asyncio.Semaphore(pulls_at_once)
         self._runtime = cri_grpc.RuntimeServiceStub(self._channel)
         self._images = cri_grpc.ImageServiceStub(self._channel)
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -199,7 +209,8 @@ class CriRuntime:
                     registry_token=auth.registry_token,
                 )
             )
-        answer = await _call(self._images.PullImage(request, timeout=1800), ImagePullFailed)
+        async with self._pulls:
+            answer = await _call(self._images.PullImage(request, timeout=1800), ImagePullFailed)
         found = await self.image(answer.image_ref)
         if found is None:
             raise ImagePullFailed(f"{reference}: pulled, but not found afterwards")
@@ -211,10 +222,15 @@ class CriRuntime:
     async def import_archive(self, path: str) -> Sequence[str]:
         store = ImageStore(self._channel)
         names: list[str] = []
-        for bundle in await asyncio.to_thread(read_archive, path):
-            await store.add(bundle)
-            names.extend(bundle.names)
+        async with in_thread(archive.opened(path)) as bundles:
+            for bundle in bundles:
+                await store.add(bundle)
+                names.extend(bundle.names)
         return names
+
+    async def save_image(self, name: str, path: Path) -> None:
+        """As a docker-archive. Raises NotFound, RuntimeFault."""
+        await ImageStore(self._channel).save(name, path)
 
     async def events(self) -> AsyncIterator[ContainerEvent]:
         """containerd's own task events; CRI's status follows them by some 70 ms."""
@@ -238,6 +254,19 @@ class CriRuntime:
             return ""
         found: str = answer.status.labels.get("io.kubernetes.pod.uid", "")
         return found
+
+
+@contextlib.asynccontextmanager
+async def in_thread(context: contextlib.AbstractContextManager[T]) -> AsyncIterator[T]:
+    """A blocking context, entered in a thread."""
+    found = await asyncio.to_thread(context.__enter__)
+    try:
+        yield found
+    except BaseException as error:
+        if not await asyncio.to_thread(context.__exit__, type(error), error, error.__traceback__):
+            raise
+    else:
+        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 def _container_of(envelope: bytes) -> str | None:

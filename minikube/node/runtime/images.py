@@ -1,134 +1,30 @@
-"""Images into containerd without a registry: docker-archive and OCI tars through its native content API."""
+"""containerd's own image service, in CRI's namespace: images in from bundles, out as archives, names removed."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
+import asyncio
+import contextlib
 import io
 import json
-import os
 import tarfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import grpc
 import grpc.aio
 
-from minikube.node.runtime import pause
-from minikube.node.runtime.base import RuntimeFault, Unavailable
-from minikube.node.runtime.wire import encode, entry
+from minikube.node.runtime.archive import CHUNK, INDEXES, Blob, Bundle, full_name
+from minikube.node.runtime.base import NotFound, RuntimeFault, Unavailable
+from minikube.node.runtime.pause import PAUSE_IMAGE
+from minikube.node.runtime.wire import decode, encode, entry
 
-PAUSE_IMAGE = "docker.io/minikube/pause:1"
-_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-_CONFIG = "application/vnd.docker.container.image.v1+json"
-_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
-_CHUNK = 1 << 20
-
-
-class Blob:
-    """Content with its digest, read from memory."""
-
-    def __init__(self, body: bytes, kind: str) -> None:
-        self.body = body
-        self.kind = kind
-        self.digest = "sha256:" + hashlib.sha256(body).hexdigest()
-
-    @property
-    def descriptor(self) -> dict[str, Any]:
-        return {"mediaType": self.kind, "digest": self.digest, "size": len(self.body)}
-
-
-class Bundle:
-    """One image: its names and blobs, the manifest last."""
-
-    def __init__(self, names: tuple[str, ...], config: bytes, layers: list[bytes]) -> None:
-        self.names = names
-        parts = [Blob(config, _CONFIG)]
-        for layer in layers:
-            parts.append(Blob(layer, _LAYER + (".gzip" if layer[:2] == b"\x1f\x8b" else "")))
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": _MANIFEST,
-            "config": parts[0].descriptor,
-            "layers": [part.descriptor for part in parts[1:]],
-        }
-        self.manifest = Blob(json.dumps(manifest).encode(), _MANIFEST)
-        self.parts = parts
-
-    def labels(self) -> dict[str, str]:
-        found = {"containerd.io/gc.ref.content.config": self.parts[0].digest}
-        for index, part in enumerate(self.parts[1:]):
-            found[f"containerd.io/gc.ref.content.l.{index}"] = part.digest
-        return found
-
-
-def full_name(name: str) -> str:
-    """`busybox` is docker.io/library/busybox:latest, as docker's reference grammar has it."""
-    first, slash, _ = name.partition("/")
-    if not slash:
-        name = "docker.io/library/" + name
-    elif "." not in first and ":" not in first and first != "localhost":
-        name = "docker.io/" + name
-    return name if "@" in name or ":" in name.rpartition("/")[2] else name + ":latest"
-
-
-def read_archive(path: str) -> list[Bundle]:
-    """What an archive holds. Blocking. Raises RuntimeFault for what is not an image archive."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(4)
-        if head == b"\x28\xb5\x2f\xfd":
-            raise RuntimeFault(f"{path}: zstd is not supported, decompress it first")
-        opened: Any = gzip.open(path) if head[:2] == b"\x1f\x8b" else open(path, "rb")  # noqa: SIM115
-        with opened, tarfile.open(fileobj=opened) as tar:
-            return list(_bundles(tar))
-    except (tarfile.TarError, OSError, KeyError, ValueError) as error:
-        raise RuntimeFault(f"{path}: not an image archive: {error}") from error
-
-
-def _bundles(tar: tarfile.TarFile) -> Iterator[Bundle]:
-    def read(name: str) -> bytes:
-        stream = tar.extractfile(name)
-        if stream is None:
-            raise ValueError(f"{name} is not a file")
-        return stream.read()
-
-    if "manifest.json" in tar.getnames():
-        for item in json.loads(read("manifest.json")):
-            names = tuple(full_name(name) for name in item.get("RepoTags") or ())
-            yield Bundle(names, read(item["Config"]), [read(layer) for layer in item["Layers"]])
-        return
-    for item in json.loads(read("index.json"))["manifests"]:
-        manifest = json.loads(read("blobs/" + item["digest"].replace(":", "/")))
-        notes = item.get("annotations") or {}
-        name = notes.get("io.containerd.image.name") or notes.get("org.opencontainers.image.ref.name", "")
-        layers = [read("blobs/" + layer["digest"].replace(":", "/")) for layer in manifest["layers"]]
-        config = read("blobs/" + manifest["config"]["digest"].replace(":", "/"))
-        yield Bundle((full_name(name),) if name else (), config, layers)
-
-
-def pause_bundle(machine: str = "") -> Bundle:
-    """The sandbox image of this machine."""
-    machine = machine or os.uname().machine
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as tar:
-        info = tarfile.TarInfo("pause")
-        body = pause.elf(machine)
-        info.size, info.mode = len(body), 0o755
-        tar.addfile(info, io.BytesIO(body))
-    diff = "sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()
-    config = {
-        "architecture": pause.architecture(machine),
-        "os": "linux",
-        "config": {"Entrypoint": ["/pause"]},
-        "rootfs": {"type": "layers", "diff_ids": [diff]},
-    }
-    return Bundle((PAUSE_IMAGE,), json.dumps(config).encode(), [layer.getvalue()])
+NAMESPACE = ("containerd-namespace", "k8s.io")
 
 
 class ImageStore:
-    """containerd's native Content, Images and Leases services in the namespace of CRI."""
+    """The native Content, Images and Leases services."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._channel = channel
@@ -136,31 +32,33 @@ class ImageStore:
     async def add(self, bundle: Bundle) -> None:
         """Idempotent. Raises RuntimeFault, Unavailable."""
         lease = "import-" + uuid.uuid4().hex
-        try:
+        with _translated():
             await self._call("leases", "Leases/Create", encode((1, lease)))
-            for part in bundle.parts:
-                await self._write(part, lease, {})
-            await self._write(bundle.manifest, lease, bundle.labels())
-            target = encode((1, _MANIFEST), (2, bundle.manifest.digest), (3, len(bundle.manifest.body)))
-            for name in bundle.names:
-                labels = [entry(2, "io.cri-containerd.image", "managed")]
-                if name == PAUSE_IMAGE:
-                    labels.append(entry(2, "io.cri-containerd.pinned", "pinned"))
-                image = encode((1, encode((1, name), *labels, (3, target))))
-                try:
-                    await self._call("images", "Images/Create", image)
-                except grpc.aio.AioRpcError as error:
-                    if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                        raise
-                    await self._call("images", "Images/Update", image)
-            await self._call("leases", "Leases/Delete", encode((1, lease)))
+            try:
+                for part in bundle.parts:
+                    await self._write(part, lease, {})
+                await self._write(bundle.manifest, lease, bundle.labels())
+                for name in bundle.names:
+                    await self._name(name, bundle.manifest)
+            finally:
+                await self._call("leases", "Leases/Delete", encode((1, lease)))
+
+    async def _name(self, name: str, manifest: Blob) -> None:
+        target = encode((1, manifest.kind), (2, manifest.digest), (3, manifest.size))
+        labels = [entry(2, "io.cri-containerd.image", "managed")]
+        if name == PAUSE_IMAGE:
+            labels.append(entry(2, "io.cri-containerd.pinned", "pinned"))
+        image = encode((1, encode((1, name), *labels, (3, target))))
+        try:
+            await self._call("images", "Images/Create", image)
         except grpc.aio.AioRpcError as error:
-            kind = Unavailable if error.code() is grpc.StatusCode.UNAVAILABLE else RuntimeFault
-            raise kind(error.details() or str(error.code())) from error
+            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                raise
+            await self._call("images", "Images/Update", image)
 
     async def _call(self, service: str, method: str, request: bytes) -> bytes:
         call = self._channel.unary_unary(f"/containerd.services.{service}.v1.{method}")
-        answer: bytes = await call(request, metadata=(("containerd-namespace", "k8s.io"),), timeout=60)
+        answer: bytes = await call(request, metadata=(NAMESPACE,), timeout=60)
         return answer
 
     async def _write(self, blob: Blob, lease: str, labels: dict[str, str]) -> None:
@@ -170,19 +68,95 @@ class ImageStore:
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.NOT_FOUND:
                 raise
-        size = len(blob.body)
-        head = ((2, f"{lease}-{blob.digest}"), (3, size), (4, blob.digest))
+        head = ((2, f"{lease}-{blob.digest}"), (3, blob.size), (4, blob.digest))
 
         async def requests() -> AsyncIterator[bytes]:
-            for at in range(0, size, _CHUNK):
-                yield encode((1, 1), *head, (5, at), (6, blob.body[at : at + _CHUNK]))
-            yield encode((1, 2), *head, (5, size), *(entry(7, key, value) for key, value in labels.items()))
+            with blob.open() as stream:
+                at = 0
+                while chunk := await asyncio.to_thread(stream.read, CHUNK):
+                    yield encode((1, 1), *head, (5, at), (6, chunk))
+                    at += len(chunk)
+            yield encode((1, 2), *head, (5, at), *(entry(7, key, value) for key, value in labels.items()))
 
         call = self._channel.stream_stream("/containerd.services.content.v1.Content/Write")
-        metadata = (("containerd-namespace", "k8s.io"), ("containerd-lease", lease))
         try:
-            async for _ in call(requests(), metadata=metadata):
+            async for _ in call(requests(), metadata=(NAMESPACE, ("containerd-lease", lease))):
                 pass
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
                 raise
+
+    async def save(self, name: str, path: Path) -> None:
+        """A docker-archive of an image as this machine has it. Raises NotFound, RuntimeFault."""
+        with _translated():
+            answer = await self._call("images", "Images/Get", encode((1, full_name(name))))
+            descriptor = _fields(_fields(_fields(answer)[1])[3])
+            manifest = await self._manifest(descriptor[1].decode(), descriptor[2].decode())
+            config = manifest["config"]["digest"]
+            layers = [layer["digest"] for layer in manifest["layers"]]
+            with path.open("wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+                names = {digest: digest.partition(":")[2] for digest in (config, *layers)}
+                described = [
+                    {
+                        "Config": names[config] + ".json",
+                        "RepoTags": [full_name(name)],
+                        "Layers": [names[layer] + ".tar" for layer in layers],
+                    }
+                ]
+                for member, digest in (
+                    (names[config] + ".json", config),
+                    *((names[d] + ".tar", d) for d in layers),
+                ):
+                    await self._copy(digest, member, tar, file)
+                _member(tar, "manifest.json", json.dumps(described).encode())
+
+    async def _manifest(self, kind: str, digest: str) -> Any:
+        """Of an index, the first manifest whose content is here."""
+        found = json.loads(b"".join([chunk async for chunk in self._read(digest)]))
+        if kind not in INDEXES:
+            return found
+        for item in found["manifests"]:
+            try:
+                return await self._manifest(item["mediaType"], item["digest"])
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.NOT_FOUND:
+                    raise
+        raise NotFound(f"no manifest of {digest} is on this machine")
+
+    async def _read(self, digest: str) -> AsyncIterator[bytes]:
+        call = self._channel.unary_stream("/containerd.services.content.v1.Content/Read")
+        async for answer in call(encode((1, digest)), metadata=(NAMESPACE,)):
+            yield _fields(answer).get(2, b"")
+
+    async def _copy(self, digest: str, member: str, tar: tarfile.TarFile, file: IO[bytes]) -> None:
+        """A blob as a member, without holding it in memory: header, content, padding."""
+        answer = await self._call("content", "Content/Info", encode((1, digest)))
+        info = tarfile.TarInfo(member)
+        info.size = next(int(value) for number, value in decode(_fields(answer)[1]) if number == 2)
+        header = info.tobuf(tarfile.GNU_FORMAT)
+        file.write(header)
+        async for chunk in self._read(digest):
+            file.write(chunk)
+        padding = -info.size % tarfile.BLOCKSIZE
+        file.write(b"\0" * padding)
+        tar.offset += len(header) + info.size + padding
+
+
+def _member(tar: tarfile.TarFile, name: str, body: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(body)
+    tar.addfile(info, io.BytesIO(body))
+
+
+def _fields(message: bytes) -> dict[int, bytes]:
+    """The length-delimited fields of a message by number."""
+    return {number: value for number, value in decode(message) if isinstance(value, bytes)}
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        kinds = {grpc.StatusCode.UNAVAILABLE: Unavailable, grpc.StatusCode.NOT_FOUND: NotFound}
+        raise kinds.get(error.code(), RuntimeFault)(error.details() or str(error.code())) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+PAUSE_IMAGE = "docker.io/minikube/pause:1"
 _X86_64 = bytes.fromhex("6a006a006a006a014889e66a115f31d26a08415ab80d0000000f05b8220000000f05ebf7")
 
 

@@ -1,0 +1,119 @@
+"""Where images come from: the node's registries.yaml (mirrors, credentials, TLS), in the form that k3s has it.
+
+    mirrors:
+      docker.io: {endpoint: ["https://mirror.example:5000"]}
+    configs:
+      "mirror.example:5000":
+        auth: {username: me, password: secret}
+        tls: {ca_file: /etc/ca.pem, cert_file: …, key_file: …, insecure_skip_verify: false}
+
+Mirrors and TLS become containerd's hosts.toml files; credentials go with each pull.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import yaml
+
+from minikube.node.runtime.base import Auth
+from minikube.settings import Settings, SettingsError
+
+DOCKER_HUB = "registry-1.docker.io"
+EVERY = "*"
+
+
+class Mirror(msgspec.Struct, frozen=True):
+    endpoint: tuple[str, ...] = ()
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    username: str = ""
+    password: str = ""
+    auth: str = ""
+    """base64 of username:password, as docker keeps it."""
+    identity_token: str = ""
+
+
+class Tls(msgspec.Struct, frozen=True):
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    insecure_skip_verify: bool = False
+
+
+class Config(msgspec.Struct, frozen=True):
+    auth: Credentials = Credentials()
+    tls: Tls = Tls()
+
+
+class Registries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    mirrors: Mapping[str, Mirror] = {}
+    configs: Mapping[str, Config] = {}
+
+    @classmethod
+    def load(cls, settings: Settings) -> Registries:
+        """Nothing where there is no file. Raises SettingsError."""
+        path = settings.private_registry
+        try:
+            return msgspec.convert(yaml.safe_load(path.read_text()) or {}, cls)
+        except FileNotFoundError:
+            return cls()
+        except (yaml.YAMLError, msgspec.ValidationError, OSError) as error:
+            raise SettingsError(f"{path}: {error}") from error
+
+    def auth(self, reference: str) -> Auth | None:
+        """Credentials for the registry of a full image name, or for the mirror that stands in for it."""
+        host = reference.partition("/")[0]
+        mirror = self.mirrors.get(host) or self.mirrors.get(EVERY) or Mirror()
+        for name in (*(urlsplit(endpoint).netloc for endpoint in mirror.endpoint), host):
+            given = self.configs.get(name, Config()).auth
+            if given != Credentials():
+                return _auth(given)
+        return None
+
+    def hosts(self) -> Mapping[str, str]:
+        """Directory under certs.d -> its hosts.toml."""
+        names = self.mirrors.keys() | self.configs.keys()
+        return {"_default" if host == EVERY else host: self._hosts_of(host) for host in sorted(names)}
+
+    def _hosts_of(self, host: str) -> str:
+        lines = [] if host == EVERY else [f"server = {json.dumps(_server(host))}"]
+        endpoints = [*self.mirrors.get(host, Mirror()).endpoint]
+        if host in self.configs:
+            endpoints.append(_server(host))
+        for endpoint in endpoints:
+            tls = self.configs.get(urlsplit(endpoint).netloc, self.configs.get(host, Config())).tls
+            lines += ["", f"[host.{json.dumps(endpoint)}]", '  capabilities = ["pull", "resolve"]']
+            if tls.ca_file:
+                lines.append(f"  ca = {json.dumps(tls.ca_file)}")
+            if tls.cert_file:
+                lines.append(f"  client = [[{json.dumps(tls.cert_file)}, {json.dumps(tls.key_file)}]]")
+            if tls.insecure_skip_verify:
+                lines.append("  skip_verify = true")
+        return "\n".join(lines) + "\n"
+
+    def write(self, directory: Path) -> None:
+        """Exactly these hosts.toml files below `directory`. Blocking."""
+        shutil.rmtree(directory, ignore_errors=True)
+        for name, text in self.hosts().items():
+            file = directory / name / "hosts.toml"
+            file.parent.mkdir(parents=True)
+            file.write_text(text)
+
+
+def _server(host: str) -> str:
+    return f"https://{DOCKER_HUB if host == 'docker.io' else host}"
+
+
+def _auth(given: Credentials) -> Auth:
+    username, password = given.username, given.password
+    if given.auth:
+        username, _, password = base64.b64decode(given.auth).decode().partition(":")
+    return Auth(username=username, password=password, identity_token=given.identity_token)

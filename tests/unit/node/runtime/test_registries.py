@@ -1,0 +1,95 @@
+"""Registries: what registries.yaml becomes for containerd, and which credentials fit an image."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from minikube.api.core_v1 import Secret
+from minikube.node.keyring import credentials, matches
+from minikube.node.runtime.base import Auth
+from minikube.node.runtime.registries import Registries
+from minikube.settings import Settings, SettingsError
+
+FILE = """
+mirrors:
+  docker.io: {endpoint: ["https://mirror:5000"]}
+  "*": {endpoint: ["http://any:80"]}
+configs:
+  "mirror:5000":
+    auth: {username: me, password: secret}
+    tls: {ca_file: /ca.pem}
+  reg.example:
+    auth: {auth: dTpw}
+    tls: {insecure_skip_verify: true}
+"""
+
+
+def load(tmp_path: Path, text: str) -> Registries:
+    path = tmp_path / "registries.yaml"
+    path.write_text(text)
+    return Registries.load(Settings(private_registry=path))
+
+
+def test_mirrors_and_tls_become_hosts_files(tmp_path: Path) -> None:
+    load(tmp_path, FILE).write(tmp_path / "certs.d")
+    hub = (tmp_path / "certs.d/docker.io/hosts.toml").read_text()
+    assert 'server = "https://registry-1.docker.io"' in hub
+    assert '[host."https://mirror:5000"]' in hub
+    assert 'ca = "/ca.pem"' in hub
+    assert "server" not in (tmp_path / "certs.d/_default/hosts.toml").read_text()
+    assert "skip_verify = true" in (tmp_path / "certs.d/reg.example/hosts.toml").read_text()
+
+
+def test_credentials_are_the_mirrors_or_the_registrys_own(tmp_path: Path) -> None:
+    found = load(tmp_path, FILE)
+    assert found.auth("docker.io/library/busybox:1") == Auth("me", "secret")
+    assert found.auth("reg.example/app:1") == Auth("u", "p")
+    assert found.auth("other.example/app:1") is None
+
+
+def test_no_file_is_no_configuration_and_a_wrong_one_is_named(tmp_path: Path) -> None:
+    assert Registries.load(Settings(private_registry=tmp_path / "none")) == Registries()
+    with pytest.raises(SettingsError, match=r"registries\.yaml"):
+        load(tmp_path, "mirror: {}")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reference", "fits"),
+    [
+        ("docker.io", "docker.io/library/busybox:1", True),
+        ("*.example.com", "reg.example.com/a:1", True),
+        ("*.example.com", "example.com/a:1", False),
+        ("reg.example.com/team", "reg.example.com/team/a:1", True),
+        ("reg.example.com/team", "reg.example.com/other/a:1", False),
+        ("reg.example.com", "reg.example.com:5000/a:1", False),
+        ("localhost:5000", "localhost:5000/a:1", True),
+    ],
+)
+def test_a_registry_path_fits_an_image(pattern: str, reference: str, *, fits: bool) -> None:
+    assert matches(pattern, reference) is fits
+
+
+def secret(auths: dict[str, dict[str, str]]) -> Secret:
+    body = base64.b64encode(json.dumps({"auths": auths}).encode()).decode()
+    return Secret(type="kubernetes.io/dockerconfigjson", data={".dockerconfigjson": body})
+
+
+def test_the_most_specific_credentials_come_first() -> None:
+    one = secret({"reg.example": {"username": "wide", "password": "w"}})
+    two = secret({"https://reg.example/team": {"auth": base64.b64encode(b"narrow:n").decode()}})
+    assert credentials([one, two], "reg.example/team/app") == (Auth("narrow", "n"), Auth("wide", "w"))
+
+
+def test_docker_hub_has_many_names_and_broken_secrets_count_for_nothing() -> None:
+    hub = secret({"https://index.docker.io/v1/": {"username": "me", "password": "p"}})
+    broken = Secret(data={".dockerconfigjson": base64.b64encode(b"{").decode()})
+    assert credentials([broken, hub], "busybox") == (Auth("me", "p"),)
+
+
+def test_the_legacy_form_has_no_auths_key() -> None:
+    body = base64.b64encode(json.dumps({"reg.example": {"username": "u", "password": "p"}}).encode()).decode()
+    assert credentials([Secret(data={".dockercfg": body})], "reg.example/a") == (Auth("u", "p"),)
