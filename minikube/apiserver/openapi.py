@@ -13,46 +13,51 @@ from minikube.apiserver import discovery
 from minikube.errors import NotFound
 from minikube.registry.base import Registry
 from minikube.resources.base import Kind
-from minikube.schema import openapi
+from minikube.schema import openapi, openapi_protobuf
 from minikube.schema.openapi import Served, Subresource
+
+JSON = "application/json"
+PROTOBUF = (openapi_protobuf.MEDIA_TYPE, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
 
 
 class OpenApi:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._made: dict[str, tuple[tuple[Kind, ...], bytes, str]] = {}
+        self._made: dict[tuple[str, str], tuple[tuple[Kind, ...], bytes, str]] = {}
 
     async def serve(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         parts = path.strip("/").split("/")[1:]
         if parts == ["v2"]:
-            return await self._document(request, "v2")
+            binary = any(kind in request.headers.get("Accept", "") for kind in PROTOBUF)
+            return await self._document(request, "v2", openapi_protobuf.MEDIA_TYPE if binary else JSON)
         if parts == ["v3"]:
             return await self._index()
         if parts[0] == "v3" and len(parts) in (3, 4):
-            return await self._document(request, "/".join(parts[1:]))
+            return await self._document(request, "/".join(parts[1:]), JSON)
         raise NotFound.path()
 
     async def _index(self) -> web.Response:
         index = openapi.v3_index([served(kind) for kind in self._registry.kinds()])
-        return web.Response(body=msgspec.json.encode(index), headers={"Content-Type": "application/json"})
+        return web.Response(body=msgspec.json.encode(index), headers={"Content-Type": JSON})
 
-    async def _document(self, request: web.BaseRequest, name: str) -> web.Response:
-        body, etag = await self._make(name)
-        headers = {"ETag": f'"{etag}"', "Content-Type": "application/json", "Vary": "Accept"}
+    async def _document(self, request: web.BaseRequest, name: str, media: str) -> web.Response:
+        body, etag = await self._make(name, media)
+        headers = {"ETag": f'"{etag}"', "Content-Type": media, "Vary": "Accept"}
         if request.headers.get("If-None-Match", "").strip('"') == etag:
             return web.Response(status=304, headers=headers)
         return web.Response(body=body, headers=headers)
 
-    async def _make(self, name: str) -> tuple[bytes, str]:
+    async def _make(self, name: str, media: str) -> tuple[bytes, str]:
         kinds = tuple(kind for kind in self._registry.kinds() if name in ("v2", _path_of(kind)))
         if not kinds:
             raise NotFound.path()
-        known = self._made.get(name)
+        known = self._made.get((name, media))
         if known is not None and known[0] == kinds:
             return known[1], known[2]
-        body = await asyncio.to_thread(lambda: msgspec.json.encode(_build(name, kinds)))
+        encode = msgspec.json.encode if media == JSON else openapi_protobuf.encode
+        body = await asyncio.to_thread(lambda: encode(_build(name, kinds)))
         etag = hashlib.sha512(body).hexdigest()[:64].upper()
-        self._made[name] = (kinds, body, etag)
+        self._made[name, media] = (kinds, body, etag)
         return body, etag
 
 

@@ -153,7 +153,12 @@ class Definitions:
 
 
 # What Swagger 2.0 cannot say is left out of it (apiextensions-apiserver ToStructuralOpenAPIV2).
-NOT_IN_V2 = frozenset({"oneOf", "anyOf", "allOf", "not", "nullable"})
+NOT_IN_V2 = frozenset(
+    {
+        "oneOf", "anyOf", "allOf", "not", "nullable", "id", "$schema", "additionalItems", "patternProperties",
+        "dependencies", "definitions",
+    }
+)  # fmt: skip
 
 
 def structural(schema: Mapping[str, Any], dialect: Dialect) -> Schema:
