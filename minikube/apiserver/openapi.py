@@ -17,7 +17,6 @@ from minikube.schema import openapi, openapi_protobuf
 from minikube.schema.openapi import Served, Subresource
 
 JSON = "application/json"
-PROTOBUF = (openapi_protobuf.MEDIA_TYPE, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
 
 
 class OpenApi:
@@ -28,7 +27,7 @@ class OpenApi:
     async def serve(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         parts = path.strip("/").split("/")[1:]
         if parts == ["v2"]:
-            binary = any(kind in request.headers.get("Accept", "") for kind in PROTOBUF)
+            binary = any(kind in request.headers.get("Accept", "") for kind in openapi_protobuf.ASKED_AS)
             return await self._document(request, "v2", openapi_protobuf.MEDIA_TYPE if binary else JSON)
         if parts == ["v3"]:
             return await self._index()

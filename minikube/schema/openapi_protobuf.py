@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 
 Json = Any
-MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+ASKED_AS = (MEDIA_TYPE, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+"""The second is no valid media type, so clients ask for it and cannot read it as the type of an answer."""
 
 # message -> key of the JSON document -> (field number, type). A type that begins with a capital is a message,
 # `[]` is repeated, `{}` a map as a list of (name = 1, value = 2) pairs; `extension` stands for every x- key.
