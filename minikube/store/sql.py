@@ -50,6 +50,7 @@ class SqlStore:
         self._work = asyncio.Event()
         self._behind: list[Row] = []
         self._behind_timer: asyncio.TimerHandle | None = None
+        self._flush_due = False
         self._unsaved: set[str] = set()
         self._latest_row: dict[str, int] = {}
         self._garbage: deque[tuple[int, int]] = deque()
@@ -114,9 +115,9 @@ class SqlStore:
     async def close(self) -> None:
         self._closing = True
         self._work.set()
-        writer, compaction, *flushes = self._tasks
+        writer, compaction = self._tasks
         compaction.cancel()
-        await asyncio.gather(writer, compaction, *flushes, return_exceptions=True)
+        await asyncio.gather(writer, compaction, return_exceptions=True)
         if self._behind_timer is not None:
             self._behind_timer.cancel()
         rows = [*self._behind]
@@ -151,6 +152,8 @@ class SqlStore:
                 except StoreError as error:
                     log.error("a write of %d changes failed: %s", len(batch), error)
                     await self._salvage(batch, error)
+            if self._flush_due and not self._closing:
+                await self._flush()
             if self._closing:
                 return
 
@@ -219,27 +222,23 @@ class SqlStore:
             self._garbage_grew.set()
 
     def _flush_soon(self) -> None:
+        """It is the writer that flushes: two writers of one list would each write the same row."""
         self._behind_timer = None
-        if self._behind:
-            self._tasks.append(asyncio.create_task(self._flush(), name="store-flush"))
-        self._tasks[2:] = [task for task in self._tasks[2:] if not task.done()]
+        self._flush_due = True
+        self._work.set()
 
     async def _flush(self) -> None:
+        self._flush_due = False
         rows = list(self._behind)
+        if not rows:
+            return
         try:
-            await self._on_thread(lambda: self._database.append(self._still_behind(rows), {}))
+            await self._on_thread(lambda: self._database.append(rows, {}))
         except StoreError as error:
             log.error("%d changes stay in memory only: %s", len(rows), error)
-            loop = asyncio.get_running_loop()
-            self._behind_timer = loop.call_later(BEHIND_SECONDS, self._flush_soon)
+            self._behind_timer = asyncio.get_running_loop().call_later(BEHIND_SECONDS, self._flush_soon)
             return
-        gone = {row.revision for row in rows}
-        self._behind = [row for row in self._behind if row.revision not in gone]
-
-    def _still_behind(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """A transaction that was already on its way may have taken some of these along."""
-        left = {row.revision for row in self._behind}
-        return [row for row in rows if row.revision in left]
+        del self._behind[: len(rows)]
 
     # ---- compaction ----------------------------------------------------------------------------------
 

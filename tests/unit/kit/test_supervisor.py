@@ -62,6 +62,8 @@ def ask(port: int) -> int:
 def test_a_killed_process_is_replaced_and_nobody_is_refused(supervisor: subprocess.Popen[bytes], port: int) -> None:
     first = ask(port)
     os.kill(first, signal.SIGKILL)
+    while os.path.exists(f"/proc/{first}"):
+        pass
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         second = int(connection.makefile().readline())
     assert second != first

@@ -47,6 +47,26 @@ async def test_a_stop_after_a_flush_of_events_is_clean(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_events_that_are_due_and_durable_writes_do_not_get_in_each_others_way(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = await SqlStore.open(tmp_path / "state.db")
+    for number in range(50):
+        await store.create(f"/e{number}", b"1", durability=Durability.BEHIND)
+        durable = asyncio.create_task(store.create(f"/d{number}", b"1"))
+        for _ in range(number % 5):
+            await asyncio.sleep(0)
+        store._flush_soon()
+        await durable
+    last = store.published
+    await store.close()
+    assert caplog.records == []
+    store = await SqlStore.open(tmp_path / "state.db")
+    assert len((await store.list("/")).records) == 100
+    assert store.published == last
+    await store.close()
+
+
 async def test_a_second_process_is_told_that_the_database_is_in_use(tmp_path: Path) -> None:
     store = await SqlStore.open(tmp_path / "state.db")
     with pytest.raises(StoreError, match="in use"):
