@@ -73,7 +73,8 @@ class Server:
         self.custom = CustomResources(self.registry)
         self.custom.start()
         authorizer = RbacAuthorizer(self.informers)
-        self.registry.use_admission(Chain(plugins(self.informers, authorizer)))
+        keeper = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
+        self.registry.use_admission(Chain(plugins(self.informers, authorizer, keeper, SYSTEM)))
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
         keys = SigningKeys(self.pki.service_account_key)
         tokens = ServiceAccountTokens(keys, self.informers, SYSTEM, issuer=issuer)

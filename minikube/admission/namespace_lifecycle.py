@@ -18,7 +18,7 @@ class NamespaceLifecycle:
     def __init__(self, namespaces: Lister[Namespace]) -> None:
         self._namespaces = namespaces
 
-    async def validate(self, request: Attributes) -> None:
+    async def admit(self, request: Attributes) -> None:
         resource = request.resource
         if request.operation == "DELETE" and resource.plural == "namespaces" and not resource.group:
             if request.name in IMMORTAL:

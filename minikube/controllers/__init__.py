@@ -25,6 +25,7 @@ from minikube.controllers.nodes import NodeController
 from minikube.controllers.persistent_volumes import PersistentVolumeBinder
 from minikube.controllers.replicaset import ReplicaSetController
 from minikube.controllers.replicationcontroller import ReplicationControllerController
+from minikube.controllers.resourcequota import ResourceQuotaController
 from minikube.controllers.serviceaccount import ServiceAccountController
 from minikube.controllers.statefulset import StatefulSetController
 from minikube.controllers.token_cleaner import TokenCleanerController
@@ -38,6 +39,7 @@ CONTROLLERS: tuple[type[Any], ...] = (
     TokenSecretController,
     ReplicaSetController,
     ReplicationControllerController,
+    ResourceQuotaController,
     DeploymentController,
     DaemonSetController,
     StatefulSetController,

@@ -9,9 +9,12 @@ from typing import Any
 
 import msgspec
 
+from minikube.admission.chain import Chain
+from minikube.admission.plugins import plugins
 from minikube.api.core_v1 import Container, Namespace, Node, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec
 from minikube.api.meta import Key, Object, ObjectMeta
 from minikube.auth.base import User
+from minikube.auth.rbac import RbacAuthorizer
 from minikube.controllers.base import After, Context
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
@@ -68,6 +71,11 @@ class Cluster:
         cluster.running = asyncio.create_task(registry.run(), name="registry")
         await cluster.client.create(Namespace(metadata=ObjectMeta(name="default")))
         return cluster
+
+    def admit(self, *only: str) -> None:
+        """From now on with admission, of all plugins or those of these names."""
+        every = plugins(self.informers, RbacAuthorizer(self.informers), self.client, self.clock)
+        self.registry.use_admission(Chain([one for one in every if not only or one.name in only]))
 
     def context(self) -> Context:
         return Context(

@@ -14,8 +14,9 @@ from minikube.admission.plugins import plugins
 from minikube.auth.base import User
 from minikube.auth.rbac import RbacAuthorizer
 from minikube.errors import Forbidden, NotFound
+from minikube.kit.clock import SYSTEM
 from minikube.registry.base import Request
-from minikube.registry.local import LocalInformers
+from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
 from minikube.resources import ALL
 from minikube.settings import Settings
@@ -30,7 +31,8 @@ async def registry() -> AsyncIterator[StoreRegistry]:
     await made.start()
     running = asyncio.create_task(made.run())
     informers = LocalInformers(made)
-    made.use_admission(Chain(plugins(informers, RbacAuthorizer(informers))))
+    keeper = LocalClient(made, User("apiserver"), "kube-apiserver")
+    made.use_admission(Chain(plugins(informers, RbacAuthorizer(informers), keeper, SYSTEM)))
     try:
         yield made
     finally:
