@@ -19,7 +19,13 @@ from minikube.node.runtime.archive import DOCKER_CONFIG, DOCKER_LAYER, Blob, Bun
 
 DEMO_IMAGE = "docker.io/minikube/demo"
 DEMO_VERSIONS = ("1", "2")
-_SERVE = 'mkdir -p /www; echo "$(hostname): version $VERSION" > /www/index.html; exec httpd -f -p 80 -h /www'
+_SERVE = """
+mkdir -p /www
+echo "$(hostname): version $VERSION" > /www/index.html
+httpd -f -p 80 -h /www &
+trap "kill $!" TERM
+wait
+"""
 
 
 def pause_bundle(machine: str = "") -> Bundle:
