@@ -1,38 +1,96 @@
-"""What a pod's containers are given: environment, mounts and pull secrets, from the API and the node's files."""
+"""What a pod's containers are given: environment, mounts and pull secrets, from the API and the node's files.
+
+While a pod is there its files follow their sources: nothing is polled, each change of a ConfigMap, a Secret, the
+pod's own labels or a token's age puts the pod into a queue, and `run` brings it up to date.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from minikube.api.core_v1 import ConfigMap, Pod, Secret, Service
 from minikube.api.core_v1 import Container as Wanted
 from minikube.client.base import Client, Informers
-from minikube.errors import NotFound
+from minikube.client.events import EventRecorder
+from minikube.errors import ApiError, NotFound
+from minikube.kit.backoff import Backoff
+from minikube.kit.clock import Clock
+from minikube.kit.workqueue import WorkQueue
 from minikube.node import env
 from minikube.node.keyring import credentials
 from minikube.node.runtime.archive import full_name
 from minikube.node.runtime.base import Auth, Container, Mount
 from minikube.node.runtime.registries import Registries
-from minikube.node.spec import ConfigProblem
+from minikube.node.volumes.container_mounts import ContainerMounts
+from minikube.node.volumes.problems import MountProblem
+from minikube.node.volumes.references import References
+from minikube.node.volumes.tokens import Tokens
+from minikube.node.volumes.usage import Usage
 from minikube.node.volumes.volumes import Volumes
 from minikube.settings import Settings
 
+log = logging.getLogger(__name__)
+
 MESSAGE_LIMIT = 4096
+REFRESHING = 2
+"""Pods whose files are brought up to date at the same time."""
 
 
 class Inputs:
+    """`wake(uid)` is called when something that a pod's volumes need has changed."""
+
     def __init__(
-        self, client: Client, informers: Informers, settings: Settings, node_name: str, host_ips: Sequence[str]
+        self,
+        client: Client,
+        informers: Informers,
+        settings: Settings,
+        node_name: str,
+        host_ips: Sequence[str],
+        *,
+        recorder: EventRecorder,
+        clock: Clock,
+        wake: Callable[[str], None],
     ) -> None:
-        self._client, self._settings = client, settings
-        self._node, self._host_ips = node_name, host_ips
+        self._client, self._host_ips, self._recorder = client, host_ips, recorder
         self._registries = Registries.load(settings)
         self._services = informers.of(Service)
-        self._volumes = Volumes(client, settings, node_name, host_ips)
+        self._pods = informers.of(Pod, fields=f"spec.nodeName={node_name}")
+        self._wake = wake
+        self._config_maps = References(client, ConfigMap, self._changed)
+        self._secrets = References(client, Secret, self._changed)
+        self._volumes = Volumes(
+            client,
+            informers,
+            self._config_maps,
+            self._secrets,
+            Tokens(client, clock),
+            pods_dir=settings.pods_dir,
+            node=node_name,
+        )
+        self._mounts = ContainerMounts(self._volumes)
+        self._current: dict[str, Pod] = {}
+        """Pods whose volumes have been set up, as last seen."""
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._queue: WorkQueue[str] = WorkQueue()
+
+    async def run(self) -> None:
+        """Keep the files of all pods current until cancelled."""
+        await self._volumes.start()
+        self._pods.add_handler(self._pod_changed)
+        backoff: Backoff[str] = Backoff(base=0.5, limit=120.0)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._config_maps.run(), name="config maps of pods")
+            tasks.create_task(self._secrets.run(), name="secrets of pods")
+            for _ in range(REFRESHING):
+                tasks.create_task(self._keep_current(backoff), name="files of pods")
+
+    # ---- before containers start ---------------------------------------------------------------------
 
     async def environment(self, pod: Pod, wanted: Wanted, ips: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Raises ConfigProblem."""
@@ -43,7 +101,7 @@ class Inputs:
             maps[name] = await self._config_map(pod, name)
         for name in env.secrets(wanted):
             secrets[name] = await self._secret(pod, name)
-        facts = env.Facts(self._node, tuple(self._host_ips), tuple(ips))
+        facts = self._volumes.facts(ips, self._host_ips)
         services = self._services.lister.list()
         return env.resolve(pod, wanted, services, maps, secrets, facts)
 
@@ -61,35 +119,94 @@ class Inputs:
         return {key: base64.b64decode(value).decode(errors="surrogateescape") for key, value in found.data.items()}
 
     async def prepare(self, pod: Pod) -> None:
-        """Raises ConfigProblem when a volume cannot be set up yet."""
-        await self._volumes.set_up(pod, ())
-
-    async def refresh(self, pod: Pod, ips: Sequence[str]) -> None:
-        """Bring changed ConfigMaps, Secrets, labels and due tokens into the volumes."""
-        try:
-            await self._volumes.set_up(pod, ips)
-        except ConfigProblem:
-            return
+        """Set up its volumes. Raises MountProblem when one can't be yet."""
+        uid = pod.metadata.uid
+        async with self._lock(uid):
+            await self._volumes.set_up(pod)
+            self._current[uid] = pod
+        self._renew_in_time(uid)
 
     async def mounts(
         self, pod: Pod, wanted: Wanted, attempt: int, ips: Sequence[str], known: Mapping[str, str]
     ) -> Sequence[Mount]:
         """Raises ConfigProblem."""
-        await self._volumes.set_up(pod, ips)
-        return await self._volumes.mounts(pod, wanted, attempt, ips, known)
+        await self.prepare(pod)
+        return await self._mounts.of(pod, wanted, attempt, ips, known)
+
+    # ---- while they run ------------------------------------------------------------------------------
+
+    def _changed(self, uid: str) -> None:
+        if uid in self._current:
+            self._queue.add(uid)
+        else:
+            self._wake(uid)
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        """Labels and annotations may be shown in a volume; a pod that was here before us is taken over."""
+        if new is None:
+            return
+        uid = new.metadata.uid
+        first = old is None and new.status.phase == "Running"
+        before = self._current.get(uid)
+        if before is not None:
+            self._current[uid] = new
+        if first or (before is not None and _shown(before) != _shown(new)):
+            self._current.setdefault(uid, new)
+            self._queue.add(uid)
+
+    async def _keep_current(self, backoff: Backoff[str]) -> None:
+        while True:
+            uid = await self._queue.get()
+            try:
+                await self._refresh(uid)
+            except (MountProblem, ApiError) as error:
+                self._queue.add_after(uid, backoff.next(uid))
+                if uid in self._current and isinstance(error, MountProblem):
+                    self._recorder.warning(self._current[uid], "FailedMount", str(error))
+            else:
+                backoff.forget(uid)
+            finally:
+                self._queue.done(uid)
+
+    async def _refresh(self, uid: str) -> None:
+        async with self._lock(uid):
+            pod = self._current.get(uid)
+            if pod is not None and pod.metadata.deletion_timestamp is None:
+                await self._volumes.refresh(pod)
+        self._renew_in_time(uid)
+
+    def _renew_in_time(self, uid: str) -> None:
+        seconds = self._volumes.due_in(uid)
+        if seconds is not None and uid in self._current:
+            self._queue.add_after(uid, max(1.0, seconds))
+
+    def _lock(self, uid: str) -> asyncio.Lock:
+        return self._locks.setdefault(uid, asyncio.Lock())
+
+    async def usage(self, pod: Pod) -> Mapping[str, Usage]:
+        """What each volume of the pod holds, by its name."""
+        return await self._volumes.usage(pod)
+
+    # ---- after them ----------------------------------------------------------------------------------
 
     async def remove(self, uid: str) -> None:
-        await self._volumes.tear_down(uid)
+        """Unmount and delete everything of a pod whose containers are gone. Raises OSError."""
+        async with self._lock(uid):
+            self._current.pop(uid, None)
+            await self._volumes.tear_down(uid)
+        self._locks.pop(uid, None)
 
     async def keep_only(self, uids: frozenset[str]) -> None:
-        directory = self._settings.pods_dir
-        if directory.is_dir():
-            for each in list(directory.iterdir()):
-                if each.name not in uids:
-                    await self._volumes.tear_down(each.name)
+        """Remove what pods left that went while nobody was looking."""
+        for uid in await asyncio.to_thread(self._volumes.on_disk):
+            if uid not in uids:
+                try:
+                    await self.remove(uid)
+                except OSError as error:
+                    log.warning("volumes of pod %s: %s", uid, error)
 
     def with_termination_message(self, pod: Pod, container: Container) -> Container:
-        path = self._volumes.message_path(pod.metadata.uid, container.name, container.attempt)
+        path = self._mounts.message_path(pod.metadata.uid, container.name, container.attempt)
         try:
             text = path.read_bytes()[:MESSAGE_LIMIT].decode(errors="replace")
         except OSError:
@@ -104,3 +221,9 @@ class Inputs:
                 secrets.append(await self._client.get(Secret, each.name, pod.metadata.namespace))
         own = self._registries.auth(full_name(reference))
         return (*credentials(secrets, reference), *((own,) if own is not None else ()))
+
+
+def _shown(pod: Pod) -> object:
+    """What of a pod its downward API volumes may show."""
+    resources = [each.resources for each in (*pod.spec.init_containers, *pod.spec.containers)]
+    return pod.metadata.labels, pod.metadata.annotations, resources

@@ -40,11 +40,13 @@ def unmount(target: Path) -> None:
             raise OSError(number, os.strerror(number), str(target))
 
 
-def mount_tmpfs(target: Path, size: int = 0, mode: int = 0o755) -> None:
+def mount_tmpfs(target: Path, size: int = 0, mode: int = 0o755, group: int | None = None) -> None:
     """Never swapped where the kernel knows how (6.4); `size` in bytes, 0: the kernel's default. Raises OSError."""
     options = [f"mode={mode:o}"]
     if size:
         options.append(f"size={size}")
+    if group is not None:
+        options.append(f"gid={group}")
     try:
         mount("tmpfs", target, "tmpfs", 0, ",".join((*options, "noswap")))
     except OSError as error:

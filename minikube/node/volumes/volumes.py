@@ -1,285 +1,194 @@
-"""The volumes of pods under pods_dir/<uid>/volumes, and each container's /etc/hosts and termination log."""
+"""The volumes of this node's pods: made before a pod's containers, kept current, taken away after them.
+
+Each pod's own are below pods_dir/<uid>/volumes; claims and host paths are elsewhere on the node.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import contextlib
-import os
-import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from minikube.api.authentication_v1 import BoundObjectReference, TokenRequest, TokenRequestSpec
-from minikube.api.core_v1 import ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, ServiceAccount, Volume
-from minikube.api.core_v1 import Container as Wanted
-from minikube.client.base import Client
-from minikube.errors import ApiError, NotFound
-from minikube.node.env import Facts, field_value, resource_value
-from minikube.node.runtime.base import Mount
-from minikube.node.spec import ConfigProblem, expand, hostname_of
-from minikube.node.volumes.atomic import File, write
-from minikube.settings import Settings
+import msgspec
 
-DEFAULT_MODE = 0o644
-TOKEN_SECONDS = 3600
+from minikube.api.certificates_v1 import ClusterTrustBundle
+from minikube.api.core_v1 import ConfigMap, Node, Pod, Secret, Volume
+from minikube.api.meta import Key
+from minikube.client.base import Client, Informers
+from minikube.node.env import Facts
+from minikube.node.volumes import empty_dir, files, host_path
+from minikube.node.volumes.atomic import write
+from minikube.node.volumes.mounts import is_mount, mount_tmpfs, remove_tree, share, unmount_below
+from minikube.node.volumes.ownership import group_of, only_on_mismatch, set_group
+from minikube.node.volumes.persistent import PersistentVolumes, Place
+from minikube.node.volumes.problems import MountProblem, Unmet, set_up_failed
+from minikube.node.volumes.references import NotSynced, References
+from minikube.node.volumes.tokens import Tokens
+from minikube.node.volumes.usage import Usage, usage_of
+
+Held = References[ConfigMap] | References[Secret]
+
+
+def used_volumes(pod: Pod) -> list[Volume]:
+    """Those that a container mounts; the kubelet makes no others."""
+    containers = (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers)
+    names = {mount.name for each in containers for mount in each.volume_mounts}
+    return [volume for volume in pod.spec.volumes if volume.name in names]
 
 
 class Volumes:
-    def __init__(self, client: Client, settings: Settings, node_name: str, host_ips: Sequence[str]) -> None:
-        self._client, self._settings = client, settings
-        self._node, self._host_ips = node_name, tuple(host_ips)
-        self._tokens: dict[tuple[str, str, str], tuple[bytes, datetime]] = {}
+    def __init__(
+        self,
+        client: Client,
+        informers: Informers,
+        config_maps: References[ConfigMap],
+        secrets: References[Secret],
+        tokens: Tokens,
+        *,
+        pods_dir: Path,
+        node: str,
+    ) -> None:
+        self._informers, self._config_maps, self._secrets = informers, config_maps, secrets
+        self._tokens, self._persistent = tokens, PersistentVolumes(client)
+        self._pods_dir, self._node = pods_dir, node
+        self._nodes = informers.of(Node, fields=f"metadata.name={node}")
+        self._places: dict[str, dict[str, Place]] = {}
+
+    async def start(self) -> None:
+        """Mounts that containers make in a pod's volumes are to be seen by its others: the directory is shared."""
+        await asyncio.to_thread(share, self._pods_dir)
 
     def directory(self, uid: str) -> Path:
-        return self._settings.pods_dir / uid
+        return self._pods_dir / uid
 
-    def volume_path(self, uid: str, name: str) -> Path:
-        return self.directory(uid) / "volumes" / name
+    def place(self, uid: str, volume: Volume) -> Place:
+        """Where it is, once set up."""
+        return self._places[uid][volume.name]
 
-    def message_path(self, uid: str, container: str, attempt: int) -> Path:
-        return self.directory(uid) / "containers" / container / str(attempt)
+    def facts(self, ips: Collection[str] = (), host_ips: Collection[str] = ()) -> Facts:
+        node = self._nodes.lister.get(self._node)
+        allocatable = {name: str(amount) for name, amount in node.status.allocatable.items()} if node else {}
+        return Facts(self._node, tuple(host_ips), tuple(ips), allocatable)
 
-    async def set_up(self, pod: Pod, ips: Sequence[str]) -> None:
-        """Idempotent; also brings new content. Raises ConfigProblem when something needed is missing."""
-        for volume in pod.spec.volumes:
-            path = self.volume_path(pod.metadata.uid, volume.name)
+    # ---- set up --------------------------------------------------------------------------------------
+
+    async def set_up(self, pod: Pod) -> None:
+        """Make what is missing, all volumes at once. Raises MountProblem with the first that can't be."""
+        await self._nodes.wait_synced()
+        self._hold(pod)
+        known = self._places.setdefault(pod.metadata.uid, {})
+        made = (self._one(pod, volume) for volume in used_volumes(pod) if volume.name not in known)
+        for problem in await asyncio.gather(*made, return_exceptions=True):
+            if isinstance(problem, BaseException):
+                raise problem
+
+    async def refresh(self, pod: Pod) -> None:
+        """Bring what has changed into the files of a pod that runs. Raises MountProblem; the old files stay then."""
+        await self._nodes.wait_synced()
+        self._hold(pod)
+        for volume in used_volumes(pod):
+            if files.has_files(volume):
+                await self._one(pod, volume)
+
+    def due_in(self, uid: str) -> float | None:
+        """Seconds until a refresh is needed although nothing changes: a token gets old."""
+        return self._tokens.due_in(uid)
+
+    def _hold(self, pod: Pod) -> None:
+        uid, namespace, volumes = pod.metadata.uid, pod.metadata.namespace, used_volumes(pod)
+        maps = frozenset(Key(namespace, name) for volume in volumes for name in files.config_map_names(volume))
+        secrets = frozenset(Key(namespace, name) for volume in volumes for name in files.secret_names(volume))
+        self._config_maps.hold(uid, maps)
+        self._secrets.hold(uid, secrets)
+
+    async def _one(self, pod: Pod, volume: Volume) -> None:
+        """Raises MountProblem."""
+        uid, path = pod.metadata.uid, self._path(pod.metadata.uid, volume)
+        place = Place(path, read_only=files.has_files(volume))
+        try:
             if volume.empty_dir is not None:
-                memory = volume.empty_dir.medium == "Memory"
-                await asyncio.to_thread(_empty_dir, path, memory, _group(pod))
-            elif volume.host_path is not None:
-                await asyncio.to_thread(_host_path, volume.host_path.path, volume.host_path.type)
-            elif (files := await self._files(pod, volume, ips)) is not None:
-                await asyncio.to_thread(write, path, files, _group(pod))
-
-    async def _files(self, pod: Pod, volume: Volume, ips: Sequence[str]) -> list[File] | None:
-        """None: not a volume of files."""
-        if (config := volume.config_map) is not None:
-            data = await self._config_map(pod, config.name, bool(config.optional))
-            return _picked(
-                data, config.items, config.default_mode, f"configmap {config.name}", bool(config.optional)
-            )
-        if (secret := volume.secret) is not None:
-            data = await self._secret(pod, secret.secret_name, bool(secret.optional))
-            what = f"secret {secret.secret_name}"
-            return _picked(data, secret.items, secret.default_mode, what, bool(secret.optional))
-        if (downward := volume.downward_api) is not None:
-            return [self._downward(pod, each, downward.default_mode, ips) for each in downward.items]
-        projected = volume.projected
-        if projected is None:
-            return None
-        files: list[File] = []
-        mode = projected.default_mode
-        for source in projected.sources:
-            if (map_source := source.config_map) is not None:
-                data = await self._config_map(pod, map_source.name, bool(map_source.optional))
-                what = f"configmap {map_source.name}"
-                files += _picked(data, map_source.items, mode, what, bool(map_source.optional))
-            elif (secret_source := source.secret) is not None:
-                data = await self._secret(pod, secret_source.name, bool(secret_source.optional))
-                what = f"secret {secret_source.name}"
-                files += _picked(data, secret_source.items, mode, what, bool(secret_source.optional))
-            elif source.downward_api is not None:
-                files += [self._downward(pod, each, mode, ips) for each in source.downward_api.items]
-            elif (token := source.service_account_token) is not None:
-                seconds = token.expiration_seconds or TOKEN_SECONDS
-                content = await self._token(pod, token.audience, seconds)
-                files.append(File(token.path, content, DEFAULT_MODE if mode is None else mode))
-        return files
-
-    async def _config_map(self, pod: Pod, name: str, optional: bool) -> Mapping[str, bytes]:
-        try:
-            found = await self._client.get(ConfigMap, name, pod.metadata.namespace)
-        except NotFound as error:
-            if optional:
-                return {}
-            raise ConfigProblem(f'MountVolume.SetUp failed: configmap "{name}" not found') from error
-        text = {key: value.encode() for key, value in found.data.items()}
-        return {**text, **{key: base64.b64decode(value) for key, value in found.binary_data.items()}}
-
-    async def _secret(self, pod: Pod, name: str, optional: bool) -> Mapping[str, bytes]:
-        try:
-            found = await self._client.get(Secret, name, pod.metadata.namespace)
-        except NotFound as error:
-            if optional:
-                return {}
-            raise ConfigProblem(f'MountVolume.SetUp failed: secret "{name}" not found') from error
-        return {key: base64.b64decode(value) for key, value in found.data.items()}
-
-    def _downward(self, pod: Pod, item: DownwardAPIVolumeFile, mode: int | None, ips: Sequence[str]) -> File:
-        facts = Facts(self._node, self._host_ips, tuple(ips))
-        text = ""
-        if item.field_ref is not None:
-            text = field_value(pod, item.field_ref.field_path, facts)
-        elif item.resource_field_ref is not None:
-            text = resource_value(pod, pod.spec.containers[0], item.resource_field_ref, facts)
-        chosen = item.mode if item.mode is not None else mode
-        return File(item.path, text.encode(), DEFAULT_MODE if chosen is None else chosen)
-
-    async def _token(self, pod: Pod, audience: str, seconds: int) -> bytes:
-        """Renewed when 80 % of its life is over."""
-        key = (pod.metadata.uid, audience, str(seconds))
-        held = self._tokens.get(key)
-        now = datetime.now(UTC)
-        if held is not None and now < held[1]:
-            return held[0]
-        bound = BoundObjectReference(api_version="v1", kind="Pod", name=pod.metadata.name, uid=pod.metadata.uid)
-        spec = TokenRequestSpec(
-            audiences=(audience,) if audience else (), expiration_seconds=seconds, bound_object_ref=bound
-        )
-        account = pod.spec.service_account_name or "default"
-        try:
-            answer = await self._client.create_subresource(
-                ServiceAccount, account, pod.metadata.namespace, "token", TokenRequest(spec=spec)
-            )
-        except ApiError as error:
-            raise ConfigProblem(f"MountVolume.SetUp failed: failed to fetch token: {error}") from error
-        content = answer.status.token.encode()
-        until = answer.status.expiration_timestamp
-        life = (until - now) * 0.8 if until is not None else now - now
-        self._tokens[key] = (content, now + life)
-        return content
-
-    async def mounts(
-        self, pod: Pod, wanted: Wanted, attempt: int, ips: Sequence[str], known: Mapping[str, str]
-    ) -> Sequence[Mount]:
-        """Raises ConfigProblem."""
-        uid = pod.metadata.uid
-        volumes = {each.name: each for each in pod.spec.volumes}
-        found: list[Mount] = []
-        for mount in wanted.volume_mounts:
-            volume = volumes.get(mount.name)
-            if volume is None:
-                raise ConfigProblem(f'volume "{mount.name}" not found')
-            if volume.image is not None:
-                found.append(Mount("", mount.mount_path, read_only=True, image=volume.image.reference))
-                continue
-            host = Path(volume.host_path.path) if volume.host_path else self.volume_path(uid, volume.name)
-            sub = expand(mount.sub_path_expr, known) if mount.sub_path_expr else mount.sub_path
-            if sub:
-                host = await asyncio.to_thread(_sub_path, host, sub)
-            found.append(
-                Mount(
-                    str(host),
-                    mount.mount_path,
-                    read_only=bool(mount.read_only),
-                    propagation="" if mount.mount_propagation in ("", "None") else mount.mount_propagation,
+                size = empty_dir.memory_size(pod, volume.empty_dir, self.facts().allocatable)
+                await asyncio.to_thread(empty_dir.set_up, path, volume.empty_dir, size, group_of(pod))
+            elif (source := volume.host_path) is not None:
+                await asyncio.to_thread(host_path.check, Path(source.path), source.type)
+                place = Place(Path(source.path))
+            elif volume.persistent_volume_claim is not None or volume.ephemeral is not None:
+                place = await self._claim(pod, volume)
+            elif files.has_files(volume):
+                content = files.files_of(pod, volume, await self._sources(pod, volume))
+                await asyncio.to_thread(_write, path, content, group_of(pod), memory=files.in_memory(volume))
+            elif volume.csi is not None:
+                raise Unmet(
+                    "kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name "
+                    f"{volume.csi.driver} not found in the list of registered CSI drivers"
                 )
-            )
-        taken = {each.container_path for each in found}
-        if "/etc/hosts" not in taken:
-            hosts = self.directory(uid) / "etc-hosts"
-            await asyncio.to_thread(_write_text, hosts, etc_hosts(pod, ips))
-            found.append(Mount(str(hosts), "/etc/hosts"))
-        message = self.message_path(uid, wanted.name, attempt)
-        await asyncio.to_thread(_write_text, message, "")
-        message.chmod(0o666)
-        found.append(Mount(str(message), wanted.termination_message_path or "/dev/termination-log"))
-        return found
+            elif volume.image is None:
+                raise Unmet("no volume plugin matched")
+        except (Unmet, NotSynced, OSError) as error:
+            raise set_up_failed(volume.name, error) from error
+        self._places.setdefault(uid, {})[volume.name] = place
+
+    async def _claim(self, pod: Pod, volume: Volume) -> Place:
+        place, group = await self._persistent.place(pod, volume, self._nodes.lister.get(self._node)), group_of(pod)
+        if place.grouped and not place.read_only and group is not None:
+            on_mismatch = only_on_mismatch(pod)
+            await asyncio.to_thread(set_group, place.path, group, only_on_mismatch=on_mismatch)
+        return place
+
+    async def _sources(self, pod: Pod, volume: Volume) -> files.Sources:
+        """Raises Unmet or NotSynced."""
+        namespace = pod.metadata.namespace
+        bundles = ()
+        if files.needs_bundles(volume):
+            informer = self._informers.of(ClusterTrustBundle)
+            await informer.wait_synced()
+            bundles = tuple(informer.lister.list())
+        return files.Sources(
+            config_maps={
+                name: await self._config_maps.get(Key(namespace, name)) for name in files.config_map_names(volume)
+            },
+            secrets={name: await self._secrets.get(Key(namespace, name)) for name in files.secret_names(volume)},
+            tokens={kind: await self._tokens.get(pod, kind) for kind in files.token_kinds(volume)},
+            bundles=bundles,
+            facts=self.facts(),
+        )
+
+    def _path(self, uid: str, volume: Volume) -> Path:
+        return self.directory(uid) / "volumes" / volume.name
+
+    # ---- usage, tear down ----------------------------------------------------------------------------
+
+    async def usage(self, pod: Pod) -> Mapping[str, Usage]:
+        """Of each volume whose data is the pod's own or its claims', by the volume's name."""
+        known = self._places.get(pod.metadata.uid, {})
+        mine = [volume for volume in used_volumes(pod) if volume.host_path is None and volume.name in known]
+        paths = [known[volume.name].path for volume in mine]
+        used = await asyncio.to_thread(lambda: [usage_of(path) for path in paths])
+        return {volume.name: one for volume, one in zip(mine, used, strict=True)}
 
     async def tear_down(self, uid: str) -> None:
-        for key in [each for each in self._tokens if each[0] == uid]:
-            del self._tokens[key]
+        """Unmount and delete everything of a pod whose containers are gone. Raises OSError."""
+        self._config_maps.hold(uid, frozenset())
+        self._secrets.hold(uid, frozenset())
+        self._tokens.forget(uid)
+        self._places.pop(uid, None)
         await asyncio.to_thread(_tear_down, self.directory(uid))
 
-
-def _group(pod: Pod) -> int | None:
-    return pod.spec.security_context.fs_group if pod.spec.security_context is not None else None
-
-
-def _picked(
-    data: Mapping[str, bytes], items: Sequence[KeyToPath], mode: int | None, what: str, optional: bool
-) -> list[File]:
-    usual = DEFAULT_MODE if mode is None else mode
-    if not items:
-        return [File(key, value, usual) for key, value in data.items()]
-    files = []
-    for item in items:
-        if item.key in data:
-            files.append(File(item.path, data[item.key], usual if item.mode is None else item.mode))
-        elif not optional:
-            raise ConfigProblem(f"MountVolume.SetUp failed: references non-existent {what} key: {item.key}")
-    return files
+    def on_disk(self) -> list[str]:
+        """Uids of pods that have a directory. Blocks."""
+        return [each.name for each in self._pods_dir.iterdir()] if self._pods_dir.is_dir() else []
 
 
-def etc_hosts(pod: Pod, ips: Sequence[str]) -> str:
-    """As the kubelet writes it; with host network the node's own file comes first."""
-    lines = ["# Kubernetes-managed hosts file."]
-    if pod.spec.host_network:
-        with contextlib.suppress(OSError):
-            lines = ["# Kubernetes-managed hosts file (host network).", Path("/etc/hosts").read_text().rstrip()]
-    else:
-        lines += [
-            "127.0.0.1\tlocalhost",
-            "::1\tlocalhost ip6-localhost ip6-loopback",
-            "fe00::0\tip6-localnet",
-            "fe00::0\tip6-mcastprefix",
-            "fe00::1\tip6-allnodes",
-            "fe00::2\tip6-allrouters",
-        ]
-        lines += [f"{ip}\t{hostname_of(pod)}" for ip in ips]
-    if pod.spec.host_aliases:
-        lines.append("\n# Entries added by HostAliases.")
-        lines += ["\t".join((each.ip, *each.hostnames)) for each in pod.spec.host_aliases]
-    return "\n".join(lines) + "\n"
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
-
-
-def _empty_dir(path: Path, memory: bool, group: int | None) -> None:
+def _write(path: Path, content: list[files.File], group: int | None, *, memory: bool) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    if memory and not os.path.ismount(path):
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(path)], check=True, capture_output=True)
-    path.chmod(0o777)
-    if group is not None:
-        os.chown(path, -1, group)
-        path.chmod(0o2777)
-
-
-def _host_path(path: str, type: str) -> None:
-    """Raises ConfigProblem when it is not what `type` says."""
-    target = Path(path)
-    if type == "DirectoryOrCreate":
-        target.mkdir(parents=True, exist_ok=True)
-    elif type == "FileOrCreate" and not target.exists():
-        target.touch()
-    checks = {
-        "Directory": target.is_dir,
-        "DirectoryOrCreate": target.is_dir,
-        "File": target.is_file,
-        "FileOrCreate": target.is_file,
-        "Socket": target.is_socket,
-        "CharDevice": target.is_char_device,
-        "BlockDevice": target.is_block_device,
-    }
-    if type in checks and not checks[type]():
-        raise ConfigProblem(f"MountVolume.SetUp failed: hostPath type check failed: {path} is not {type}")
-
-
-def _sub_path(root: Path, sub: str) -> Path:
-    """Inside the volume, whatever links say; made as a directory if it is missing. Raises ConfigProblem."""
-    if ".." in Path(sub).parts or sub.startswith("/"):
-        raise ConfigProblem(f"subPath {sub} must be a relative path without '..'")
-    real, top = (root / sub).resolve(), root.resolve()
-    if real != top and top not in real.parents:
-        raise ConfigProblem(f"subPath {sub} leaves the volume")
-    if not real.exists():
-        real.mkdir(parents=True)
-    return real
+    if memory and not is_mount(path):
+        mount_tmpfs(path)
+    write(path, content, group)
 
 
 def _tear_down(directory: Path) -> None:
-    volumes = directory / "volumes"
-    if volumes.is_dir():
-        for each in volumes.iterdir():
-            if os.path.ismount(each):
-                subprocess.run(["umount", str(each)], check=False, capture_output=True)
-                if os.path.ismount(each):
-                    return
-    shutil.rmtree(directory, ignore_errors=True)
+    unmount_below(directory)
+    remove_tree(directory)
+
+
+__all__ = ["MountProblem", "Volumes", "used_volumes"]
