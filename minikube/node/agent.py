@@ -37,7 +37,6 @@ from minikube.settings import Settings
 log = logging.getLogger(__name__)
 
 CHECK_EVERY = 10.0
-RELIST_EVERY = 60.0
 AT_ONCE = 4
 """Sandboxes and containers started at the same time: more only makes each slower."""
 
@@ -73,7 +72,16 @@ class Agent:
         self._runtime_classes = informers.of(RuntimeClass)
         self._registration = Registration(client, settings, clock, node_name, node_ips)
         self.memory_capacity = self._registration.machine.memory
-        self._inputs = Inputs(client, informers, settings, node_name, self.host_ips)
+        self._inputs = Inputs(
+            client,
+            informers,
+            settings,
+            node_name,
+            self.host_ips,
+            recorder=recorder,
+            clock=clock,
+            wake=self._inputs_changed,
+        )
         self._prober = Prober(runtime, clock, self._probed)
         self._groups = PodGroups(settings)
         self._group: asyncio.TaskGroup | None = None
@@ -85,6 +93,8 @@ class Agent:
             group.create_task(self._registration.heartbeat(), name="node lease")
             group.create_task(guard("node status", self._report), name="node status")
             group.create_task(guard("runtime events", self._follow_runtime), name="runtime events")
+            if not self.simulated:
+                group.create_task(guard("volumes", self._inputs.run), name="volumes")
             group.create_task(guard("pods", self._follow_pods), name="pods of the node")
 
     async def _follow_pods(self) -> None:
@@ -92,16 +102,12 @@ class Agent:
         await self._pods.wait_synced()
         await self._clean_orphans()
         self._pods.add_handler(self._changed)
-        if not self.simulated:
-            while True:
-                await self.clock.sleep(RELIST_EVERY)
-                for worker in list(self.workers.values()):
-                    if worker.observed.sandbox is not None and not worker.gone:
-                        try:
-                            await self._inputs.refresh(worker.pod, worker.observed.ips)
-                        except (ApiError, OSError) as error:
-                            log.debug("volumes of %s: %s", worker.pod.metadata.name, error)
         await asyncio.Event().wait()
+
+    def _inputs_changed(self, uid: str) -> None:
+        """What a pod's volumes wait for may be there now."""
+        if (worker := self.workers.get(uid)) is not None:
+            worker.retry()
 
     def _changed(self, old: Pod | None, new: Pod | None) -> None:
         if new is None:

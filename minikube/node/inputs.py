@@ -95,6 +95,7 @@ class Inputs:
     async def environment(self, pod: Pod, wanted: Wanted, ips: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Raises ConfigProblem."""
         await self._services.wait_synced()
+        await self._volumes.ready()
         maps: dict[str, Mapping[str, str] | None] = {}
         secrets: dict[str, Mapping[str, str] | None] = {}
         for name in env.config_maps(wanted):
@@ -169,6 +170,8 @@ class Inputs:
                 self._queue.done(uid)
 
     async def _refresh(self, uid: str) -> None:
+        if uid not in self._current:
+            return
         async with self._lock(uid):
             pod = self._current.get(uid)
             if pod is not None and pod.metadata.deletion_timestamp is None:

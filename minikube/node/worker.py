@@ -94,6 +94,11 @@ class PodWorker:
     def wake(self) -> None:
         self._wake.set()
 
+    def retry(self) -> None:
+        """Something that failed may work now: no need to wait for its turn."""
+        self._problems.clear()
+        self.wake()
+
     def _interrupt(self) -> None:
         for task in self._lanes.values():
             task.cancel()

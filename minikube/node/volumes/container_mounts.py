@@ -42,8 +42,8 @@ def recursive_read_only(mount: VolumeMount, *, supported: bool) -> bool:
     asked = mount.recursive_read_only
     if asked == "Enabled" and not supported:
         raise ConfigProblem(
-            f'failed to resolve recursive read-only mode: volume "{mount.name}" requested recursive read-only mode, '
-            "but it is not supported by the runtime"
+            f'failed to resolve recursive read-only mode: volume "{mount.name}" requested recursive read-only mode,'
+            " but it is not supported by the runtime"
         )
     return asked == "Enabled" or (asked == "IfPossible" and supported)
 

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
-from minikube.api.core_v1 import Pod
+from minikube.api.core_v1 import Container, EphemeralContainer, Pod
 
 READ, READ_WRITE = 0o440, 0o660
 DIRECTORY = stat.S_ISGID | 0o110
+
+
+def all_containers(pod: Pod) -> Sequence[Container | EphemeralContainer]:
+    return (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers)
 
 
 def group_of(pod: Pod) -> int | None:
@@ -23,7 +28,7 @@ def user_of(pod: Pod) -> int | None:
     """The user that every container runs as; None when they differ or it is not said."""
     whole = pod.spec.security_context.run_as_user if pod.spec.security_context is not None else None
     users = set()
-    for each in (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers):
+    for each in all_containers(pod):
         own = each.security_context.run_as_user if each.security_context is not None else None
         users.add(whole if own is None else own)
     return users.pop() if len(users) == 1 else None

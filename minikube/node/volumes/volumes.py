@@ -9,17 +9,15 @@ import asyncio
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import msgspec
-
 from minikube.api.certificates_v1 import ClusterTrustBundle
 from minikube.api.core_v1 import ConfigMap, Node, Pod, Secret, Volume
 from minikube.api.meta import Key
 from minikube.client.base import Client, Informers
 from minikube.node.env import Facts
 from minikube.node.volumes import empty_dir, files, host_path
-from minikube.node.volumes.atomic import write
+from minikube.node.volumes.atomic import File, write
 from minikube.node.volumes.mounts import is_mount, mount_tmpfs, remove_tree, share, unmount_below
-from minikube.node.volumes.ownership import group_of, only_on_mismatch, set_group
+from minikube.node.volumes.ownership import all_containers, group_of, only_on_mismatch, set_group
 from minikube.node.volumes.persistent import PersistentVolumes, Place
 from minikube.node.volumes.problems import MountProblem, Unmet, set_up_failed
 from minikube.node.volumes.references import NotSynced, References
@@ -31,8 +29,7 @@ Held = References[ConfigMap] | References[Secret]
 
 def used_volumes(pod: Pod) -> list[Volume]:
     """Those that a container mounts; the kubelet makes no others."""
-    containers = (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers)
-    names = {mount.name for each in containers for mount in each.volume_mounts}
+    names = {mount.name for each in all_containers(pod) for mount in each.volume_mounts}
     return [volume for volume in pod.spec.volumes if volume.name in names]
 
 
@@ -58,6 +55,10 @@ class Volumes:
         """Mounts that containers make in a pod's volumes are to be seen by its others: the directory is shared."""
         await asyncio.to_thread(share, self._pods_dir)
 
+    async def ready(self) -> None:
+        """What `facts` are taken from is there."""
+        await self._nodes.wait_synced()
+
     def directory(self, uid: str) -> Path:
         return self._pods_dir / uid
 
@@ -74,7 +75,7 @@ class Volumes:
 
     async def set_up(self, pod: Pod) -> None:
         """Make what is missing, all volumes at once. Raises MountProblem with the first that can't be."""
-        await self._nodes.wait_synced()
+        await self.ready()
         self._hold(pod)
         known = self._places.setdefault(pod.metadata.uid, {})
         made = (self._one(pod, volume) for volume in used_volumes(pod) if volume.name not in known)
@@ -83,8 +84,8 @@ class Volumes:
                 raise problem
 
     async def refresh(self, pod: Pod) -> None:
-        """Bring what has changed into the files of a pod that runs. Raises MountProblem; the old files stay then."""
-        await self._nodes.wait_synced()
+        """Bring what has changed into the files of a pod that runs. Raises MountProblem: old files stay."""
+        await self.ready()
         self._hold(pod)
         for volume in used_volumes(pod):
             if files.has_files(volume):
@@ -138,7 +139,7 @@ class Volumes:
     async def _sources(self, pod: Pod, volume: Volume) -> files.Sources:
         """Raises Unmet or NotSynced."""
         namespace = pod.metadata.namespace
-        bundles = ()
+        bundles: tuple[ClusterTrustBundle, ...] = ()
         if files.needs_bundles(volume):
             informer = self._informers.of(ClusterTrustBundle)
             await informer.wait_synced()
@@ -179,7 +180,7 @@ class Volumes:
         return [each.name for each in self._pods_dir.iterdir()] if self._pods_dir.is_dir() else []
 
 
-def _write(path: Path, content: list[files.File], group: int | None, *, memory: bool) -> None:
+def _write(path: Path, content: list[File], group: int | None, *, memory: bool) -> None:
     path.mkdir(parents=True, exist_ok=True)
     if memory and not is_mount(path):
         mount_tmpfs(path)
