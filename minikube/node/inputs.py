@@ -67,8 +67,7 @@ class Inputs:
         self._volumes = Volumes(
             client,
             informers,
-            self._config_maps,
-            self._secrets,
+            (self._config_maps, self._secrets),
             Tokens(client, clock),
             pods_dir=settings.pods_dir,
             node=node_name,
@@ -137,10 +136,10 @@ class Inputs:
     # ---- while they run ------------------------------------------------------------------------------
 
     def _changed(self, uid: str) -> None:
+        """A ConfigMap or Secret of the pod: its files may change, what failed for want of it may work now."""
         if uid in self._current:
             self._queue.add(uid)
-        else:
-            self._wake(uid)
+        self._wake(uid)
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         """Labels and annotations may be shown in a volume; a pod that was here before us is taken over."""

@@ -96,7 +96,7 @@ class PodWorker:
 
     def retry(self) -> None:
         """Something that failed may work now: no need to wait for its turn."""
-        self._problems.clear()
+        self._starter.problems.clear()
         self.wake()
 
     def _interrupt(self) -> None:

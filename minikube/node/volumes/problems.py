@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minikube.node.spec import ConfigProblem
+from minikube.node.problems import ConfigProblem
 
 
 class MountProblem(ConfigProblem):

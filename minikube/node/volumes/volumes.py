@@ -13,7 +13,7 @@ from minikube.api.certificates_v1 import ClusterTrustBundle
 from minikube.api.core_v1 import ConfigMap, Node, Pod, Secret, Volume
 from minikube.api.meta import Key
 from minikube.client.base import Client, Informers
-from minikube.node.env import Facts
+from minikube.node.env import Facts, config_maps, secrets
 from minikube.node.volumes import empty_dir, files, host_path
 from minikube.node.volumes.atomic import File, write
 from minikube.node.volumes.mounts import is_mount, mount_tmpfs, remove_tree, share, unmount_below
@@ -24,8 +24,6 @@ from minikube.node.volumes.references import NotSynced, References
 from minikube.node.volumes.tokens import Tokens
 from minikube.node.volumes.usage import Usage, usage_of
 
-Held = References[ConfigMap] | References[Secret]
-
 
 def used_volumes(pod: Pod) -> list[Volume]:
     """Those that a container mounts; the kubelet makes no others."""
@@ -33,19 +31,32 @@ def used_volumes(pod: Pod) -> list[Volume]:
     return [volume for volume in pod.spec.volumes if volume.name in names]
 
 
+def config_map_names(pod: Pod) -> set[str]:
+    """All that volumes and environments of the pod need."""
+    found = {name for volume in used_volumes(pod) for name in files.config_map_names(volume)}
+    return found | {
+        name for each in (*pod.spec.init_containers, *pod.spec.containers) for name in config_maps(each)
+    }
+
+
+def secret_names(pod: Pod) -> set[str]:
+    found = {name for volume in used_volumes(pod) for name in files.secret_names(volume)}
+    return found | {name for each in (*pod.spec.init_containers, *pod.spec.containers) for name in secrets(each)}
+
+
 class Volumes:
     def __init__(
         self,
         client: Client,
         informers: Informers,
-        config_maps: References[ConfigMap],
-        secrets: References[Secret],
+        references: tuple[References[ConfigMap], References[Secret]],
         tokens: Tokens,
         *,
         pods_dir: Path,
         node: str,
     ) -> None:
-        self._informers, self._config_maps, self._secrets = informers, config_maps, secrets
+        self._informers = informers
+        self._config_maps, self._secrets = references
         self._tokens, self._persistent = tokens, PersistentVolumes(client)
         self._pods_dir, self._node = pods_dir, node
         self._nodes = informers.of(Node, fields=f"metadata.name={node}")
@@ -96,11 +107,9 @@ class Volumes:
         return self._tokens.due_in(uid)
 
     def _hold(self, pod: Pod) -> None:
-        uid, namespace, volumes = pod.metadata.uid, pod.metadata.namespace, used_volumes(pod)
-        maps = frozenset(Key(namespace, name) for volume in volumes for name in files.config_map_names(volume))
-        secrets = frozenset(Key(namespace, name) for volume in volumes for name in files.secret_names(volume))
-        self._config_maps.hold(uid, maps)
-        self._secrets.hold(uid, secrets)
+        uid, namespace = pod.metadata.uid, pod.metadata.namespace
+        self._config_maps.hold(uid, frozenset(Key(namespace, name) for name in config_map_names(pod)))
+        self._secrets.hold(uid, frozenset(Key(namespace, name) for name in secret_names(pod)))
 
     async def _one(self, pod: Pod, volume: Volume) -> None:
         """Raises MountProblem."""

@@ -12,7 +12,7 @@ import pytest
 
 from minikube.api.core_v1 import EmptyDirVolumeSource, Pod, VolumeMount
 from minikube.api.meta import from_dict
-from minikube.node.spec import ConfigProblem
+from minikube.node.problems import ConfigProblem
 from minikube.node.volumes import empty_dir, host_path, sub_path
 from minikube.node.volumes.container_mounts import recursive_read_only, sub_path_of
 from minikube.node.volumes.mounts import MS_BIND, is_mount, mount, mount_tmpfs, mounted, remove_tree, unmount_below
