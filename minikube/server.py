@@ -14,6 +14,7 @@ from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
 from minikube.agent import run_node
 from minikube.api.core_v1 import Secret
+from minikube.apiserver.health import Health, HealthError, ping
 from minikube.apiserver.openid import openid_documents
 from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
@@ -54,6 +55,9 @@ from minikube.store.sql import SqlStore
 from minikube.transport.client import address_towards
 
 log = logging.getLogger(__name__)
+
+HOOKS = ("bootstrap-controller", "rbac/bootstrap-roles")
+"""What has to be done once after the start for the API to be ready, as kube-apiserver names it."""
 SOCKETS_ASKED_WITHIN = 60.0
 
 
@@ -65,6 +69,7 @@ class Server:
         self.settings = settings
         self.pki = pki
         self.address = address
+        self._store = store
         self.registry = StoreRegistry(store, ALL, settings=settings)
         self.informers = LocalInformers(self.registry)
 
@@ -91,6 +96,9 @@ class Server:
         self.registry.subresources["serviceaccounts", "token"] = subresources.issue
         reviews = Reviews(authenticator, authorizer, issuer)
         self.registry.subresources["subjectaccessreviews", ""] = reviews.answer_access
+        self.health = Health(
+            {"ping": ping, "etcd": self._store_answers}, {"informer-sync": self._cache_caught_up}, HOOKS
+        )
         self.api = ApiServer(
             self.registry,
             self.settings,
@@ -100,11 +108,24 @@ class Server:
             SYSTEM,
             address=self.address,
             keeper=self.keeper,
+            health=self.health,
             subresources={**subresources.table(), **reviews.table()},
             documents=openid_documents(
                 keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"
             ),
         )
+
+    async def _store_answers(self) -> None:
+        try:
+            await self._store.current_revision()
+        except StoreError as error:
+            raise HealthError(str(error)) from error
+
+    async def _cache_caught_up(self) -> None:
+        try:
+            await self.registry.caught_up()
+        except StoreError as error:
+            raise HealthError(str(error)) from error
 
     def client(self, name: str) -> LocalClient:
         """Acts as a built-in controller's own service account."""
@@ -152,8 +173,10 @@ class Server:
             tasks.create_task(guard("custom resources", self.custom.run), name="custom-resources")
             tasks.create_task(self.api.run(), name="api")
             await ensure_bootstrap(admin, self.settings, self.address)
+            self.health.done("bootstrap-controller")
             await ensure_bootstrap_roles(admin)
             await ensure_joining(admin, self.pki)
+            self.health.done("rbac/bootstrap-roles")
             tasks.create_task(guard("scheduler", scheduler.run), name="scheduler")
             tasks.create_task(recorder.run(), name="events")
             tasks.create_task(runner.run(), name="controllers")

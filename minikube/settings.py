@@ -39,6 +39,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     certificate_lifetime: str = "365d"
     """Of every certificate but the CAs'."""
     disable_agent: bool = False
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
+    profiling: bool = False
+    """Serve /debug/pprof/."""
 
     # the node
     server: str = ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +11,7 @@ from aiohttp import web
 from minikube.apiserver import views
 from minikube.apiserver.negotiation import DELETE_OPTIONS, JSON, YAML, Body, Wanted, decode_body, read_body, wanted
 from minikube.apiserver.request_info import RequestInfo
+from minikube.apiserver.watching import Watching, seconds_of
 from minikube.auth.base import User
 from minikube.client.base import PatchType
 from minikube.errors import ApiError, BadRequest, FieldError, Invalid, MethodNotAllowed, UnsupportedMediaType
@@ -22,7 +21,7 @@ from minikube.registry.scale import replicas_patch, scale_of
 from minikube.resources.base import Kind
 
 PATCHES = {f"application/{type.value}": type for type in PatchType}
-MIN_WATCH_SECONDS = 1800
+NAMED, UNNAMED = ("get", "update", "patch", "delete"), ("list", "create", "deletecollection")
 SCALE = "io.k8s.api.autoscaling.v1.Scale"
 
 
@@ -35,6 +34,9 @@ class Resources:
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User
     ) -> web.StreamResponse:
         """Any verb on the collection, an object, or its status or scale."""
+        named = bool(info.name)
+        if info.verb not in kind.verbs or (info.verb in UNNAMED and named) or (info.verb in NAMED and not named):
+            raise MethodNotAllowed("the server does not allow this method on the requested resource")
         offer = wanted(request.headers.get("Accept", ""))
         if info.subresource == "scale":
             return await self._scale(request, kind, info, user)
@@ -83,8 +85,7 @@ class Resources:
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, offer: Wanted
     ) -> web.StreamResponse:
         query = request.query
-        asked = _integer(query, "timeoutSeconds")
-        seconds = asked or MIN_WATCH_SECONDS * (1 + random.random())
+        seconds = seconds_of(_integer(query, "timeoutSeconds"))
         initial = query.get("sendInitialEvents") == "true"
         if initial and query.get("resourceVersionMatch") != "NotOlderThan":
             cause = FieldError(
@@ -93,8 +94,7 @@ class Resources:
                 "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
             )
             raise Invalid.of("ListOptions", "meta.k8s.io", "", [cause])
-        include = _include(request)
-        watching = self._registry.watch(
+        opened = self._registry.watch(
             kind,
             info.namespace,
             _selection(query),
@@ -103,21 +103,9 @@ class Resources:
             send_initial_events=initial,
             name=info.name,
         )
-        async with watching as changes:
-            response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
-            response.enable_chunked_encoding()
-            await response.prepare(request)
-            try:
-                async with asyncio.timeout(seconds):
-                    async for batch in changes:
-                        now = self._clock.now()
-                        lines = [_line(kind, one, offer.view, include, now) for one in batch]
-                        await response.write(b"".join(lines))
-            except TimeoutError:
-                await response.write_eof()
-            except ConnectionError:
-                return response
-        return response
+        async with opened as events:
+            watching = Watching(kind, offer, _include(request), self._clock)
+            return await watching.answer(request, events, seconds)
 
     async def _create(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
@@ -268,14 +256,6 @@ def error_response(error: ApiError) -> web.Response:
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     return web.Response(body=msgspec.json.encode(error.status()), status=error.code, headers=headers)
-
-
-def _line(kind: Kind, one: Any, view: str, include: str, now: Any) -> bytes:
-    if one.type == "BOOKMARK":
-        return views.bookmark(kind, one.revision, initial_events_end=one.initial_events_end)
-    if one.type == "ERROR":
-        return views.change(kind, "ERROR", msgspec.json.encode(one.status))
-    return views.change(kind, one.type, views.one(kind, one.object, view, include, now))
 
 
 def _selection(query: Mapping[str, str]) -> Selection:

@@ -14,14 +14,18 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from aiohttp import web
 
-from minikube.apiserver import discovery
+from minikube.apiserver import discovery, profiling
 from minikube.apiserver.access import Access
+from minikube.apiserver.compression import compressed
+from minikube.apiserver.flow import Flow, is_long_running
 from minikube.apiserver.handlers import Resources, answer, error_response
+from minikube.apiserver.health import Health
 from minikube.apiserver.negotiation import BODY_LIMIT, Wanted, wanted
 from minikube.apiserver.openapi import OpenApi
 from minikube.apiserver.request_info import RequestInfo, request_info
+from minikube.apiserver.traffic import CONTENT_TYPE, HEALTH, Traffic
 from minikube.auth.base import Authenticator, Authorizer, User
-from minikube.errors import ApiError, InternalError, NotFound, TooLarge
+from minikube.errors import ApiError, InternalError, NotFound, Timeout, TooLarge
 from minikube.kit.clock import Clock
 from minikube.kit.keeper import Keeper
 from minikube.pki.server import ServerPki
@@ -42,7 +46,8 @@ VERSION = {
     "compiler": platform.python_implementation().lower(),
     "platform": f"linux/{'arm64' if platform.machine() == 'aarch64' else 'amd64'}",
 }
-HEALTH = ("/healthz", "/livez", "/readyz")
+FURTHER = ("/metrics", "/openapi/v2", "/openapi/v3", "/version")
+REQUEST_SECONDS = 60.0
 
 Document = Callable[[], web.StreamResponse]
 Subresource = Callable[[web.BaseRequest, RequestInfo, User], Awaitable[web.StreamResponse]]
@@ -63,6 +68,7 @@ class ApiServer:
         *,
         address: str,
         keeper: Keeper,
+        health: Health,
         subresources: dict[str, Subresource] | None = None,
         documents: Mapping[str, Document] | None = None,
     ) -> None:
@@ -76,6 +82,9 @@ class ApiServer:
         self._keeper = keeper
         self._subresources = subresources or {}
         self._documents = documents or {}
+        self._health = health
+        self._flow = Flow(settings.max_requests_inflight, settings.max_mutating_requests_inflight)
+        self._traffic = Traffic(self._flow, registry.object_counts)
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -92,8 +101,23 @@ class ApiServer:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request; never raises but for cancellation and lost connections."""
+        path = request.path
+        watch = request.query.get("watch", "") in ("1", "true", "True")
+        info = request_info(request.method, path, watch=watch)
+        began = self._traffic.begin(info)
+        response = None
         try:
-            return await self._answer(request)
+            response = await self._answered(request, info)
+            return await compressed(request, response)
+        finally:
+            self._traffic.end(info, began, response, dry_run="dryRun" in request.query)
+
+    async def _answered(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(None if is_long_running(info) else REQUEST_SECONDS):
+                return await self._answer(request, info)
+        except TimeoutError:
+            return error_response(Timeout("Timeout: request did not complete within the allotted timeout"))
         except ApiError as error:
             return error_response(error)
         except web.HTTPRequestEntityTooLarge:
@@ -104,20 +128,26 @@ class ApiServer:
             log.exception("%s %s failed", request.method, request.path)
             return error_response(InternalError(f"Internal error occurred: {error}"))
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.path
-        watch = request.query.get("watch", "") in ("1", "true", "True")
-        info = request_info(request.method, path, watch=watch)
+    async def _answer(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         if (request.content_length or 0) > BODY_LIMIT:
             raise TooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
         user = self._access.acting(request, await self._access.user(request))
         self._access.check(user, info)
+        async with self._flow.admitted(user, info):
+            return await self._route(request, info, user)
+
+    async def _route(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        path = info.path
         if info.resource:
             return await self._resource(request, info, user)
         if path in ("/api", "/apis") or path.startswith(("/api/", "/apis/")):
             return self._discovery(request, path)
         if path.startswith(HEALTH):
-            return self._health(request, path)
+            return await self._healthy(request, path)
+        if path.startswith(profiling.ROOT) and self._settings.profiling:
+            return web.Response(text=await profiling.debug(path, dict(request.query)))
+        if path == "/metrics":
+            return web.Response(body=self._traffic.text(), headers={"Content-Type": CONTENT_TYPE})
         if path == "/version":
             return answer(msgspec.json.encode(VERSION), Wanted())
         if path.startswith("/openapi/"):
@@ -125,9 +155,7 @@ class ApiServer:
         if path in self._documents:
             return self._documents[path]()
         if path == "/":
-            return answer(
-                msgspec.json.encode({"paths": ["/api", "/apis", "/healthz", "/openapi/v2", "/version"]}), Wanted()
-            )
+            return answer(msgspec.json.encode({"paths": self._paths()}), Wanted())
         raise NotFound.path()
 
     async def _resource(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
@@ -176,9 +204,16 @@ class ApiServer:
             raise NotFound.path()
         return answer(msgspec.json.encode(document), offer)
 
-    def _health(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        checks = ("ping", "log", "store", "poststarthook/bootstrap")
-        if "verbose" not in request.query:
-            return web.Response(text="ok")
-        lines = [f"[+]{check} ok" for check in checks]
-        return web.Response(text="\n".join([*lines, f"{path.strip('/')} check passed", ""]))
+    def _paths(self) -> list[str]:
+        found = ["/api", "/apis", *HEALTH, *FURTHER, *self._documents]
+        for group, versions in discovery.groups(self._registry.kinds()).items():
+            root = f"/apis/{group}" if group else "/api"
+            found += [*([root] if group else ()), *(f"{root}/{version}" for version in versions)]
+        return sorted(found)
+
+    async def _healthy(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        query = request.query
+        report = await self._health.report(path, verbose="verbose" in query, excluded=query.getall("exclude", []))
+        if report is None:
+            raise NotFound.path()
+        return web.Response(text=report.text, status=report.code, headers={"X-Content-Type-Options": "nosniff"})

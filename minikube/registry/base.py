@@ -5,7 +5,7 @@ All methods raise `minikube.errors.ApiError` subclasses, worded as kube-apiserve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -117,6 +117,10 @@ class Registry(Protocol):
 
     def kinds(self) -> Sequence[Kind]:
         """All that is served now, in discovery order."""
+        ...
+
+    def object_counts(self) -> Iterable[tuple[str, str, int]]:
+        """(group, plural, number of stored objects) of every stored kind."""
         ...
 
     async def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> Stored: ...

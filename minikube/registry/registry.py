@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
@@ -75,6 +75,10 @@ class StoreRegistry:
             for stored in self.cache.bucket(services).objects.values():
                 self._allocator.restore(stored.tree(services))
 
+    async def caught_up(self) -> None:
+        """Returns once the cache shows everything that the store has; raises what is wrong with the store."""
+        await self.cache.reached(await self._store.current_revision())
+
     async def run(self) -> None:
         """Follow the store and expire what has a time to live, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
@@ -87,6 +91,11 @@ class StoreRegistry:
 
     def kinds(self) -> Sequence[Kind]:
         return list(self._kinds.values())
+
+    def object_counts(self) -> Iterable[tuple[str, str, int]]:
+        for kind in self._kinds.values():
+            if kind.stored_as is None and "list" in kind.verbs:
+                yield kind.resource.group, kind.resource.plural, len(self.cache.bucket(kind).objects)
 
     async def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> StoredObject:
         return await self._reading.get(kind, namespace, name, resource_version=resource_version)

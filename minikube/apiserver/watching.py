@@ -1,0 +1,114 @@
+"""Watches as clients hear them: one JSON event a line over chunked HTTP, one a message over WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from minikube.apiserver import views
+from minikube.apiserver.negotiation import JSON, Wanted
+from minikube.kit.clock import Clock
+from minikube.registry.base import Change
+from minikube.resources.base import Kind
+
+MIN_WATCH_SECONDS = 1800
+PROTOCOLS = ("binary.k8s.io", "base64.binary.k8s.io", "v4.channel.k8s.io")
+SEND_SECONDS = 30.0
+"""A client that takes nothing for so long is cut off."""
+
+Events = AsyncIterator[Sequence[Change]]
+
+
+def seconds_of(asked: int) -> float:
+    """How long a watch lasts; unasked for, between half an hour and an hour, so that not all end at once."""
+    return asked or MIN_WATCH_SECONDS * (1 + random.random())
+
+
+class Watching:
+    """One watch of a kind in the view that was asked for."""
+
+    def __init__(self, kind: Kind, offer: Wanted, include: str, clock: Clock) -> None:
+        self._kind = kind
+        self._offer = offer
+        self._include = include
+        self._clock = clock
+
+    async def answer(self, request: web.BaseRequest, events: Events, seconds: float) -> web.StreamResponse:
+        """Until the time is over or the client goes."""
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._messages(request, events, seconds)
+        return await self._lines(request, events, seconds)
+
+    async def _lines(self, request: web.BaseRequest, events: Events, seconds: float) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        try:
+            async with asyncio.timeout(seconds):
+                async for batch in events:
+                    if not await self._written(request, response, batch):
+                        return response
+        except TimeoutError:
+            await response.write_eof()
+        except ConnectionError:
+            return response
+        return response
+
+    async def _written(
+        self, request: web.BaseRequest, response: web.StreamResponse, batch: Sequence[Change]
+    ) -> bool:
+        """False: the client took nothing for too long and is cut off."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await response.write(b"".join(self._encoded(batch)))
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            return False
+        return True
+
+    async def _messages(self, request: web.BaseRequest, events: Events, seconds: float) -> web.StreamResponse:
+        socket = web.WebSocketResponse(protocols=PROTOCOLS)
+        await socket.prepare(request)
+        sending = asyncio.create_task(self._send(request, socket, events), name="websocket watch")
+        try:
+            async with asyncio.timeout(seconds):
+                async for message in socket:
+                    if message.type in (WSMsgType.CLOSE, WSMsgType.ERROR):
+                        break
+        except (TimeoutError, ConnectionError):
+            pass
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            await socket.close()
+        return socket
+
+    async def _send(self, request: web.BaseRequest, socket: web.WebSocketResponse, events: Events) -> None:
+        try:
+            async for batch in events:
+                for line in self._encoded(batch):
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await socket.send_str(line.decode())
+            await socket.close()
+        except (TimeoutError, ConnectionError):
+            if request.transport is not None:
+                request.transport.abort()
+
+    def _encoded(self, batch: Sequence[Change]) -> list[bytes]:
+        now = self._clock.now()
+        return [_line(self._kind, one, self._offer.view, self._include, now) for one in batch]
+
+
+def _line(kind: Kind, one: Change, view: str, include: str, now: datetime) -> bytes:
+    if one.type == "BOOKMARK":
+        return views.bookmark(kind, one.revision, initial_events_end=one.initial_events_end)
+    if one.type == "ERROR":
+        return views.change(kind, "ERROR", msgspec.json.encode(one.status))
+    assert one.object is not None
+    return views.change(kind, one.type, views.one(kind, one.object, view, include, now))
