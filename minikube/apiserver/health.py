@@ -32,10 +32,13 @@ class Health:
     """`checks` answer at all three paths, `ready_only` at /readyz alone."""
 
     def __init__(
-        self, checks: Mapping[str, Check], ready_only: Mapping[str, Check], hooks: Collection[str]
+        self,
+        checks: Mapping[str, Check],
+        ready_only: Mapping[str, Check] | None = None,
+        hooks: Collection[str] = (),
     ) -> None:
         self._checks = dict(checks)
-        self._ready_only = dict(ready_only)
+        self._ready_only = dict(ready_only or {})
         self._pending = set(hooks)
         for name in hooks:
             self._checks[f"poststarthook/{name}"] = partial(self._hook, name)

@@ -19,7 +19,7 @@ from minikube.apiserver.access import Access
 from minikube.apiserver.compression import compressed
 from minikube.apiserver.flow import Flow, is_long_running
 from minikube.apiserver.handlers import Resources, answer, error_response
-from minikube.apiserver.health import Health
+from minikube.apiserver.health import Health, ping
 from minikube.apiserver.negotiation import BODY_LIMIT, Wanted, wanted
 from minikube.apiserver.openapi import OpenApi
 from minikube.apiserver.request_info import RequestInfo, request_info
@@ -68,7 +68,7 @@ class ApiServer:
         *,
         address: str,
         keeper: Keeper,
-        health: Health,
+        health: Health | None = None,
         subresources: dict[str, Subresource] | None = None,
         documents: Mapping[str, Document] | None = None,
     ) -> None:
@@ -82,7 +82,7 @@ class ApiServer:
         self._keeper = keeper
         self._subresources = subresources or {}
         self._documents = documents or {}
-        self._health = health
+        self._health = health or Health({"ping": ping})
         self._flow = Flow(settings.max_requests_inflight, settings.max_mutating_requests_inflight)
         self._traffic = Traffic(self._flow, registry.object_counts)
         self.ready = asyncio.Event()
