@@ -36,6 +36,7 @@ UPSERT = "INSERT INTO state (name, value) VALUES (:name, :value) ON CONFLICT (na
 
 
 def _on_connect(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # else the driver begins no transaction before DDL
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "cache_size=-2048"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -48,6 +49,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self._engine: Engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
         event.listen(self._engine, "connect", _on_connect)
+        event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
 
     def open(self) -> Mapping[str, int]:
         """Migrate, and the numbers of `state`."""

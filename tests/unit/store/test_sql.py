@@ -83,6 +83,37 @@ async def test_a_database_of_a_newer_version_is_refused_untouched(tmp_path: Path
         await SqlStore.open(path)
 
 
+def schema(path: Path) -> set[tuple[str, str]]:
+    with sqlite3.connect(path) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            (table, str(column[1:]))
+            for table in tables
+            for column in connection.execute(f"PRAGMA table_info({table})")
+        } | {
+            (table, str(column[2:4]))
+            for table in tables
+            for column in connection.execute(f"PRAGMA index_list({table})")
+        }
+
+
+def test_a_new_database_is_what_the_migrations_make(tmp_path: Path) -> None:
+    new, migrated = Database(f"sqlite:///{tmp_path / 'new'}"), Database(f"sqlite:///{tmp_path / 'migrated'}")
+    new.open()
+    migrate.migrate(migrated._engine)
+    new.close()
+    migrated.close()
+    assert schema(tmp_path / "new") == schema(tmp_path / "migrated")
+
+
+def test_an_interrupted_first_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.db"
+    monkeypatch.setattr(migrate, "REVISIONS", (None,))  # the last statement of the transaction fails
+    with pytest.raises(StoreError):
+        Database(f"sqlite:///{path}").open()
+    assert schema(path) == set()
+
+
 def test_the_program_knows_exactly_the_migrations_that_exist() -> None:
     files = sorted(path.name.split("_")[0] for path in (migrate.script_location() / "versions").glob("[0-9]*.py"))
     assert tuple(files) == migrate.REVISIONS
