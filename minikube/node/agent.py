@@ -18,6 +18,7 @@ from minikube.errors import ApiError, Conflict, NotFound
 from minikube.kit.clock import Clock
 from minikube.kit.tasks import guard
 from minikube.node import resolver
+from minikube.node.admit import refusal
 from minikube.node.hooks import run_hook
 from minikube.node.inputs import Inputs
 from minikube.node.network.base import PodNetwork
@@ -69,6 +70,7 @@ class Agent:
         self.workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pods = informers.of(Pod, fields=f"spec.nodeName={node_name}")
+        self._nodes = informers.of(Node, fields=f"metadata.name={node_name}")
         self._runtime_classes = informers.of(RuntimeClass)
         self._registration = Registration(client, settings, clock, node_name, node_ips)
         self.memory_capacity = self._registration.machine.memory
@@ -100,6 +102,8 @@ class Agent:
     async def _follow_pods(self) -> None:
         await self._start_network()
         await self._pods.wait_synced()
+        await self._nodes.wait_synced()
+        await self._runtime_classes.wait_synced()
         await self._clean_orphans()
         self._pods.add_handler(self._changed)
         await asyncio.Event().wait()
@@ -123,10 +127,27 @@ class Agent:
         if worker is not None:
             worker.update(new)
             return
-        worker = self.workers[uid] = PodWorker(self, new)
+        worker = PodWorker(self, new)
+        if new.status.start_time is None and not is_terminal(new):
+            self._admit(worker)
+        self.workers[uid] = worker
         assert self._group is not None
         name = f"pod {new.metadata.namespace}/{new.metadata.name}"
         self._tasks[uid] = self._group.create_task(self._live(uid, name, worker), name=name)
+
+    def _admit(self, worker: PodWorker) -> None:
+        """The node's own word on a pod that is new to it."""
+        node, pod = self._nodes.lister.get(self.node_name), worker.pod
+        if node is None or pod.metadata.deletion_timestamp is not None:
+            return
+        ending = refusal(pod, node, self.living())
+        if ending is not None:
+            worker.end(ending)
+            self.recorder.warning(pod, ending.reason, ending.message)
+
+    def living(self) -> Sequence[Pod]:
+        """The pods that take up room on the node."""
+        return [each.pod for each in self.workers.values() if not (each.gone or each.leaving or each.ending)]
 
     async def _live(self, uid: str, name: str, worker: PodWorker) -> None:
         try:

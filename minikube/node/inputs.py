@@ -11,6 +11,7 @@ import base64
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -24,9 +25,12 @@ from minikube.kit.clock import Clock
 from minikube.kit.workqueue import WorkQueue
 from minikube.node import env
 from minikube.node.keyring import credentials
+from minikube.node.pods import container_named, containers_of
 from minikube.node.runtime.archive import full_name
 from minikube.node.runtime.base import Auth, Container, Mount
 from minikube.node.runtime.registries import Registries
+from minikube.node.spec import log_directory
+from minikube.node.termination import termination_message
 from minikube.node.volumes.container_mounts import ContainerMounts
 from minikube.node.volumes.problems import MountProblem
 from minikube.node.volumes.references import References
@@ -37,7 +41,6 @@ from minikube.settings import Settings
 
 log = logging.getLogger(__name__)
 
-MESSAGE_LIMIT = 4096
 REFRESHING = 2
 """Pods whose files are brought up to date at the same time."""
 
@@ -58,6 +61,7 @@ class Inputs:
         wake: Callable[[str], None],
     ) -> None:
         self._client, self._host_ips, self._recorder = client, host_ips, recorder
+        self._settings = settings
         self._registries = Registries.load(settings)
         self._services = informers.of(Service)
         self._pods = informers.of(Pod, fields=f"spec.nodeName={node_name}")
@@ -208,11 +212,12 @@ class Inputs:
                     log.warning("volumes of pod %s: %s", uid, error)
 
     def with_termination_message(self, pod: Pod, container: Container) -> Container:
-        path = self._mounts.message_path(pod.metadata.uid, container.name, container.attempt)
-        try:
-            text = path.read_bytes()[:MESSAGE_LIMIT].decode(errors="replace")
-        except OSError:
+        wanted = container_named(pod, container.name)
+        if wanted is None:
             return container
+        file = self._mounts.message_path(pod.metadata.uid, container.name, container.attempt)
+        output = Path(log_directory(pod, self._settings)) / container.name / f"{container.attempt}.log"
+        text = termination_message(file, output, wanted, container.exit_code, len(containers_of(pod)))
         return replace(container, message=text) if text else container
 
     async def pull_secrets(self, pod: Pod, reference: str) -> Sequence[Auth]:

@@ -28,6 +28,8 @@ def pod_status(pod: Pod, observed: Observed, now: datetime, host_ips: Sequence[s
     old, ending = pod.status, ending_of(pod, observed, now)
     if ending is not None and ending.rejected:
         return _rejected(pod, ending)
+    if is_terminal(pod) and not observed.containers:
+        return old
     deleted = pod.metadata.deletion_timestamp is not None
     over = deleted or ending is not None or is_terminal(pod) or finished(pod, observed)
 

@@ -56,6 +56,8 @@ class PodWorker:
         self._agent = agent
         self.api_pod = self.pod = pod
         self.gone = False
+        self.leaving = False
+        """Nothing of it runs any more; only its object has still to go."""
         self.observed = Observed()
         self.ending: Ending | None = None
         self._wake = asyncio.Event()
@@ -73,7 +75,7 @@ class PodWorker:
         self.pod = overlaid(self.api_pod, self.pod.status)
         if pod.metadata.deletion_timestamp != old.metadata.deletion_timestamp:
             self._interrupt()
-        if pod.spec != old.spec:
+        if pod.spec != old.spec or pod.metadata.annotations != old.metadata.annotations:
             self._starter.problems.clear()
         self.wake()
 
@@ -251,6 +253,7 @@ class PodWorker:
         for sandbox in observed.sandboxes:
             await agent.runtime.remove_sandbox(sandbox.id)
         await agent.forget(pod)
+        self.leaving = True
         if not self.gone:
             await self._publisher.flush()
             await agent.delete(pod)

@@ -70,6 +70,11 @@ def test_a_terminal_phase_stays() -> None:
     assert (status.phase, status.reason, status.message) == ("Failed", "Evicted", "why")
 
 
+def test_the_status_of_a_refused_pod_outlives_the_agent() -> None:
+    refused = replace(pod(), status=status_of(pod(), Observed(ending=Ending("OutOfcpu", "much", rejected=True))))
+    assert status_of(refused, Observed()) == refused.status
+
+
 def condition(status: PodStatus, type: str) -> PodCondition:
     return next(each for each in status.conditions if each.type == type)
 
