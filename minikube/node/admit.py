@@ -54,9 +54,9 @@ def _reasons(pod: Pod, node: Node, others: list[Pod], shutting_down: bool) -> It
 def _too_much(pod: Pod, node: Node, others: list[Pod]) -> Iterator[tuple[str, str]]:
     allowed = int(parse(node.status.allocatable.get("pods", "0")))
     if node.status.allocatable and len(others) + 1 > allowed:
-        yield "OutOfpods", _not_enough("pods", 1, len(others), allowed)
+        yield "OutOfpods", not_enough("pods", 1, len(others), allowed)
     for name, asked, used, capacity in shortages(pod_requests(pod), node.status.allocatable, others):
-        yield f"OutOf{name}", _not_enough(name, asked, used, capacity)
+        yield f"OutOf{name}", not_enough(name, asked, used, capacity)
 
 
 def shortages(
@@ -78,7 +78,7 @@ def shortages(
             yield name, wanted, taken, capacity
 
 
-def _not_enough(name: str, asked: int, used: int, capacity: int) -> str:
+def not_enough(name: str, asked: int, used: int, capacity: int) -> str:
     return f"Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}"
 
 

@@ -137,7 +137,7 @@ class Agent:
 
     def _admit(self, worker: PodWorker) -> None:
         """The node's own word on a pod that is new to it."""
-        node, pod = self._nodes.lister.get(self.node_name), worker.pod
+        node, pod = self.node(), worker.pod
         if node is None or pod.metadata.deletion_timestamp is not None:
             return
         ending = refusal(pod, node, self.living())
@@ -145,9 +145,22 @@ class Agent:
             worker.end(ending)
             self.recorder.warning(pod, ending.reason, ending.message)
 
-    def living(self) -> Sequence[Pod]:
-        """The pods that take up room on the node."""
-        return [each.pod for each in self.workers.values() if not (each.gone or each.leaving or each.ending)]
+    def node(self) -> Node | None:
+        """This node as the API has it."""
+        return self._nodes.lister.get(self.node_name)
+
+    def living(self, besides: str = "") -> Sequence[Pod]:
+        """The pods that take up room on the node, with what is allocated to them; `besides` is a uid left out."""
+        return [
+            each.accounted
+            for uid, each in self.workers.items()
+            if uid != besides and not (each.gone or each.leaving or each.ending)
+        ]
+
+    async def regroup(self, pod: Pod) -> None:
+        """Set the limits of the pod's control group anew."""
+        if not self.simulated:
+            await asyncio.to_thread(self._groups.admit, pod, self._mine())
 
     async def _live(self, uid: str, name: str, worker: PodWorker) -> None:
         try:

@@ -64,6 +64,12 @@ class Terminate(msgspec.Struct, frozen=True):
     waves: tuple[tuple[Kill, ...], ...]
 
 
+class UpdateResources(msgspec.Struct, frozen=True):
+    """Give a running container what is allocated to it now."""
+
+    container: str
+
+
 class StopSandbox(msgspec.Struct, frozen=True):
     sandbox: str
 
@@ -92,6 +98,7 @@ Action = (
     | StartContainer
     | Kill
     | Terminate
+    | UpdateResources
     | StopSandbox
     | Discard
     | DiscardSandbox
@@ -220,7 +227,7 @@ def _one(pod: Pod, wanted: Wanted, observed: Observed, sandbox: Sandbox, now: da
         yield wait or StartContainer(wanted.name, latest.attempt + 1)
 
 
-def _replaced(pod: Pod, wanted: Wanted, latest: Container, observed: Observed) -> Iterator[Kill]:
+def _replaced(pod: Pod, wanted: Wanted, latest: Container, observed: Observed) -> Iterator[Action]:
     """A running container that must not stay: another image, unhealthy, or resized by restart."""
     probe = observed.unhealthy.get(latest.id)
     if latest.annotations.get(HASH_ANNOTATION, hash_of(wanted)) != hash_of(wanted):
@@ -231,7 +238,9 @@ def _replaced(pod: Pod, wanted: Wanted, latest: Container, observed: Observed) -
         back = tries_again(pod) or is_sidecar(pod, wanted.name)
         grace = probe_grace(pod, wanted, started=probe == "liveness")
         yield Kill(latest.id, wanted.name, grace, f"{why}, will be restarted" if back else why)
-    elif latest.id in observed.resized:
+    elif latest.id in observed.to_update:
+        yield UpdateResources(latest.id)
+    elif latest.id in observed.to_restart:
         why = f"Container {wanted.name} resize requires restart"
         yield Kill(latest.id, wanted.name, grace_of(pod), why)
 

@@ -48,7 +48,9 @@ class Observed(msgspec.Struct, frozen=True):
     """By container name; "" is the sandbox."""
     delays: Mapping[str, float] = {}
     """Container name -> seconds to wait after its end before it starts again."""
-    resized: frozenset[str] = frozenset()
+    to_update: frozenset[str] = frozenset()
+    """Ids of running containers that get new resources as they run."""
+    to_restart: frozenset[str] = frozenset()
     """Ids of running containers that have to start anew to get their new resources."""
     hooking: frozenset[str] = frozenset()
     """Ids of containers whose postStart still runs: to the API they are not there yet."""

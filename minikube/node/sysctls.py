@@ -1,4 +1,4 @@
-"""Which sysctls a pod may set without the node's leave (pkg/kubelet/sysctl): those that touch nothing but the pod."""
+"""Which sysctls a pod may set without the node's leave (pkg/kubelet/sysctl): those that touch only the pod."""
 
 from __future__ import annotations
 

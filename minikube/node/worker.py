@@ -26,6 +26,7 @@ from minikube.node.decide import (
     StartSandbox,
     StopSandbox,
     Terminate,
+    UpdateResources,
     Wait,
     decide,
     lost,
@@ -33,6 +34,8 @@ from minikube.node.decide import (
 from minikube.node.observed import Ending, Observed
 from minikube.node.pods import containers_of, is_terminal, overdue
 from minikube.node.publishing import Publisher, newer, overlaid
+from minikube.node.resize import with_allocation
+from minikube.node.resizing import Resizer
 from minikube.node.restarts import backoff_left, restarts
 from minikube.node.runtime.base import RuntimeFault, State
 from minikube.node.starting import Starter
@@ -63,6 +66,7 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._starter = Starter(agent)
         self._stopper = Stopper(agent)
+        self._resizer = Resizer(agent, pod)
         self._publisher = Publisher(agent.client, agent.clock)
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._told: set[str] = set()
@@ -95,6 +99,11 @@ class PodWorker:
 
     def wake(self) -> None:
         self._wake.set()
+
+    @property
+    def accounted(self) -> Pod:
+        """The pod with what the node has allocated to it."""
+        return with_allocation(self.pod, self._resizer.allocated)
 
     def retry(self) -> None:
         """Something that failed may work now: no need to wait for its turn."""
@@ -161,6 +170,9 @@ class PodWorker:
         listed = await agent.runtime.containers(pod.metadata.uid)
         newest = max((each for each in sandboxes if each.ready), key=lambda each: each.attempt, default=None)
         containers = (*(agent.with_message(pod, each) for each in listed), *lost(pod, listed, newest))
+        if not self.ending and not is_terminal(pod):
+            self._resizer.consider(pod, containers)
+        to_update, to_restart = self._resizer.pending(pod, containers)
         hooking = frozenset(self._starter.hooking)
         return Observed(
             sandboxes=sandboxes,
@@ -172,6 +184,11 @@ class PodWorker:
             problems=self._starter.problems.current(),
             delays=dict(self._starter.delays),
             hooking=hooking,
+            to_update=to_update,
+            to_restart=to_restart,
+            allocated=self._resizer.allocated,
+            actual=dict(self._resizer.actual),
+            resize=self._resizer.conditions(pod, containers),
             ending=self.ending,
         )
 
@@ -201,7 +218,7 @@ class PodWorker:
                     self._lanes[START].cancel()
                 else:
                     self._run(END, pod, observed, (action,))
-            elif isinstance(action, Kill):
+            elif isinstance(action, Kill | UpdateResources):
                 self._run(action.container, pod, observed, (action,))
             elif not isinstance(action, Wait | RemovePod):
                 starts.append(action)
@@ -234,6 +251,8 @@ class PodWorker:
         elif isinstance(action, StartContainer):
             await self._starter.container(pod, action, observed)
             self.wake()
+        elif isinstance(action, UpdateResources):
+            await self._resizer.update(pod, next(c for c in observed.containers if c.id == action.container))
         elif isinstance(action, Kill):
             await self._stopper.kill(pod, action)
         elif isinstance(action, Terminate):
