@@ -154,7 +154,7 @@ class Agent:
         return [
             each.accounted
             for uid, each in self.workers.items()
-            if uid != besides and not (each.gone or each.leaving or each.ending)
+            if uid != besides and not (each.gone or each.leaving or each.ending or is_terminal(each.pod))
         ]
 
     async def regroup(self, pod: Pod) -> None:
