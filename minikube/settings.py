@@ -95,6 +95,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.agent_dir / "images"
 
     @property
+    def manifests_dir(self) -> Path:
+        """Of static pods."""
+        return self.agent_dir / "manifests"
+
+    @property
     def pods_dir(self) -> Path:
         return self.agent_dir / "pods"
 

@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import LifecycleHandler, Node, Pod
 from minikube.api.node_v1 import RuntimeClass
@@ -24,7 +26,7 @@ from minikube.node.inputs import Inputs
 from minikube.node.network.base import PodNetwork
 from minikube.node.observed import Observed
 from minikube.node.pod_groups import PodGroups
-from minikube.node.pods import containers_of, is_terminal
+from minikube.node.pods import containers_of, is_mirror, is_terminal
 from minikube.node.probes.prober import Prober, probes_of
 from minikube.node.probes.tally import Kind
 from minikube.node.problems import ConfigProblem
@@ -32,6 +34,7 @@ from minikube.node.registration import Registration
 from minikube.node.runtime.base import Container, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
 from minikube.node.runtime.simulated import SimulatedRuntime
 from minikube.node.spec import log_directory
+from minikube.node.static import Mirrors, StaticPods, mirrors
 from minikube.node.worker import PodWorker
 from minikube.settings import Settings
 
@@ -70,6 +73,8 @@ class Agent:
         self.workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pods = informers.of(Pod, fields=f"spec.nodeName={node_name}")
+        self._static = StaticPods(settings.manifests_dir, node_name, clock, self._static_changed)
+        self.mirrors = Mirrors(client, node_name)
         self._nodes = informers.of(Node, fields=f"metadata.name={node_name}")
         self._runtime_classes = informers.of(RuntimeClass)
         self._registration = Registration(client, settings, clock, node_name, node_ips)
@@ -104,7 +109,10 @@ class Agent:
         await self._pods.wait_synced()
         await self._nodes.wait_synced()
         await self._runtime_classes.wait_synced()
+        await self._static.load()
         await self._clean_orphans()
+        assert self._group is not None
+        self._group.create_task(guard("static pods", self._static.run), name="static pods")
         self._pods.add_handler(self._changed)
         await asyncio.Event().wait()
 
@@ -115,18 +123,55 @@ class Agent:
 
     def _changed(self, old: Pod | None, new: Pod | None) -> None:
         if new is None:
-            if old is not None and (worker := self.workers.get(old.metadata.uid)) is not None:
+            if old is not None and is_mirror(old):
+                self._unmirrored(old)
+            elif old is not None and (worker := self.workers.get(old.metadata.uid)) is not None:
                 worker.removed()
             return
         if old is not None and old.metadata.uid != new.metadata.uid:
             self._changed(old, None)
         if new.spec.node_name != self.node_name:
             return
-        uid = new.metadata.uid
-        worker = self.workers.get(uid)
+        worker = self.workers.get(new.metadata.uid)
         if worker is not None:
             worker.update(new)
-            return
+        elif is_mirror(new):
+            self._mirrored(new)
+        else:
+            self._look_after(new)
+
+    def _static_changed(self, old: Pod | None, new: Pod | None) -> None:
+        if old is not None and (worker := self.workers.get(old.metadata.uid)) is not None:
+            worker.retire()
+        if new is not None:
+            meta = new.metadata
+            mirror = self._pods.lister.get(meta.name, meta.namespace)
+            shown = mirror is not None and is_mirror(mirror) and mirrors(mirror, new)
+            worker = self._look_after(replace(new, status=mirror.status) if mirror and shown else new)
+            worker.mirror = mirror if shown else None
+
+    def _mirrored(self, mirror: Pod) -> None:
+        """A mirror shows its static pod; one that shows nothing any more goes."""
+        assert self._group is not None
+        static = self._static.named(mirror.metadata.namespace, mirror.metadata.name)
+        worker = self.workers.get(static.metadata.uid) if static is not None else None
+        if static is None or not mirrors(mirror, static) or mirror.metadata.deletion_timestamp is not None:
+            self._group.create_task(self.mirrors.delete(mirror), name="removal of a mirror pod")
+        elif worker is not None:
+            worker.mirror = mirror
+            worker.wake()
+
+    def _unmirrored(self, mirror: Pod) -> None:
+        """A mirror pod was deleted: the worker of its static pod makes another."""
+        static = self._static.named(mirror.metadata.namespace, mirror.metadata.name)
+        worker = self.workers.get(static.metadata.uid) if static is not None else None
+        if worker is not None:
+            if worker.mirror is not None and worker.mirror.metadata.uid == mirror.metadata.uid:
+                worker.mirror = None
+            worker.wake()
+
+    def _look_after(self, new: Pod) -> PodWorker:
+        uid = new.metadata.uid
         worker = PodWorker(self, new)
         if new.status.start_time is None and not is_terminal(new):
             self._admit(worker)
@@ -134,6 +179,7 @@ class Agent:
         assert self._group is not None
         name = f"pod {new.metadata.namespace}/{new.metadata.name}"
         self._tasks[uid] = self._group.create_task(self._live(uid, name, worker), name=name)
+        return worker
 
     def _admit(self, worker: PodWorker) -> None:
         """The node's own word on a pod that is new to it."""
@@ -204,6 +250,7 @@ class Agent:
     async def _clean_orphans(self) -> None:
         """What runs for pods that are no longer there is stopped; the rest is adopted by its workers."""
         known = {pod.metadata.uid for pod in self._pods.lister.list() if pod.spec.node_name == self.node_name}
+        known |= self._static.pods.keys()
         for sandbox in await self.runtime.sandboxes():
             if sandbox.pod_uid not in known:
                 await self.runtime.stop_sandbox(sandbox.id)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from minikube.api.core_v1 import Pod
@@ -32,7 +33,7 @@ from minikube.node.decide import (
     lost,
 )
 from minikube.node.observed import Ending, Observed
-from minikube.node.pods import containers_of, is_terminal, overdue
+from minikube.node.pods import containers_of, grace_of, is_static, is_terminal, overdue
 from minikube.node.publishing import Publisher, newer, overlaid
 from minikube.node.resize import with_allocation
 from minikube.node.resizing import Resizer
@@ -58,6 +59,8 @@ class PodWorker:
     def __init__(self, agent: Agent, pod: Pod) -> None:
         self._agent = agent
         self.api_pod = self.pod = pod
+        self.mirror: Pod | None = None
+        """What the API shows of a static pod."""
         self.gone = False
         self.leaving = False
         """Nothing of it runs any more; only its object has still to go."""
@@ -89,6 +92,12 @@ class PodWorker:
         self._publisher.close()
         self._interrupt()
         self.wake()
+
+    def retire(self) -> None:
+        """The manifest of a static pod has gone: end it with its own grace."""
+        grace = grace_of(self.api_pod)
+        end = self._agent.clock.now() + timedelta(seconds=grace)
+        self.update(replace_meta(self.api_pod, deletion_timestamp=end, deletion_grace_period_seconds=int(grace)))
 
     def end(self, ending: Ending) -> None:
         """End the pod although nobody deleted it; the first reason stands."""
@@ -138,6 +147,8 @@ class PodWorker:
         """Seconds after which to look again in any case; None: it is over."""
         agent, now = self._agent, self._agent.clock.now()
         self.observed = observed = await self._look()
+        if is_static(self.pod) and self.mirror is None and self.pod.metadata.deletion_timestamp is None:
+            self.mirror = await agent.mirrors.create(self.pod)
         pod = self._publish(observed)
         agent.probe(pod, observed, self._proven)
         actions = decide(pod, observed, now)
@@ -155,12 +166,14 @@ class PodWorker:
         agent = self._agent
         if self.gone:
             return replace_meta(self.pod, deletion_timestamp=agent.clock.now(), deletion_grace_period_seconds=0)
-        if self._publisher.pod is not None:
+        if self._publisher.pod is not None and not is_static(self.pod):
             self.api_pod = newer(self.api_pod, self._publisher.pod)
             self.pod = overlaid(self.api_pod, self.pod.status)
         status = pod_status(self.pod, observed, agent.clock.now(), agent.host_ips, agent.scheme)
         self.pod = overlaid(self.api_pod, status)
-        self._publisher.publish(self.api_pod, status)
+        shown = self.mirror if is_static(self.pod) else self.api_pod
+        if shown is not None:
+            self._publisher.publish(shown, status)
         return self.pod
 
     async def _look(self) -> Observed:
@@ -275,7 +288,9 @@ class PodWorker:
         self.leaving = True
         if not self.gone:
             await self._publisher.flush()
-            await agent.delete(pod)
+            shown = self.mirror if is_static(pod) else pod
+            if shown is not None:
+                await agent.delete(shown)
 
 
 def _proven(pod: Pod) -> dict[str, bool]:

@@ -1,0 +1,44 @@
+"""Static pods: what a manifest becomes on a node."""
+
+from __future__ import annotations
+
+import pytest
+
+from minikube.api.meta import replace_meta
+from minikube.node.pods import MIRROR_ANNOTATION, is_static
+from minikube.node.static import mirrors, static_pod
+
+MANIFEST = b"""
+apiVersion: v1
+kind: Pod
+metadata: {name: web, annotations: {a: b}}
+spec:
+  containers: [{name: c, image: i}]
+"""
+
+
+def test_a_manifest_becomes_a_pod_of_this_node() -> None:
+    pod = static_pod(MANIFEST, "/m/web.yaml", "n1")
+    assert (pod.metadata.name, pod.metadata.namespace, pod.spec.node_name) == ("web-n1", "default", "n1")
+    assert pod.metadata.annotations["a"] == "b"
+    assert is_static(pod)
+    assert [(each.operator, each.effect) for each in pod.spec.tolerations] == [("Exists", "NoExecute")]
+
+
+def test_another_content_is_another_pod() -> None:
+    one, other = static_pod(MANIFEST, "/m/w", "n1"), static_pod(MANIFEST + b"# x", "/m/w", "n1")
+    assert one.metadata.uid != other.metadata.uid
+    assert one.metadata.uid == static_pod(MANIFEST, "/m/w", "n1").metadata.uid
+
+
+def test_a_mirror_shows_one_version() -> None:
+    one, other = static_pod(MANIFEST, "/m/w", "n1"), static_pod(MANIFEST + b"# x", "/m/w", "n1")
+    mirror = replace_meta(one, annotations={MIRROR_ANNOTATION: one.metadata.uid})
+    assert mirrors(mirror, one)
+    assert not mirrors(mirror, other)
+
+
+@pytest.mark.parametrize("manifest", [b"kind: Service", b"[]", b"kind: Pod\nmetadata: {name: x}"])
+def test_what_is_no_pod_is_refused(manifest: bytes) -> None:
+    with pytest.raises(ValueError):
+        static_pod(manifest, "/m/x", "n1")
