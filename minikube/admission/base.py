@@ -29,6 +29,8 @@ class Attributes(msgspec.Struct):
     dry_run: bool = False
     options: Mapping[str, Any] = {}
     warnings: list[str] = []
+    annotations: dict[str, str] = {}
+    """What plugins note for the audit log."""
 
 
 @runtime_checkable

@@ -9,11 +9,12 @@ from minikube.admission.escalation import Escalation
 from minikube.admission.limit_ranger import LimitRanger
 from minikube.admission.namespace_lifecycle import NamespaceLifecycle
 from minikube.admission.persistent_volume_claim_resize import PersistentVolumeClaimResize
+from minikube.admission.pod_security.admission import PodSecurity
 from minikube.admission.priority import Priority
 from minikube.admission.quota.admission import ResourceQuotaAdmission
 from minikube.admission.service_account import ServiceAccountAdmission
 from minikube.admission.storage_object_in_use_protection import StorageObjectInUseProtection
-from minikube.api.core_v1 import LimitRange, Namespace, ResourceQuota, ServiceAccount
+from minikube.api.core_v1 import LimitRange, Namespace, Pod, ResourceQuota, ServiceAccount
 from minikube.api.scheduling_v1 import PriorityClass
 from minikube.api.storage_v1 import StorageClass
 from minikube.auth.escalation import EscalationCheck
@@ -31,6 +32,7 @@ def plugins(informers: Informers, rbac: RbacAuthorizer, client: Client, clock: C
         NamespaceLifecycle(informers.of(Namespace).lister),
         LimitRanger(informers.of(LimitRange).lister),
         ServiceAccountAdmission(informers.of(ServiceAccount).lister),
+        PodSecurity(informers.of(Namespace).lister, informers.of(Pod).lister),
         Priority(informers.of(PriorityClass).lister),
         DefaultTolerationSeconds(),
         DefaultStorageClass(informers.of(StorageClass).lister),

@@ -1,0 +1,1 @@
+"""PodSecurity: a namespace's labels say which Pod Security Standard its pods meet (levels, checks, admission)."""
