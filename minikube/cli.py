@@ -35,6 +35,23 @@ HELP: dict[str, str] = {
     "token": "Join token (agent); <6>.<16> characters a-z0-9 for a server that shall not make up its own.",
     "certificate_lifetime": "How long certificates are good, e.g. 365d; they are renewed in time.",
     "disable_agent": "Run no pods on this machine.",
+    "enable_admission_plugins": "Admission plugin that is off by default (repeatable).",
+    "disable_admission_plugins": "Admission plugin to leave out (repeatable).",
+    "token_auth_file": 'CSV file of static tokens: token,user,uid,"group,group".',
+    "oidc_issuer_url": "Issuer of OpenID Connect tokens to accept (https://…).",
+    "oidc_client_id": "The audience such a token must have.",
+    "oidc_username_claim": "Claim that is the user's name.",
+    "oidc_username_prefix": "What is put before it (default: the issuer and #, nothing for email; - : nothing).",
+    "oidc_groups_claim": "Claim that lists the user's groups.",
+    "oidc_groups_prefix": "What is put before each group.",
+    "oidc_ca_file": "CA of the issuer's web site (default: the system's).",
+    "requestheader_client_ca_file": "CA of front proxies, whose X-Remote-* headers are believed.",
+    "requestheader_allowed_names": "Common name a front proxy must have (repeatable; default: any).",
+    "audit_policy_file": "Audit policy (audit.k8s.io/v1); without one nothing is audited.",
+    "audit_log_path": "Where audit events go, one JSON line each (-: standard output).",
+    "audit_log_maxsize": "Megabytes after which the audit log is rotated.",
+    "audit_log_maxbackup": "Rotated audit logs that are kept (0: all).",
+    "audit_log_maxage": "Days that rotated audit logs are kept (0: for ever).",
     "max_requests_inflight": "Most reads that the API works on at once.",
     "max_mutating_requests_inflight": "Most writes that the API works on at once.",
     "profiling": "Serve /debug/pprof/: stacks and profiles of the process.",
@@ -59,6 +76,10 @@ SERVER_ONLY = frozenset(
     {
         "write_kubeconfig", "bind_address", "https_listen_port", "advertise_address", "tls_san",
         "datastore_endpoint", "certificate_lifetime", "disable_agent", "service_node_port_range",
+        "enable_admission_plugins", "disable_admission_plugins", "token_auth_file", "oidc_issuer_url",
+        "oidc_client_id", "oidc_username_claim", "oidc_username_prefix", "oidc_groups_claim", "oidc_groups_prefix",
+        "oidc_ca_file", "requestheader_client_ca_file", "requestheader_allowed_names", "audit_policy_file",
+        "audit_log_path", "audit_log_maxsize", "audit_log_maxbackup", "audit_log_maxage",
     }
 )  # fmt: skip
 AGENT_ONLY = frozenset({"server"})
@@ -81,7 +102,7 @@ def settings_options(exclude: frozenset[str]) -> Callable[[Command], Command]:
                 what["type"] = int
             elif field.type is Path:
                 what["type"] = click.Path(path_type=Path)
-            elif field.name in ("tls_san", "node_label", "node_taint"):
+            elif "tuple" in str(field.type):
                 what["multiple"] = True
             command = click.option(flag, field.name, **what)(command)
         return click.option("--config", type=click.Path(path_type=Path), default=None, help="Configuration file.")(

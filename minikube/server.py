@@ -79,7 +79,7 @@ class Server:
         self.custom.start()
         authorizer = RbacAuthorizer(self.informers)
         keeper = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
-        self.registry.use_admission(Chain(plugins(self.informers, authorizer, keeper, SYSTEM)))
+        self.registry.use_admission(Chain(plugins(self.informers, authorizer, keeper, SYSTEM, self.settings)))
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
         keys = SigningKeys(self.pki.service_account_key)
         tokens = ServiceAccountTokens(keys, self.informers, SYSTEM, issuer=issuer)

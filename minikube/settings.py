@@ -39,6 +39,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     certificate_lifetime: str = "365d"
     """Of every certificate but the CAs'."""
     disable_agent: bool = False
+    enable_admission_plugins: tuple[str, ...] = ()
+    disable_admission_plugins: tuple[str, ...] = ()
+
+    # who is believed, beside the cluster's own certificates and tokens
+    token_auth_file: str = ""
+    oidc_issuer_url: str = ""
+    oidc_client_id: str = ""
+    oidc_username_claim: str = "sub"
+    oidc_username_prefix: str = ""
+    oidc_groups_claim: str = ""
+    oidc_groups_prefix: str = ""
+    oidc_ca_file: str = ""
+    requestheader_client_ca_file: str = ""
+    requestheader_allowed_names: tuple[str, ...] = ()
+
+    # what is written down of requests
+    audit_policy_file: str = ""
+    audit_log_path: str = ""
+    audit_log_maxsize: int = 100
+    audit_log_maxbackup: int = 10
+    audit_log_maxage: int = 30
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
     profiling: bool = False

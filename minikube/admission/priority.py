@@ -38,10 +38,30 @@ class Priority:
                 f"priority admission controller computed {value} from the given PriorityClass name"
             )
             raise Forbidden.of("pods", "", request.name, why)
+        if spec.get("preemptionPolicy") not in (None, policy):
+            why = (
+                f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod "
+                f"spec; priority admission controller computed {policy} from the given PriorityClass name"
+            )
+            raise Forbidden.of("pods", "", request.name, why)
         if name:
             spec["priorityClassName"] = name
         spec["priority"] = value
-        spec.setdefault("preemptionPolicy", policy)
+        spec["preemptionPolicy"] = policy
+
+    async def validate(self, request: Attributes) -> None:
+        """Only one class is the default."""
+        resource = request.resource
+        if (resource.group, resource.plural) != ("scheduling.k8s.io", "priorityclasses") or request.object is None:
+            return
+        if not request.object.get("globalDefault"):
+            return
+        for other in self._classes.list():
+            if other.global_default and other.metadata.name != request.name:
+                why = (
+                    f"PriorityClass {other.metadata.name} is already marked as default. Only one default can exist"
+                )
+                raise Forbidden.of(resource.plural, resource.group, request.name, why)
 
     def _priority(self, request: Attributes, name: str) -> tuple[str, int, str]:
         if not name:

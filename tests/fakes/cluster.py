@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from minikube.admission.chain import Chain
-from minikube.admission.plugins import plugins
+from minikube.admission.plugins import OFF, known
 from minikube.api.core_v1 import Container, Namespace, Node, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec
 from minikube.api.meta import Key, Object, ObjectMeta
 from minikube.auth.base import User
@@ -74,8 +74,10 @@ class Cluster:
 
     def admit(self, *only: str) -> None:
         """From now on with admission, of all plugins or those of these names."""
-        every = plugins(self.informers, RbacAuthorizer(self.informers), self.client, self.clock)
-        self.registry.use_admission(Chain([one for one in every if not only or one.name in only]))
+        every = known(self.informers, RbacAuthorizer(self.informers), self.client, self.clock)
+        self.registry.use_admission(
+            Chain([one for one in every if (one.name in only if only else one.name not in OFF)])
+        )
 
     def context(self) -> Context:
         return Context(

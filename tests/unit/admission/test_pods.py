@@ -32,7 +32,7 @@ async def registry() -> AsyncIterator[StoreRegistry]:
     running = asyncio.create_task(made.run())
     informers = LocalInformers(made)
     keeper = LocalClient(made, User("apiserver"), "kube-apiserver")
-    made.use_admission(Chain(plugins(informers, RbacAuthorizer(informers), keeper, SYSTEM)))
+    made.use_admission(Chain(plugins(informers, RbacAuthorizer(informers), keeper, SYSTEM, Settings())))
     try:
         yield made
     finally:
