@@ -152,8 +152,6 @@ class Server:
             recorder,
             SYSTEM,
         )
-        followed = [kind.type for kind in ALL if kind.stored_as is None and "list" in kind.verbs]
-        garbage = GarbageCollector(self.client("generic-garbage-collector"), self.informers, followed)
         recorders: dict[str, Recorder] = {}
 
         def context(name: str) -> Context:
@@ -168,6 +166,8 @@ class Server:
             )
 
         runner = Runner(context, CONTROLLERS)
+        owners = context("generic-garbage-collector")
+        garbage = GarbageCollector(owners.client, self.informers, owners.events)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.run(), name="registry")
             tasks.create_task(guard("custom resources", self.custom.run), name="custom-resources")

@@ -198,7 +198,15 @@ class Informers(Protocol):
         ...
 
 
+class PartialInformers(Informers, Protocol):
+    """Informers that also follow kinds known only at run time."""
+
+    def partial(self, resource: Resource) -> Informer[PartialObject]:
+        """The same one for the same kind as long as that is served. Raises NotFound when it is not."""
+        ...
+
+
 __all__ = [
-    "Client", "Handler", "IndexFunction", "Informer", "Informers", "Key", "Lister", "ObjectList", "PatchType",
-    "WatchEvent",
+    "Client", "Handler", "IndexFunction", "Informer", "Informers", "Key", "Lister", "ObjectList",
+    "PartialInformers", "PatchType", "WatchEvent",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from minikube.api import time
 from minikube.api.core_v1 import Event, EventSource, ObjectReference
-from minikube.api.meta import Object, ObjectMeta
+from minikube.api.meta import Object, ObjectMeta, PartialObject
 from minikube.client.base import Client
 from minikube.errors import ApiError, NotFound
 from minikube.kit.clock import SYSTEM, Clock
@@ -72,12 +72,13 @@ class Recorder:
             else:
                 self._remember(same, name, count + 1)
                 return
+        api_version, kind = _kind_of(about)
         suffix = hashlib.sha256(f"{same}{self._clock.now().timestamp()}".encode()).hexdigest()[:16]
         event = Event(
             metadata=ObjectMeta(name=f"{meta.name}.{suffix}", namespace=namespace),
             involved_object=ObjectReference(
-                api_version=about.resource.api_version,
-                kind=about.resource.kind,
+                api_version=api_version,
+                kind=kind,
                 namespace=meta.namespace,
                 name=meta.name,
                 uid=meta.uid,
@@ -112,3 +113,9 @@ class Recorder:
         if len(self._tokens) > REMEMBERED:
             self._tokens.popitem(last=False)
         return tokens >= 1
+
+
+def _kind_of(about: Object) -> tuple[str, str]:
+    if isinstance(about, PartialObject):
+        return about.api_version, about.kind
+    return about.resource.api_version, about.resource.kind

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from minikube.api.meta import Key, Object
-from minikube.client.base import Client, Informers
+from minikube.client.base import Client, PartialInformers
 from minikube.client.events import EventRecorder
 from minikube.kit.clock import Clock
 from minikube.settings import Settings
@@ -51,7 +51,7 @@ class Context(msgspec.Struct, frozen=True):
     """What a controller is built from. `client` acts as the controller's own service account."""
 
     client: Client
-    informers: Informers
+    informers: PartialInformers
     events: EventRecorder
     clock: Clock
     settings: Settings
@@ -69,6 +69,8 @@ class Controller(Protocol):
 
 
 class Background(Protocol):
-    """A controller may also have a `run()` of its own beside its queue (timers, periodic sweeps)."""
+    """A controller may also have a `run` of its own, which finds keys where no Watch can."""
 
-    async def run(self) -> None: ...
+    async def run(self, enqueue: Callable[[Key], None]) -> None:
+        """Until cancelled."""
+        ...

@@ -1,7 +1,7 @@
 """Garbage collection by owner references, over every kind. Rules: pkg/controller/garbagecollector.
 
 An object whose owners are all gone goes too. An owner deleted in the foreground waits for the dependents that
-block it; one deleted with `orphan` lets them go first. Driven by one informer a kind; owners are looked up by uid.
+block it; one deleted with `orphan` lets them go first. `garbage_graph` knows who owns whom.
 """
 
 from __future__ import annotations
@@ -9,89 +9,48 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from minikube.api.meta import Key, Object, OwnerReference, Resource
-from minikube.client.base import Client, Informers
+from minikube.api.meta import OwnerReference, PartialObject, Resource
+from minikube.client.base import Client, PartialInformers
+from minikube.client.events import EventRecorder
+from minikube.controllers.following import Following
+from minikube.controllers.garbage_graph import FOREGROUND, ORPHAN, Graph, Item, classify
 from minikube.errors import ApiError, NotFound
 from minikube.kit.backoff import Backoff
 from minikube.kit.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
-FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
-
-
-class Item(msgspec.Struct, frozen=True):
-    """One object of any kind."""
-
-    resource: Resource
-    key: Key
-    uid: str
-
-
-class Node(msgspec.Struct):
-    """What the graph knows of an object."""
-
-    item: Item
-    owners: tuple[OwnerReference, ...]
-    deleting: bool
-    finalizers: tuple[str, ...]
-
 
 class GarbageCollector:
-    """`kinds` are the types that are followed."""
-
-    def __init__(self, client: Client, informers: Informers, kinds: Sequence[type[Object]]) -> None:
+    def __init__(self, client: Client, informers: PartialInformers, events: EventRecorder) -> None:
         self._client = client
-        self._informers = informers
-        self._kinds = kinds
-        self._nodes: dict[str, Node] = {}
-        self._dependents: dict[str, set[str]] = {}
+        self._events = events
+        self._following = Following(client, informers, self._on_change)
+        self._graph = Graph()
         self._queue: WorkQueue[str] = WorkQueue()
         self._backoff: Backoff[str] = Backoff(base=0.02, limit=60)
 
     async def run(self) -> None:
         """Until cancelled."""
-        for kind in self._kinds:
-            informer = self._informers.of(kind)
-            await informer.wait_synced()
-            informer.add_handler(self._on_change)
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._following.run(), name="garbage-collector following")
                 for number in range(4):
                     tasks.create_task(self._work(), name=f"garbage-collector-{number}")
         finally:
             self._queue.close()
 
-    def _on_change(self, old: Object | None, new: Object | None) -> None:
-        obj = new or old
-        assert obj is not None
-        uid = obj.metadata.uid
-        known = self._nodes.get(uid)
-        for owner in known.owners if known else ():
-            self._dependents.get(owner.uid, set()).discard(uid)
-        if new is None:
-            self._nodes.pop(uid, None)
-            for dependent in self._dependents.pop(uid, set()):
-                self._queue.add(dependent)
-            for owner in obj.metadata.owner_references:
-                self._wake(owner.uid)
-            return
-        meta = new.metadata
-        item = Item(new.resource, Key(meta.namespace, meta.name), uid)
-        deleting = meta.deletion_timestamp is not None
-        self._nodes[uid] = Node(item, meta.owner_references, deleting, meta.finalizers)
-        for owner in meta.owner_references:
-            self._dependents.setdefault(owner.uid, set()).add(uid)
-            self._wake(owner.uid)
-        if meta.owner_references or (deleting and {FOREGROUND, ORPHAN} & set(meta.finalizers)):
-            self._queue.add(uid)
-
-    def _wake(self, uid: str) -> None:
-        node = self._nodes.get(uid)
-        if node is not None and node.deleting:
+    def _on_change(self, resource: Resource, old: PartialObject | None, new: PartialObject | None) -> None:
+        if new is not None:
+            touched = self._graph.put(resource, new)
+        else:
+            assert old is not None
+            touched = self._graph.remove(old.metadata.uid)
+        for uid in touched:
             self._queue.add(uid)
 
     async def _work(self) -> None:
@@ -111,96 +70,118 @@ class GarbageCollector:
                 self._queue.done(uid)
 
     async def _attempt(self, uid: str) -> None:
-        node = self._nodes.get(uid)
-        if node is None:
+        item = self._graph.get(uid)
+        if item is None:
             return
-        if node.deleting and ORPHAN in node.finalizers:
-            await self._orphan(node)
+        if item.deleting:
+            if ORPHAN in item.finalizers:
+                await self._orphan(item)
+            elif FOREGROUND in item.finalizers:
+                await self._foreground(item)
             return
-        if node.deleting and FOREGROUND in node.finalizers:
-            await self._foreground(node)
-            return
-        if not node.owners or node.deleting:
-            return
-        solid = [owner for owner in node.owners if await self._is_there(owner, node)]
-        if not solid:
-            await self._delete(node, "Background")
-            return
-        waiting = [o for o in solid if (known := self._nodes.get(o.uid)) and _in_foreground(known)]
-        if len(waiting) == len(solid):
-            await self._delete(node, "Foreground" if self._dependents.get(uid) else "Background")
-        elif len(solid) < len(node.owners):
-            await self._keep_owners(node, solid)
+        if item.owners:
+            await self._judge(item)
 
-    async def _is_there(self, owner: OwnerReference, node: Node) -> bool:
-        """Known by uid, or else asked for by name."""
-        if owner.uid in self._nodes:
+    async def _judge(self, item: Item) -> None:
+        """Whether it still has an owner; attemptToDeleteItem."""
+        gone = {owner.uid for owner in item.owners if not await self._exists(owner, item)}
+        found = classify(self._graph, item, gone)
+        if found.solid:
+            if found.dangling or found.waiting:
+                await self._set_owners(item, found.solid)
+            return
+        dependents = self._graph.dependents(item.uid)
+        if found.waiting and dependents:
+            if any(one.deleting and FOREGROUND in one.finalizers for one in dependents):
+                # A dependent waits for its dependents too: nothing here blocks, or a circle would block itself.
+                item = await self._unblock(item)
+            await self._delete(item, "Foreground")
+        elif ORPHAN in item.finalizers:
+            await self._delete(item, "Orphan")
+        elif FOREGROUND in item.finalizers:
+            await self._delete(item, "Foreground")
+        else:
+            await self._delete(item, "Background")
+
+    async def _exists(self, owner: OwnerReference, item: Item) -> bool:
+        """Known to the graph under that name, or else asked for: an owner is in the same namespace or in none."""
+        known = self._graph.get(owner.uid)
+        if known is not None and known.named(owner) and known.namespace in ("", item.namespace):
             return True
         resource = await self._resource_of(owner)
         if resource is None:
             return True
-        namespace = node.item.key.namespace if resource.namespaced else ""
+        if resource.namespaced and not item.namespace:
+            self._invalid(owner, item)
+            return True
+        namespace = item.namespace if resource.namespaced else ""
         try:
             found = await self._client.get_partial(resource, owner.name, namespace)
         except NotFound:
+            if known is not None:
+                self._invalid(owner, item)
             return False
         return found.metadata.uid == owner.uid
 
+    def _invalid(self, owner: OwnerReference, item: Item) -> None:
+        where = f' in namespace "{item.namespace}"' if item.namespace else ""
+        told = (
+            f"{owner.api_version}/{owner.kind}, namespace: {item.namespace}, name: {owner.name}, uid: {owner.uid}"
+        )
+        message = f"ownerRef [{told}] does not exist{where}"
+        self._events.warning(item.as_object(), "OwnerRefInvalidNamespace", message)
+
     async def _resource_of(self, owner: OwnerReference) -> Resource | None:
+        group = owner.api_version.rpartition("/")[0]
         for resource in await self._client.resources():
-            if (resource.api_version, resource.kind) == (owner.api_version, owner.kind):
+            if (resource.group, resource.kind) == (group, owner.kind):
                 return resource
         return None
 
-    async def _foreground(self, node: Node) -> None:
-        blocking = []
-        for uid in self._dependents.get(node.item.uid, set()):
-            dependent = self._nodes.get(uid)
-            if dependent is None:
-                continue
-            if not dependent.deleting:
-                self._queue.add(uid)
-            if any(o.uid == node.item.uid and o.block_owner_deletion for o in dependent.owners):
-                blocking.append(uid)
+    async def _foreground(self, item: Item) -> None:
+        """The finalizer goes when no dependent blocks any more; those that do are looked at."""
+        blocking = [one for one in self._graph.dependents(item.uid) if one.blocks(item.uid)]
         if not blocking:
-            await self._drop_finalizer(node, FOREGROUND)
+            await self._drop_finalizer(item, FOREGROUND)
+        for one in blocking:
+            if not one.deleting:
+                self._queue.add(one.uid)
 
-    async def _orphan(self, node: Node) -> None:
-        for uid in list(self._dependents.get(node.item.uid, set())):
-            dependent = self._nodes.get(uid)
-            if dependent is not None:
-                await self._keep_owners(dependent, [o for o in dependent.owners if o.uid != node.item.uid])
-        await self._drop_finalizer(node, ORPHAN)
+    async def _orphan(self, item: Item) -> None:
+        for one in self._graph.dependents(item.uid):
+            await self._set_owners(one, [owner for owner in one.owners if owner.uid != item.uid])
+        await self._drop_finalizer(item, ORPHAN)
 
-    async def _keep_owners(self, node: Node, owners: Sequence[OwnerReference]) -> None:
+    async def _unblock(self, item: Item) -> Item:
+        owners = [msgspec.structs.replace(owner, block_owner_deletion=False) for owner in item.owners]
+        await self._set_owners(item, owners)
+        return self._graph.get(item.uid) or item
+
+    async def _set_owners(self, item: Item, owners: Sequence[OwnerReference]) -> None:
         kept = [msgspec.to_builtins(owner) for owner in owners]
-        patch = {"metadata": {"uid": node.item.uid, "ownerReferences": kept or None}}
+        await self._patch(item, {"ownerReferences": kept or None})
+
+    async def _drop_finalizer(self, item: Item, finalizer: str) -> None:
+        left = [name for name in item.finalizers if name != finalizer]
+        await self._patch(item, {"finalizers": left or None})
+
+    async def _patch(self, item: Item, change: dict[str, Any]) -> None:
+        """Of exactly this state: somebody else's change since raises Conflict, and it is judged again."""
+        metadata = {**change, "uid": item.uid, "resourceVersion": item.resource_version}
         try:
-            await self._client.patch_partial(
-                node.item.resource, node.item.key.name, node.item.key.namespace, patch=patch
-            )
+            await self._client.patch_partial(item.resource, item.name, item.namespace, patch={"metadata": metadata})
         except NotFound:
             return
 
-    async def _drop_finalizer(self, node: Node, finalizer: str) -> None:
-        left = [name for name in node.finalizers if name != finalizer]
-        patch = {"metadata": {"uid": node.item.uid, "finalizers": left or None}}
-        try:
-            await self._client.patch_partial(
-                node.item.resource, node.item.key.name, node.item.key.namespace, patch=patch
-            )
-        except NotFound:
-            return
-
-    async def _delete(self, node: Node, policy: str) -> None:
-        item = node.item
+    async def _delete(self, item: Item, policy: str) -> None:
         try:
             await self._client.delete_partial(
-                item.resource, item.key.name, item.key.namespace, uid=item.uid, propagation_policy=policy
+                item.resource,
+                item.name,
+                item.namespace,
+                uid=item.uid,
+                resource_version=item.resource_version,
+                propagation_policy=policy,
             )
         except NotFound:
             return
-
-
-def _in_foreground(node: Node) -> bool:
-    return node.deleting and FOREGROUND in node.finalizers

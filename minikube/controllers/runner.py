@@ -62,6 +62,8 @@ async def _drive(controller: Controller, context: Context) -> None:
 
     try:
         async with asyncio.TaskGroup() as tasks:
+            if hasattr(controller, "run"):
+                tasks.create_task(guard(controller.name, lambda: controller.run(queue.add)))
             for number in range(controller.workers):
                 tasks.create_task(guard(f"{controller.name}-{number}", work))
     finally:

@@ -15,7 +15,7 @@ from minikube.auth.base import MASTERS, User
 from minikube.client.base import PatchType
 from minikube.errors import ApiError, NotFound
 from minikube.registry.base import DeleteOptions, Request, Selection
-from minikube.registry.cache import Change
+from minikube.registry.cache import Bucket, Change
 from minikube.registry.custom_columns import printer
 from minikube.registry.custom_status import established, full_names, status_of, terminating
 from minikube.registry.registry import StoreRegistry
@@ -127,19 +127,31 @@ class CustomResources:
         if not established({"status": status}):
             self._again(name)
 
+    def _come_back_when_empty(self, name: str, bucket: Bucket) -> None:
+        def on_change(change: Change) -> None:
+            if not bucket.objects:
+                bucket.listeners.remove(on_change)
+                self._todo.put_nowait(name)
+
+        if bucket.objects:
+            bucket.listeners.append(on_change)
+        else:
+            self._todo.put_nowait(name)
+
     async def _clean_up(self, name: str, definition: ReadOnlyObj, request: Request) -> None:
-        """Delete every object, come back until none is left, then let the definition go."""
+        """Delete every object; when the last one is gone, let the definition go."""
         registry, kind = self._registry, self._definitions
-        left = False
+        left: Bucket | None = None
         if name in self._known:
             storage = self._known[name].storage
             await registry.delete_collection(storage, "", Selection(), DeleteOptions(), request)
-            left = bool((await registry.list(storage, "", Selection())).items)
-        status = terminating(definition, done=not left, now=registry.clock.now())
+            bucket = registry.cache.bucket(storage)
+            left = bucket if bucket.objects else None
+        status = terminating(definition, done=left is None, now=registry.clock.now())
         if status != definition.get("status"):
             await registry.patch(kind, "", name, {"status": status}, PatchType.MERGE, request, subresource="status")
-        if left:
-            self._again(name)
+        if left is not None:
+            self._come_back_when_empty(name, left)
             return
         finalizers = [one for one in definition["metadata"]["finalizers"] if one != FINALIZER]
         patch: Any = {"metadata": {"finalizers": finalizers}}

@@ -316,10 +316,22 @@ class LocalInformer(Generic[T]):
                     del self._indexes[name][value]
 
 
+class PartialInformer(LocalInformer[PartialObject]):
+    """The metadata of a kind's objects, whatever the kind."""
+
+    def typed(self, stored: StoredObject) -> PartialObject:
+        return stored.partial()
+
+    def follows(self, bucket: Bucket) -> bool:
+        """False when the kind was withdrawn, and perhaps defined anew, since."""
+        return self._bucket is bucket
+
+
 class LocalInformers:
     def __init__(self, registry: StoreRegistry) -> None:
         self._registry = registry
         self._informers: dict[tuple[type, str, str], Any] = {}
+        self._partial: dict[tuple[str, str], PartialInformer] = {}
 
     def of(self, kind: type[T], *, namespace: str = "", fields: str = "") -> Informer[T]:
         key = (kind, namespace, fields)
@@ -332,6 +344,17 @@ class LocalInformers:
             found = self._informers[key] = LocalInformer(bucket, served, kind, namespace, fields)
         informer: Informer[T] = found
         return informer
+
+    def partial(self, resource: Resource) -> Informer[PartialObject]:
+        served = self._registry.find(resource.group, resource.version, resource.plural)
+        if served is None:
+            raise NotFound.path()
+        bucket = self._registry.cache.bucket(served)
+        known = self._partial.get((resource.group, resource.plural))
+        if known is None or not known.follows(bucket):
+            known = PartialInformer(bucket, served, PartialObject, "", "")
+            self._partial[resource.group, resource.plural] = known
+        return known
 
     async def run(self) -> None:
         """The cache calls the informers by itself."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from minikube.api.meta import Object, OwnerReference, decode
+from minikube.api.meta import Object, OwnerReference, PartialObject, decode
 from minikube.registry.shape import shape_of
 from minikube.resources.base import Kind, Obj, ReadOnlyObj
 from minikube.store.base import Record
@@ -118,6 +118,12 @@ class StoredObject:
         if self._typed is None:
             self._typed = decode(self.kind.type, self._stored_json())
         return self._typed
+
+    def partial(self) -> PartialObject:
+        """The metadata alone, decoded anew each time: nothing of it is kept."""
+        found = decode(PartialObject, self.record.value)
+        metadata = msgspec.structs.replace(found.metadata, resource_version=str(self.record.revision))
+        return msgspec.structs.replace(found, metadata=metadata)
 
     def typed_as(self, kind: Kind) -> Object:
         """The struct of this version."""
