@@ -63,7 +63,7 @@ class NamespaceController:
         if FINALIZER not in namespace.spec.finalizers:
             return None
         failures = await self._empty(key.name)
-        left = self._present(await self._resources(), key.name)
+        left = self._left_over(await self._resources(), key.name)
         self._left[key.name] = {one.uid: one.finalizers for one in left}
         await self._report(namespace, left, failures)
         if failures:
@@ -76,8 +76,7 @@ class NamespaceController:
     async def _report(self, namespace: Namespace, left: Sequence[Leftover], failures: Sequence[str]) -> None:
         status = status_of(namespace.status, left, failures, self._clock.now())
         if status != namespace.status:
-            patch = {"status": msgspec.to_builtins(status)}
-            await self._client.patch(Namespace, namespace.metadata.name, patch=patch, subresource="status")
+            await self._client.update(msgspec.structs.replace(namespace, status=status), subresource="status")
 
     async def _finalize(self, namespace: Namespace) -> None:
         keep = [name for name in namespace.spec.finalizers if name != FINALIZER]
@@ -85,8 +84,6 @@ class NamespaceController:
         name = namespace.metadata.name
         try:
             await self._client.patch(Namespace, name, patch=patch, subresource="finalize")
-            if not keep:
-                await self._client.delete(Namespace, name)
         except NotFound:
             return
 
@@ -101,6 +98,10 @@ class NamespaceController:
             if (resource.group, resource.plural) not in IGNORED
             for obj in self._informers.partial(resource).lister.list(namespace)
         ]
+
+    def _left_over(self, resources: Sequence[Resource], namespace: str) -> list[Leftover]:
+        """What was deleted and is waited for: as long as there are pods, only they."""
+        return self._present([Pod.resource], namespace) or self._present(resources, namespace)
 
     async def _empty(self, namespace: str) -> Sequence[str]:
         """Delete what is there; what went wrong. As long as there are pods, only they are deleted."""

@@ -55,7 +55,7 @@ class Bucket:
         if len(self._changes) > 2 * HISTORY:
             self.floor = self._revisions[HISTORY - 1]
             del self._changes[:HISTORY], self._revisions[:HISTORY]
-        for listener in self.listeners:
+        for listener in tuple(self.listeners):
             listener(change)
 
     def since(self, revision: int, limit: int = 500) -> Sequence[Change]:

@@ -48,6 +48,7 @@ class CustomResources:
         self._bucket = registry.cache.bucket(found)
         self._known: dict[str, Definition] = {}
         self._todo: asyncio.Queue[str] = asyncio.Queue()
+        self._emptying: set[str] = set()
 
     def start(self) -> None:
         present = [(one.name, one.tree(self._definitions)) for one in self._bucket.objects.values()]
@@ -131,12 +132,14 @@ class CustomResources:
         def on_change(change: Change) -> None:
             if not bucket.objects:
                 bucket.listeners.remove(on_change)
+                self._emptying.discard(name)
                 self._todo.put_nowait(name)
 
-        if bucket.objects:
-            bucket.listeners.append(on_change)
-        else:
+        if not bucket.objects:
             self._todo.put_nowait(name)
+        elif name not in self._emptying:
+            self._emptying.add(name)
+            bucket.listeners.append(on_change)
 
     async def _clean_up(self, name: str, definition: ReadOnlyObj, request: Request) -> None:
         """Delete every object; when the last one is gone, let the definition go."""

@@ -29,7 +29,7 @@ def plan_deletion(kind: Kind, present: StoredObject, obj: Obj, options: DeleteOp
     marked = bool(metadata.get("deletionTimestamp"))
     if marked:
         grace = min(grace, int(metadata.get("deletionGracePeriodSeconds") or 0))
-    if not finalizers and grace == 0:
+    if not finalizers and grace == 0 and not kind.strategy.held(obj):
         return Deletion(now=True)
     before = dict(metadata)
     if finalizers:
@@ -49,7 +49,10 @@ def plan_deletion(kind: Kind, present: StoredObject, obj: Obj, options: DeleteOp
         metadata["deletionGracePeriodSeconds"] = grace
     if metadata == before:
         return Deletion(now=False)
-    return Deletion(now=False, marked={**obj, "metadata": metadata})
+    new = {**obj, "metadata": metadata}
+    if not marked:
+        kind.strategy.prepare_delete(new)
+    return Deletion(now=False, marked=new)
 
 
 def _finalizers(present: list[str], options: DeleteOptions) -> list[str]:

@@ -295,7 +295,7 @@ class Writing:
             return StoredObject(kind, msgspec.structs.replace(record, value=value))
         metadata = new["metadata"]
         done = metadata.get("deletionTimestamp") and not metadata.get("finalizers")
-        if done and not metadata.get("deletionGracePeriodSeconds"):
+        if done and not metadata.get("deletionGracePeriodSeconds") and not kind.strategy.held(new):
             return await self._remove(kind, namespace, msgspec.structs.replace(record, value=value))
         try:
             written = await self._store.update(

@@ -73,6 +73,13 @@ class Strategy(Generic[T]):
         """Seconds an object stays with a deletionTimestamp, waiting for its node; 0: gone at once."""
         return 0
 
+    def held(self, obj: ReadOnlyObj) -> bool:
+        """Whether something beside metadata.finalizers keeps an object that is to be deleted."""
+        return False
+
+    def prepare_delete(self, new: Obj) -> None:
+        """What else changes when an object gets its deletionTimestamp."""
+
 
 PLAIN: Strategy[Any] = Strategy()
 """Of kinds without exceptions."""

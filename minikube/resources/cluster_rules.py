@@ -44,6 +44,12 @@ class NamespaceRules(Strategy[Namespace]):
         if old.get("status"):
             new["status"] = old["status"]
 
+    def held(self, obj: ReadOnlyObj) -> bool:
+        return bool((obj.get("spec") or {}).get("finalizers"))
+
+    def prepare_delete(self, new: Obj) -> None:
+        new["status"] = {**(new.get("status") or {}), "phase": "Terminating"}
+
     def validate(self, new: Namespace, old: Namespace | None) -> Iterator[FieldError]:
         for index, name in enumerate(new.spec.finalizers):
             where = at("spec.finalizers", index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -89,6 +89,14 @@ class Cluster:
         for _ in range(times):
             after = await controller.reconcile(key)
         return after
+
+    async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Let background tasks of the test work until this holds."""
+        for _ in range(10_000):
+            if await holds():
+                return
+            await asyncio.sleep(0)
+        raise AssertionError("it never came true")
 
     async def pods(self) -> list[Pod]:
         found = await self.client.list(Pod, "default")
