@@ -63,7 +63,7 @@ async def run_node(server: str, pki: NodePki, settings: Settings, address: str, 
             archives = Archives(runtime, settings.images_dir, settings.agent_dir / "imported.json")
             await archives.import_all()
             tasks.create_task(guard("image archives", archives.run), name="image archives")
-            wiring = NodeNetwork(informers, settings, name, address, keeper)
+            wiring = NodeNetwork(informers, settings, name, address, keeper, recorder)
             network = wiring.pods
             tasks.create_task(guard("network", wiring.run), name="network")
         agent = Agent(client, informers, runtime, network, recorder, settings, SYSTEM, name, [address])

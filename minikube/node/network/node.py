@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
 
 from minikube.api.core_v1 import Node
 from minikube.client.base import Informers
+from minikube.client.events import EventRecorder
 from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard
 from minikube.node.network.base import Peer
 from minikube.node.network.dns import Dns
+from minikube.node.network.foreign import Drop, drops
+from minikube.node.network.nft import Nft
 from minikube.node.network.proxy import NftProxy
 from minikube.node.network.services import ServiceSync
 from minikube.node.network.veth import VethNetwork
@@ -20,6 +22,7 @@ from minikube.settings import Settings
 
 log = logging.getLogger(__name__)
 DNS_PORT = 10053
+FIREWALL_EVERY = 300.0
 
 
 class NodeNetwork:
@@ -32,19 +35,18 @@ class NodeNetwork:
         node_name: str,
         node_ip: str,
         keeper: Keeper,
-        *,
-        state_dir: Path | None = None,
+        recorder: EventRecorder,
     ) -> None:
         self._informers = informers
         self._settings = settings
         self._node_name = node_name
         self._node_ip = node_ip
-        self._keeper = keeper
+        self._keeper, self._recorder = keeper, recorder
         self._nodes = informers.of(Node)
         self._changed = asyncio.Event()
         self._nodes.add_handler(lambda old, new: self._changed.set())
-        self.proxy = NftProxy(settings.cluster_cidr)
-        self.pods = VethNetwork(state_dir or settings.agent_dir, proxy=self.proxy)
+        self.proxy = NftProxy(settings.cluster_cidr, settings.run_dir / "proxy.json")
+        self.pods = VethNetwork(settings.agent_dir, service_cidr=settings.service_cidr, proxy=self.proxy)
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -61,7 +63,21 @@ class NodeNetwork:
         async with asyncio.TaskGroup() as group:
             group.create_task(guard("cluster DNS", names.run))
             group.create_task(guard("service proxy", services.run))
+            group.create_task(guard("firewall", self._watch_firewall))
             group.create_task(guard("overlay", lambda: self._follow_peers(overlay)))
+
+    async def _watch_firewall(self) -> None:
+        """Tell once of every foreign chain that stands in the pods' way."""
+        told: frozenset[Drop] = frozenset()
+        cidr = self._settings.cluster_cidr
+        while True:
+            found = frozenset(drops(await asyncio.to_thread(Nft().query, "list ruleset\n"), cidr))
+            for each in found - told:
+                log.warning("%s", each.message(cidr))
+                if (node := self._nodes.lister.get(self._node_name)) is not None:
+                    self._recorder.warning(node, "FirewallDropsPods", each.message(cidr))
+            told = found
+            await asyncio.sleep(FIREWALL_EVERY)
 
     async def _own_range(self) -> str:
         while True:

@@ -24,6 +24,14 @@ class Ruleset(msgspec.Struct, frozen=True):
     elements: Mapping[tuple[str, str], str] = {}
 
 
+class Packed(msgspec.Struct, frozen=True):
+    """A ruleset in an order that does not depend on how it came about."""
+
+    chains: list[tuple[str, tuple[str, ...]]]
+    sets: list[tuple[str, str]]
+    elements: list[tuple[str, str, str]]
+
+
 def skeleton(cluster_cidr: str) -> str:
     """The table from scratch, in one transaction."""
     key = "meta l4proto . th dport"
@@ -34,6 +42,7 @@ table ip {TABLE} {{
   map services {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
   map nodeports {{ type inet_proto . inet_service : verdict; }}
   map hostports {{ type inet_proto . inet_service : verdict; }}
+  map hostports_at {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
   map rejects {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
   map nodeport_rejects {{ type inet_proto . inet_service : verdict; }}
   set hairpin {{ type ipv4_addr . ipv4_addr; }}
@@ -41,11 +50,16 @@ table ip {TABLE} {{
   chain dispatch {{
     ip daddr . {key} vmap @services
     fib daddr type local ip daddr != 127.0.0.0/8 {key} vmap @nodeports
-    fib daddr type local ip daddr != 127.0.0.0/8 {key} vmap @hostports
+    fib daddr type local ip daddr . {key} vmap @hostports_at
+    fib daddr type local {key} vmap @hostports
   }}
   chain filter_dispatch {{
     ip daddr . {key} vmap @rejects
     fib daddr type local {key} vmap @nodeport_rejects
+  }}
+  chain guard_loopback {{
+    type filter hook prerouting priority -300; policy accept;
+    ip daddr 127.0.0.0/8 iifname != "lo" drop
   }}
   chain prerouting {{ type nat hook prerouting priority -100; policy accept; jump dispatch; }}
   chain output {{ type nat hook output priority -100; policy accept; jump dispatch; }}
@@ -83,14 +97,18 @@ def static(address: str, protocol: str, port: int, to: str, to_port: int) -> Rul
     )
 
 
-def host_port(pod_ip: str, protocol: str, port: int, pod_port: int) -> Ruleset:
-    name = f"host_{protocol}_{port}"
-    mark = f"ip saddr {pod_ip} meta mark set meta mark | {MASQUERADE:#x}"
-    return Ruleset(
-        {name: (mark, f"meta l4proto {protocol} dnat ip to {pod_ip}:{pod_port}")},
-        {},
-        {("hostports", f"{protocol} . {port}"): f"goto {name}"},
+def host_port(host_ip: str, pod_ip: str, protocol: str, port: int, pod_port: int) -> Ruleset:
+    """`host_ip` empty: every address of the node. From loopback the source must become the node's own."""
+    everywhere = host_ip in ("", "0.0.0.0")
+    name = f"host_{protocol}_{port}" + ("" if everywhere else "_" + host_ip.replace(".", "_"))
+    mark = f"meta mark set meta mark | {MASQUERADE:#x}"
+    rules = (
+        f"ip saddr {{ {pod_ip}, 127.0.0.0/8 }} {mark}",
+        f"meta l4proto {protocol} dnat ip to {pod_ip}:{pod_port}",
     )
+    key = f"{protocol} . {port}"
+    place = ("hostports", key) if everywhere else ("hostports_at", f"{host_ip} . {key}")
+    return Ruleset({name: rules}, {}, {place: f"goto {name}"})
 
 
 def merge(parts: Iterable[Ruleset]) -> Ruleset:
@@ -187,6 +205,25 @@ def _pool(
     chains[name] = (
         *(f"ip saddr @aff_{member} goto {member}" for member in members),
         f"numgen random mod {len(members)} vmap {{ {choices} }}",
+    )
+
+
+def digest(state: Ruleset) -> str:
+    """Names a state; the table carries it, so that a later process knows what the kernel holds."""
+    return hashlib.sha256(msgspec.json.encode(pack(state))).hexdigest()[:24]
+
+
+def pack(state: Ruleset) -> Packed:
+    return Packed(
+        sorted(state.chains.items()),
+        sorted(state.sets.items()),
+        sorted((*key, verdict) for key, verdict in state.elements.items()),
+    )
+
+
+def unpack(packed: Packed) -> Ruleset:
+    return Ruleset(
+        dict(packed.chains), dict(packed.sets), {(where, key): verdict for where, key, verdict in packed.elements}
     )
 
 

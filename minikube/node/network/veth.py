@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 SYSCTLS = {"net/ipv4/ip_forward": "1"}
+BRIDGE_SYSCTLS = {"route_localnet": "1"}
+"""Of the bridge alone: hostPorts on 127.0.0.1 lead to pods. The table refuses the way back in."""
 
 
 class State(msgspec.Struct):
@@ -39,11 +41,18 @@ class VethNetwork:
     """PodNetwork over one bridge; the first address of the node's range is the bridge's."""
 
     def __init__(
-        self, state_dir: Path, bridge: str = "mini0", *, mtu: int = 1450, proxy: NftProxy | None = None
+        self,
+        state_dir: Path,
+        bridge: str = "mini0",
+        *,
+        mtu: int = 1450,
+        service_cidr: str = "",
+        proxy: NftProxy | None = None,
     ) -> None:
         self._path = state_dir / "network.json"
         self._bridge = bridge
         self._mtu = mtu
+        self._service_cidr = service_cidr
         self._proxy = proxy
         self._lock = asyncio.Lock()
         self._range: ipaddress.IPv4Network | None = None
@@ -85,7 +94,7 @@ class VethNetwork:
                 return
             await asyncio.to_thread(_remove_link, found.interface)
             if self._proxy is not None:
-                await self._proxy.host_ports(pod_uid, ())
+                await self._proxy.host_ports(pod_uid, "", ())
             del self._state.attachments[pod_uid]
             self._state.ports.pop(pod_uid, None)
             await asyncio.to_thread(_save, self._path, self._state)
@@ -113,12 +122,8 @@ class VethNetwork:
     async def _publish(self, uid: str, found: Attachment) -> None:
         if self._proxy is None:
             return
-        entries = [
-            (found.ips[0], port.protocol.lower(), port.host_port, port.container_port)
-            for port in self._state.ports.get(uid, ())
-            if port.host_port
-        ]
-        await self._proxy.host_ports(uid, entries)
+        ports = [port for port in self._state.ports.get(uid, ()) if port.host_port]
+        await self._proxy.host_ports(uid, found.ips[0], ports)
 
     def _make_bridge(self) -> None:
         network, gateway = self._started()
@@ -131,6 +136,10 @@ class VethNetwork:
                 route.addr("add", index=index, address=str(gateway), prefixlen=network.prefixlen)
             with contextlib.suppress(IndexError):
                 route.link("set", index=route.link_lookup(ifname="lo")[0], state="up")
+            if self._service_cidr:  # without a default route the node itself would find no way to a service
+                route.route("replace", dst=self._service_cidr, oif=index, prefsrc=str(gateway))
+        for name, value in BRIDGE_SYSCTLS.items():
+            Path(f"/proc/sys/net/ipv4/conf/{self._bridge}/{name}").write_text(value)
         for name, wanted in SYSCTLS.items():
             path = Path("/proc/sys") / name
             present = path.read_text().strip()
@@ -139,7 +148,7 @@ class VethNetwork:
                 path.write_text(wanted)
 
     def _wire(self, found: Attachment) -> None:
-        network, gateway = self._started()
+        _, gateway = self._started()
         with IPRoute() as route:
             bridge = route.link_lookup(ifname=self._bridge)[0]
             present = route.link_lookup(ifname=found.interface)
@@ -152,16 +161,22 @@ class VethNetwork:
             hairpin = Path(f"/sys/class/net/{found.interface}/brport/hairpin_mode")
             if hairpin.exists():
                 hairpin.write_text("1")
-        _within(found.netns, lambda: _configure(found.ips[0], network.prefixlen, str(gateway)))
+        _within(found.netns, lambda: _configure(found.ips[0], str(gateway)))
 
 
-def _configure(ip: str, prefix: int, gateway: str) -> None:
+def _configure(ip: str, gateway: str) -> None:
+    """A host address, and everything by way of the node, also neighbours on its bridge: answers of a pod behind a
+    service must come back through the node, whether or not bridged packets pass its rules (br_netfilter)."""
+    for scope in ("all", "eth0"):  # the node will say that there is a shorter way
+        Path(f"/proc/sys/net/ipv4/conf/{scope}/accept_redirects").write_text("0")
     with IPRoute() as route:
         route.link("set", index=route.link_lookup(ifname="lo")[0], state="up")
         index = route.link_lookup(ifname="eth0")[0]
         route.link("set", index=index, state="up")
         with _already_there():
-            route.addr("add", index=index, address=ip, prefixlen=prefix)
+            route.addr("add", index=index, address=ip, prefixlen=32)
+        with _already_there():
+            route.route("add", dst=f"{gateway}/32", oif=index, scope=253)
         with _already_there():
             route.route("add", dst="0.0.0.0/0", gateway=gateway)
 

@@ -1,3 +1,5 @@
+from msgspec.structs import replace
+
 from minikube.node.network import ruleset
 from minikube.node.network.base import Backend, ServicePort
 
@@ -33,3 +35,19 @@ def test_a_changed_endpoint_touches_only_its_pool() -> None:
 def test_a_local_policy_without_local_backends_drops() -> None:
     state = ruleset.build([port("web", Backend("10.42.1.2", 80), internal_local=True)], CIDR)
     assert ("drop",) in state.chains.values()
+
+
+def test_a_state_is_named_alike_however_it_came_about() -> None:
+    ports = [port("a", Backend("10.42.0.2", 80)), replace(port("b", Backend("10.42.0.3", 80)), port=81)]
+    one, other = ruleset.build(ports, CIDR), ruleset.build(ports[::-1], CIDR)
+    assert ruleset.digest(one) == ruleset.digest(other)
+    assert ruleset.unpack(ruleset.pack(one)) == one
+
+
+def test_a_host_port_of_one_address_leaves_the_others_alone() -> None:
+    everywhere = ruleset.host_port("0.0.0.0", "10.42.0.2", "tcp", 80, 8080)
+    here = ruleset.host_port("172.31.0.2", "10.42.0.3", "tcp", 80, 8080)
+    assert set(ruleset.merge([everywhere, here]).elements) == {
+        ("hostports", "tcp . 80"),
+        ("hostports_at", "172.31.0.2 . tcp . 80"),
+    }
