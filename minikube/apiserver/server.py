@@ -148,7 +148,7 @@ class ApiServer:
             return web.Response(text=await profiling.debug(path, dict(request.query)))
         if path == "/metrics":
             return web.Response(body=self._traffic.text(), headers={"Content-Type": CONTENT_TYPE})
-        if path == "/version":
+        if path in ("/version", "/version/"):
             return answer(msgspec.json.encode(VERSION), Wanted())
         if path.startswith("/openapi/"):
             return await self._openapi.serve(request, path)

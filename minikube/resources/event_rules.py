@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
 from minikube.api import core_v1, events_v1
 from minikube.errors import FieldError
 from minikube.resources.base import Strategy
@@ -14,9 +12,7 @@ _NOTE = 1024
 _NAMES = 128
 
 
-def event_fields(event: Any) -> Mapping[str, str]:
-    if not isinstance(event, core_v1.Event):
-        event = core_v1.Event()
+def event_fields(event: core_v1.Event) -> Mapping[str, str]:
     about, source = event.involved_object, event.source or core_v1.EventSource()
     return {
         "involvedObject.kind": about.kind,
@@ -39,7 +35,7 @@ class CoreEventRules(Strategy[core_v1.Event]):
         if (not about and namespace not in ("default", "kube-system", "")) or (about and about != namespace):
             yield invalid("involvedObject.namespace", about, "does not match event.namespace")
 
-    def fields(self, obj: Any) -> Mapping[str, str]:
+    def fields(self, obj: core_v1.Event) -> Mapping[str, str]:
         return event_fields(obj)
 
 
@@ -65,8 +61,20 @@ class NewEventRules(Strategy[events_v1.Event]):
             ):
                 yield from immutable(name, now, before)
 
-    def fields(self, obj: Any) -> Mapping[str, str]:
-        return event_fields(obj)
+    def fields(self, obj: events_v1.Event) -> Mapping[str, str]:
+        about = obj.regarding or core_v1.ObjectReference()
+        return {
+            "regarding.kind": about.kind,
+            "regarding.namespace": about.namespace,
+            "regarding.name": about.name,
+            "regarding.uid": about.uid,
+            "regarding.apiVersion": about.api_version,
+            "regarding.resourceVersion": about.resource_version,
+            "regarding.fieldPath": about.field_path,
+            "reason": obj.reason,
+            "reportingController": obj.reporting_controller,
+            "type": obj.type,
+        }
 
 
 def _new(event: events_v1.Event) -> Iterator[FieldError]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,13 @@ from minikube.api.resource_v1 import (
     ResourceClaimTemplate,
     ResourceSlice,
 )
+from minikube.resources.base import Strategy
 from minikube.resources.declare import UNSET, columns, declare, since
+
+
+class SliceRules(Strategy[ResourceSlice]):
+    def fields(self, obj: ResourceSlice) -> Mapping[str, str]:
+        return {"spec.nodeName": obj.spec.node_name, "spec.driver": obj.spec.driver}
 
 
 def _states(claim: ResourceClaim) -> str:
@@ -43,5 +49,5 @@ KINDS = (
     declare(DeviceTaintRule, status=True, status_metadata=()),
     declare(ResourceClaim, status=True, status_metadata=(), columns=columns("Name", "State", "Age"), row=claim_row),
     declare(ResourceClaimTemplate),
-    declare(ResourceSlice, columns=columns("Name", "Node", "Driver", "Pool", "Age"), row=slice_row),
+    declare(ResourceSlice, strategy=SliceRules(), columns=columns("Name", "Node", "Driver", "Pool", "Age"), row=slice_row),
 )
