@@ -86,6 +86,7 @@ class Allocator:
             for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
                 spec.pop(field, None)
             return
+        self._check_families(new, spec)
         if old and not spec.get("clusterIP") and old["spec"].get("clusterIP"):
             spec["clusterIP"] = old["spec"]["clusterIP"]
         asked = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
@@ -102,6 +103,16 @@ class Allocator:
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
         spec.setdefault("internalTrafficPolicy", "Cluster")
+
+    def _check_families(self, service: ReadOnlyObj, spec: ReadOnlyObj) -> None:
+        """The cluster has one family of addresses."""
+        ours = f"IPv{self._network.version}"
+        if spec.get("ipFamilyPolicy") == "RequireDualStack":
+            why = "this cluster is not configured for dual-stack services"
+            raise _refused(service, "spec.ipFamilyPolicy", "RequireDualStack", why)
+        for index, family in enumerate(spec.get("ipFamilies") or ()):
+            if family != ours:
+                raise _refused(service, f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
 
     def _take(self, asked: str, service: ReadOnlyObj, taken: set[str]) -> str:
         try:

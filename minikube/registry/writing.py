@@ -35,6 +35,7 @@ from minikube.registry.deletion import plan_deletion
 from minikube.registry.keys import key_of
 from minikube.registry.patching import apply_patch
 from minikube.registry.shape import Shape, shape_of
+from minikube.registry.splitting import split
 from minikube.registry.stored import StoredObject, same_content, to_bytes
 from minikube.registry.strictness import check_applied, check_object, check_patched
 from minikube.resources.base import Kind, Obj, ReadOnlyObj
@@ -212,7 +213,7 @@ class Writing:
             self._check_precondition(kind, name, new, old, asked, record.revision)
             if not cleaned:
                 check_patched(new, self._clean(kind, shape, new), request)
-            new = self._split(kind, new, old, subresource)
+            new = split(kind, new, old, subresource)
             rules.keep_system_owned(new, old)
             self._default(kind, shape, new)
             attributes = self._attributes("UPDATE", kind, subresource, namespace, name, new, old, request)
@@ -260,29 +261,6 @@ class Writing:
             )
         if asked and asked not in ("0", str(revision)):
             raise Conflict.of(kind.resource.plural, kind.resource.group, name, MODIFIED)
-
-    def _split(self, kind: Kind, new: Obj, old: ReadOnlyObj, subresource: str) -> Obj:
-        """A status update changes only the status, any other one everything but the status."""
-        if subresource == "status":
-            out = copy.deepcopy(dict(old))
-            if "status" in new:
-                out["status"] = new["status"]
-            else:
-                out.pop("status", None)
-            if "managedFields" in new["metadata"]:
-                out["metadata"]["managedFields"] = new["metadata"]["managedFields"]
-            for field in kind.status_metadata:
-                if field in new["metadata"]:
-                    out["metadata"][field] = new["metadata"][field]
-                else:
-                    out["metadata"].pop(field, None)
-            return out
-        if kind.status and not subresource:
-            if "status" in old:
-                new["status"] = copy.deepcopy(old["status"])
-            else:
-                new.pop("status", None)
-        return new
 
     async def _store_changed(
         self, kind: Kind, namespace: str, present: StoredObject, new: Obj, request: Request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+
 from minikube.api import core_v1, events_v1
 from minikube.errors import FieldError
 from minikube.resources.base import Strategy

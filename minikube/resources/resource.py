@@ -49,5 +49,10 @@ KINDS = (
     declare(DeviceTaintRule, status=True, status_metadata=()),
     declare(ResourceClaim, status=True, status_metadata=(), columns=columns("Name", "State", "Age"), row=claim_row),
     declare(ResourceClaimTemplate),
-    declare(ResourceSlice, strategy=SliceRules(), columns=columns("Name", "Node", "Driver", "Pool", "Age"), row=slice_row),
+    declare(
+        ResourceSlice,
+        strategy=SliceRules(),
+        columns=columns("Name", "Node", "Driver", "Pool", "Age"),
+        row=slice_row,
+    ),
 )

@@ -37,21 +37,19 @@ class ServiceRules(Strategy[Service]):
         new["status"] = {"loadBalancer": {}}
 
     def prepare_update(self, new: Obj, old: ReadOnlyObj) -> None:
-        """A client that leaves out what was allocated keeps it (patchAllocatedValues)."""
+        """A client that leaves out what was allocated keeps it (patchAllocatedValues), and need not take away what
+        only the old type had (dropTypeDependentFields)."""
         spec, before = new.get("spec") or {}, old.get("spec") or {}
+        _agree_on_address(spec, before)
         if _has_ip(spec) and _has_ip(before):
             for name in ("clusterIP", "clusterIPs"):
                 if not spec.get(name) and before.get(name):
                     spec[name] = before[name]
         if _has_node_ports(spec) and _has_node_ports(before):
             _keep_node_ports(spec, before)
-        wants_check = spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
-        if wants_check and not spec.get("healthCheckNodePort") and before.get("healthCheckNodePort"):
+        if _needs_check_port(spec) and not spec.get("healthCheckNodePort") and before.get("healthCheckNodePort"):
             spec["healthCheckNodePort"] = before["healthCheckNodePort"]
-        if not _has_node_ports(spec):
-            for port in spec.get("ports") or ():
-                if _had_node_port(port, before):
-                    port.pop("nodePort", None)
+        _drop_what_the_old_type_needed(spec, before)
 
     def validate(self, new: Service, old: Service | None) -> Iterator[FieldError]:
         spec = new.spec
@@ -91,10 +89,45 @@ def _keep_node_ports(spec: Obj, before: ReadOnlyObj) -> None:
             used.add(kept)
 
 
-def _had_node_port(port: Mapping[str, Any], before: ReadOnlyObj) -> bool:
-    if not _has_node_ports(before) or not port.get("nodePort"):
-        return False
-    return any(port["nodePort"] == was.get("nodePort") for was in before.get("ports") or ())
+def _agree_on_address(spec: Obj, before: ReadOnlyObj) -> None:
+    """Whoever changes clusterIP means the first of clusterIPs too (normalizeClusterIPs)."""
+    was = before.get("clusterIP") or ""
+    asked, listed = spec.get("clusterIP") or "", spec.get("clusterIPs") or []
+    if asked == was or listed != (before.get("clusterIPs") or []):
+        return
+    if not asked:
+        spec.pop("clusterIPs", None)
+    else:
+        spec["clusterIPs"] = [asked, *listed[1:]]
+
+
+def _drop_what_the_old_type_needed(spec: Obj, before: ReadOnlyObj) -> None:
+    """Fields that the new type has no use for go, unless the client changed them: then it is told."""
+    if _has_ip(before) and not _has_ip(spec):
+        _drop_same(spec, before, "clusterIP", "clusterIPs")
+        _drop_same(spec, before, "ipFamilies", "ipFamilyPolicy")
+        _drop_same(spec, before, "internalTrafficPolicy")
+    if _has_node_ports(before) and not _has_node_ports(spec):
+        held = {port.get("nodePort") for port in before.get("ports") or ()}
+        for port in spec.get("ports") or ():
+            if port.get("nodePort") in held:
+                port.pop("nodePort", None)
+        _drop_same(spec, before, "externalTrafficPolicy")
+    if _needs_check_port(before) and not _needs_check_port(spec):
+        _drop_same(spec, before, "healthCheckNodePort")
+    if before.get("type") == "LoadBalancer" and spec.get("type") != "LoadBalancer":
+        _drop_same(spec, before, "allocateLoadBalancerNodePorts")
+        _drop_same(spec, before, "loadBalancerClass")
+
+
+def _drop_same(spec: Obj, before: ReadOnlyObj, *names: str) -> None:
+    if all(spec.get(name) in (None, "", []) or spec.get(name) == before.get(name) for name in names):
+        for name in names:
+            spec.pop(name, None)
+
+
+def _needs_check_port(spec: ReadOnlyObj) -> bool:
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
 def _ports(spec: ServiceSpec, path: str) -> Iterator[FieldError]:
