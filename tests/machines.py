@@ -184,6 +184,25 @@ class Machine:
         else:
             self.wait(lambda: self.ready(self.name))
 
+    def join(self, server: Machine, *arguments: str) -> None:
+        """An agent of that server, whose node is Ready when this returns; with the server's kubeconfig."""
+        self.variables |= {
+            "MINIKUBE_SERVER": server.url,
+            "MINIKUBE_TOKEN": server.token,
+            "KUBECONFIG": str(server.kubeconfig),
+        }
+        self.start("agent", *arguments)
+        server.wait(lambda: server.ready(self.name))
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.address}:6443"
+
+    @property
+    def token(self) -> str:
+        """What joins other machines to this server."""
+        return (self.root / "data/server/node-token").read_text().strip()
+
     def ready(self, node: str) -> bool:
         return " Ready " in self.kubectl("get", "node", node, "--no-headers")
 

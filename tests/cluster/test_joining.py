@@ -1,0 +1,58 @@
+"""Several machines: how they join, and what holds between their pods."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.machines import Machine, Network
+
+pytestmark = pytest.mark.node
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[Machine, Machine]]:
+    """A server and an agent that has joined it."""
+    with Network(f"j{os.getpid()}") as network:
+        server, agent = network.machine("a"), network.machine("b")
+        server.serve()
+        agent.join(server)
+        yield server, agent
+
+
+def test_both_nodes_are_ready_and_the_server_is_the_control_plane(pair: tuple[Machine, Machine]) -> None:
+    server, agent = pair
+    roles = server.kubectl("get", "nodes", "--no-headers", "-o", "wide").splitlines()
+    assert [line.split()[:3] for line in roles] == [
+        [server.name, "Ready", "control-plane"],
+        [agent.name, "Ready", "<none>"],
+    ]
+    assert [line.split()[5] for line in roles] == [server.address, agent.address]
+
+
+def test_pods_and_services_reach_across_machines(pair: tuple[Machine, Machine]) -> None:
+    server, agent = pair
+    for machine in pair:
+        node = f'{{"spec":{{"nodeName":"{machine.name}"}}}}'
+        server.kubectl(
+            "run", f"web-{machine.name}", "--image=busybox:test", "--labels=app=web", f"--overrides={node}", "--",
+            "sh", "-c", f"mkdir /w; echo {machine.name} >/w/index.html; exec busybox httpd -f -p 80 -h /w",
+        )  # fmt: skip
+    server.kubectl("expose", "pod", f"web-{server.name}", "--name=web", "--port=80", "--selector=app=web")
+    server.kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=30s")
+    address = server.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+    ips = server.kubectl("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].status.podIP}").split()
+    assert len(ips) == 2
+    for machine in pair:
+        for ip in ips:
+            machine.run("busybox", "ping", "-c1", "-W2", ip)
+        seen: set[str] = set()
+        machine.wait(
+            lambda seen=seen, machine=machine: (
+                seen.add(machine.run("busybox", "wget", "-qO-", f"http://{address}").stdout.strip())
+                or seen == {server.name, agent.name}
+            ),
+            10,
+        )
