@@ -20,16 +20,19 @@ from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
 from minikube.apiserver.subresources import Subresources
 from minikube.auth.base import AUTHENTICATED, MASTERS, User
+from minikube.auth.bootstrap_roles import NODE
 from minikube.auth.bootstrap_tokens import BootstrapTokens
 from minikube.auth.certificates import CertificateAuthenticator
 from minikube.auth.discovery import KEYS
 from minikube.auth.legacy_tokens import LegacyTokens
+from minikube.auth.node_authorizer import NodeAuthorizer
 from minikube.auth.node_certificates import NodeCertificates
 from minikube.auth.rbac import RbacAuthorizer
 from minikube.auth.role_reconciliation import ensure_bootstrap_roles
 from minikube.auth.token_requests import TokenRequests
 from minikube.auth.tokens import ServiceAccountTokens
 from minikube.auth.union import UnionAuthenticator
+from minikube.auth.union_authorizer import UnionAuthorizer
 from minikube.client.recorder import Recorder
 from minikube.controllers import CONTROLLERS
 from minikube.controllers.base import Context
@@ -77,9 +80,10 @@ class Server:
         await self.registry.start()
         self.custom = CustomResources(self.registry)
         self.custom.start()
-        authorizer = RbacAuthorizer(self.informers)
+        rbac = RbacAuthorizer(self.informers)
+        authorizer = UnionAuthorizer((NodeAuthorizer(self.informers, NODE), rbac))
         keeper = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
-        self.registry.use_admission(Chain(plugins(self.informers, authorizer, keeper, SYSTEM, self.settings)))
+        self.registry.use_admission(Chain(plugins(self.informers, rbac, keeper, SYSTEM, self.settings)))
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
         keys = SigningKeys(self.pki.service_account_key)
         tokens = ServiceAccountTokens(keys, self.informers, SYSTEM, issuer=issuer)
@@ -94,7 +98,7 @@ class Server:
         )
         subresources = Subresources(self.registry, TokenRequests(tokens, self.informers, SYSTEM), self.settings)
         self.registry.subresources["serviceaccounts", "token"] = subresources.issue
-        reviews = Reviews(authenticator, authorizer, issuer)
+        reviews = Reviews(authenticator, authorizer, rbac, issuer)
         self.registry.subresources["subjectaccessreviews", ""] = reviews.answer_access
         self.health = Health(
             {"ping": ping, "etcd": self._store_answers}, {"informer-sync": self._cache_caught_up}, HOOKS

@@ -16,6 +16,7 @@ from minikube.admission.escalation import Escalation
 from minikube.admission.extended_resource_toleration import ExtendedResourceToleration
 from minikube.admission.limit_ranger import LimitRanger
 from minikube.admission.namespace_lifecycle import NamespaceLifecycle
+from minikube.admission.node_restriction import NodeRestriction
 from minikube.admission.persistent_volume_claim_resize import PersistentVolumeClaimResize
 from minikube.admission.pod_security.admission import PodSecurity
 from minikube.admission.pod_topology_labels import PodTopologyLabels
@@ -67,6 +68,7 @@ def known(informers: Informers, rbac: RbacAuthorizer, client: Client, clock: Clo
         NamespaceLifecycle(namespaces),
         LimitRanger(informers.of(LimitRange).lister),
         ServiceAccountAdmission(informers.of(ServiceAccount).lister),
+        NodeRestriction(pods, informers.of(Node).lister),
         TaintNodesByCondition(),
         PodSecurity(namespaces, pods),
         Priority(informers.of(PriorityClass).lister),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from minikube.auth.base import Action
 
+_ONE_NAME = re.compile(r"metadata\.name==?([^,=!]+)")
 VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "HEAD": "get"}
 
 
@@ -22,17 +25,27 @@ class RequestInfo(msgspec.Struct, frozen=True):
     subresource: str = ""
     rest: str = ""
     """What follows a proxy subresource."""
+    fields: str = ""
+    """The field selector of a list or watch."""
 
     def action(self) -> Action:
         if not self.resource:
             return Action(self.verb, path=self.path)
         return Action(
-            self.verb, self.group, self.version, self.resource, self.subresource, self.namespace, self.name
+            verb=self.verb,
+            group=self.group,
+            version=self.version,
+            resource=self.resource,
+            subresource=self.subresource,
+            namespace=self.namespace,
+            name=self.name,
+            fields=self.fields,
         )
 
 
-def request_info(method: str, path: str, *, watch: bool = False) -> RequestInfo:
-    """Reads the path; `watch` is the query's watch=true."""
+def request_info(method: str, path: str, *, watch: bool = False, fields: str = "") -> RequestInfo:
+    """Reads the path; `watch` and `fields` are the query's watch=true and fieldSelector. A selector of one name
+    counts as that name, so that rules with resourceNames fit."""
     verb = VERBS.get(method, method.lower())
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
@@ -57,4 +70,8 @@ def request_info(method: str, path: str, *, watch: bool = False) -> RequestInfo:
         verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
     if watch and verb in ("get", "list"):
         verb = "watch"
-    return RequestInfo(verb, path, group, version, resource, namespace, name, subresource, rest)
+    if name or verb not in ("list", "watch", "deletecollection"):
+        fields = ""
+    elif (only := _ONE_NAME.fullmatch(fields)) is not None:
+        name = only[1]
+    return RequestInfo(verb, path, group, version, resource, namespace, name, subresource, rest, fields)

@@ -31,8 +31,7 @@ from minikube.apiserver.handlers import answer
 from minikube.apiserver.negotiation import Wanted, read_body
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
-from minikube.auth.base import Action, Authenticator, Credentials, User
-from minikube.auth.rbac import RbacAuthorizer
+from minikube.auth.base import Action, Authenticator, Authorizer, Credentials, RuleResolver, User
 from minikube.auth.tokens import audiences_of, unverified
 from minikube.errors import BadRequest, FieldError, Invalid, Unauthorized
 
@@ -40,9 +39,12 @@ from minikube.errors import BadRequest, FieldError, Invalid, Unauthorized
 class Reviews:
     """`audience`: whom tokens are for that a review without audiences asks about."""
 
-    def __init__(self, authenticator: Authenticator, authorizer: RbacAuthorizer, audience: str) -> None:
+    def __init__(
+        self, authenticator: Authenticator, authorizer: Authorizer, rules: RuleResolver, audience: str
+    ) -> None:
         self._authenticator = authenticator
         self._authorizer = authorizer
+        self._rules = rules
         self._audience = audience
 
     def table(self) -> dict[str, Subresource]:
@@ -92,7 +94,7 @@ class Reviews:
         review = await _read(request, SelfSubjectRulesReview)
         if not review.spec.namespace:
             raise BadRequest("no namespace on request")
-        rules = self._authorizer.rules_of(user, review.spec.namespace)
+        rules = self._rules.rules_of(user, review.spec.namespace)
         status = SubjectRulesReviewStatus(
             resource_rules=tuple(
                 ResourceRule(

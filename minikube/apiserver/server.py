@@ -101,16 +101,16 @@ class ApiServer:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request; never raises but for cancellation and lost connections."""
-        path = request.path
-        watch = request.query.get("watch", "") in ("1", "true", "True")
-        info = request_info(request.method, path, watch=watch)
+        query = request.query
+        watch, fields = query.get("watch", "") in ("1", "true", "True"), query.get("fieldSelector", "")
+        info = request_info(request.method, request.path, watch=watch, fields=fields)
         began = self._traffic.begin(info)
         response = None
         try:
             response = await self._answered(request, info)
             return await compressed(request, response)
         finally:
-            self._traffic.end(info, began, response, dry_run="dryRun" in request.query)
+            self._traffic.end(info, began, response, dry_run="dryRun" in query)
 
     async def _answered(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
         try:

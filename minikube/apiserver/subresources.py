@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from minikube.admission.base import Attributes
 from minikube.api.authentication_v1 import TokenRequest
+from minikube.api.core_v1 import ServiceAccount
 from minikube.api.meta import from_dict, to_dict
 from minikube.apiserver.handlers import answer
 from minikube.apiserver.negotiation import Wanted, read_body
@@ -53,6 +55,9 @@ class Subresources:
 
     async def token(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         body = await _object(request, "io.k8s.api.authentication.v1.TokenRequest")
+        asked = Attributes("CREATE", ServiceAccount.resource, "token", info.namespace, info.name, body, None, user)
+        await self._registry.admission.mutate(asked)
+        await self._registry.admission.validate(asked)
         answered = await self.issue(info.namespace, info.name, body)
         return answer(msgspec.json.encode(answered), Wanted(), status=201)
 

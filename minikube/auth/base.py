@@ -39,6 +39,8 @@ class Action(msgspec.Struct, frozen=True):
     namespace: str = ""
     name: str = ""
     path: str = ""
+    fields: str = ""
+    """The field selector of a list or watch."""
 
 
 class Decision(msgspec.Struct, frozen=True):

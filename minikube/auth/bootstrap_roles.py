@@ -104,7 +104,6 @@ NODE = (
     rule("create", "core", "pods/eviction"),
     rule(READ, "core", "configmaps secrets"),
     rule("get", "core", "persistentvolumeclaims persistentvolumes"),
-    rule("list patch watch", "core", "persistentvolumes"),  # not upstream's: agents remove local-path volumes
     rule("get", "core", "endpoints"),
     rule(f"create {READ}", CERTIFICATES, "certificatesigningrequests"),
     rule(READ, CERTIFICATES, "clustertrustbundles"),

@@ -1,11 +1,14 @@
-"""What joining needs to be allowed: kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping."""
+"""What nodes may do beyond the node authorizer, and machines that join.
+
+kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping
+"""
 
 from __future__ import annotations
 
 from minikube.api.meta import Object, ObjectMeta
-from minikube.api.rbac_v1 import ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject
+from minikube.api.rbac_v1 import ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject
 from minikube.auth.bootstrap_tokens import NODE_GROUP
-from minikube.auth.node_certificates import NODES
+from minikube.auth.node_names import GROUP as NODES
 
 API_GROUP = "rbac.authorization.k8s.io"
 CLUSTER_INFO, INFO_NAMESPACE = "cluster-info", "kube-public"
@@ -17,6 +20,16 @@ def join_roles() -> list[Object]:
         _cluster_binding("minikube:node-bootstrapper", "system:node-bootstrapper", NODE_GROUP),
         _cluster_binding("minikube:approve-joining-nodes", f"{_CSR}:nodeclient", NODE_GROUP),
         _cluster_binding("minikube:approve-renewing-nodes", f"{_CSR}:selfnodeclient", NODES),
+        _cluster_binding("minikube:nodes-proxy-services", "system:node-proxier", NODES),
+        _cluster_binding("minikube:nodes-keep-volumes", "minikube:local-path-volumes", NODES),
+        ClusterRole(
+            metadata=ObjectMeta(name="minikube:local-path-volumes"),
+            rules=(
+                PolicyRule(
+                    api_groups=("",), resources=("persistentvolumes",), verbs=("get", "list", "patch", "watch")
+                ),
+            ),
+        ),
         Role(
             metadata=ObjectMeta(name="minikube:cluster-info", namespace=INFO_NAMESPACE),
             rules=(

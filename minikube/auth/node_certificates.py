@@ -8,12 +8,11 @@ from cryptography import x509
 
 from minikube.api.core_v1 import Secret
 from minikube.auth.base import Authenticator, Credentials, User
-from minikube.auth.node_identity import NAMESPACE, NODE_PREFIX, Binding, decide, secret_name
+from minikube.auth.node_identity import NAMESPACE, Binding, decide, secret_name
+from minikube.auth.node_names import node_of
 from minikube.client.base import Lister
 from minikube.errors import Unauthorized
 from minikube.pki.requests import key_fingerprint
-
-NODES = "system:nodes"
 
 
 class NodeCertificates:
@@ -25,9 +24,10 @@ class NodeCertificates:
     async def authenticate(self, credentials: Credentials) -> User | None:
         """Raises Unauthorized."""
         user = await self._certificates.authenticate(credentials)
-        if user is None or NODES not in user.groups or not user.name.startswith(NODE_PREFIX):
+        node = node_of(user) if user is not None else None
+        if node is None:
             return user
-        record = self._secrets.get(secret_name(user.name.removeprefix(NODE_PREFIX)), NAMESPACE)
+        record = self._secrets.get(secret_name(node), NAMESPACE)
         if decide(record, _fingerprint(credentials.certificate)) is not Binding.OWN:
             raise Unauthorized
         return user

@@ -15,7 +15,6 @@ from minikube.api.core_v1 import Secret
 from minikube.api.meta import ObjectMeta
 
 NAMESPACE, TYPE = "kube-system", "minikube/node-identity"
-NODE_PREFIX = "system:node:"
 _SUFFIX = ".node-identity"
 
 

@@ -12,14 +12,13 @@ from minikube.auth.base import MASTERS, Action, Decision, User
 from minikube.auth.policy_rules import GROUP, everything
 from minikube.client.base import Informers
 
-NODES = "system:nodes"
 BY_SUBJECT = "subject"
 EVERYTHING = everything()
 AnyBinding = ClusterRoleBinding | RoleBinding
 
 
 class RbacAuthorizer:
-    """Masters may do everything; so may nodes, everybody else what a binding grants."""
+    """Masters may do everything, everybody else what a binding grants."""
 
     def __init__(self, informers: Informers) -> None:
         cluster_bindings, bindings = informers.of(ClusterRoleBinding), informers.of(RoleBinding)
@@ -32,7 +31,7 @@ class RbacAuthorizer:
 
     def authorize(self, user: User, action: Action) -> Decision:
         """A refusal's reason names the roles that bindings of this user refer to and nobody has made."""
-        if MASTERS in user.groups or NODES in user.groups:
+        if MASTERS in user.groups:
             return Decision(True)
         missing = []
         for binding, namespace in self._bindings_of(user, action.namespace):
@@ -48,7 +47,7 @@ class RbacAuthorizer:
 
     def rules_of(self, user: User, namespace: str) -> list[PolicyRule]:
         """Everything the user may do in a namespace (cluster-wide grants included)."""
-        if MASTERS in user.groups or NODES in user.groups:
+        if MASTERS in user.groups:
             return list(EVERYTHING)
         found: list[PolicyRule] = []
         for binding, scope in self._bindings_of(user, namespace):

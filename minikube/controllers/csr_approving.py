@@ -17,6 +17,7 @@ from minikube.api.authorization_v1 import ResourceAttributes, SubjectAccessRevie
 from minikube.api.certificates_v1 import CertificateSigningRequest, CertificateSigningRequestCondition
 from minikube.api.core_v1 import Node
 from minikube.api.meta import Key
+from minikube.auth.node_names import GROUP, PREFIX
 from minikube.controllers import csr_rules as rules
 from minikube.controllers.base import After, Context, itself
 from minikube.pki.requests import Requested
@@ -41,9 +42,9 @@ def permissions(csr: CertificateSigningRequest, asked: Requested) -> Iterator[st
 def serves_own_names(csr: CertificateSigningRequest, asked: Requested, node: Node | None) -> bool:
     if csr.spec.signer_name != rules.KUBELET_SERVING or rules.kubelet_serving_problem(asked, csr.spec.usages):
         return False
-    if node is None or csr.spec.username != asked.common_name or rules.NODES not in csr.spec.groups:
+    if node is None or csr.spec.username != asked.common_name or GROUP not in csr.spec.groups:
         return False
-    if asked.common_name != rules.NODE_PREFIX + node.metadata.name:
+    if asked.common_name != PREFIX + node.metadata.name:
         return False
     own = {each.address for each in node.status.addresses} | {node.metadata.name}
     return own.issuperset(asked.dns_names) and own.issuperset(asked.addresses)
@@ -67,7 +68,7 @@ class CsrApprovingController:
             asked = rules.requested(csr)
         except ValueError:
             return None
-        node = self._nodes.get(asked.common_name.removeprefix(rules.NODE_PREFIX))
+        node = self._nodes.get(asked.common_name.removeprefix(PREFIX))
         if serves_own_names(csr, asked, node):
             await self._approve(csr, SERVING)
             return None

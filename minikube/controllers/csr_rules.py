@@ -10,12 +10,13 @@ import base64
 from collections.abc import Collection
 
 from minikube.api.certificates_v1 import CertificateSigningRequest
+from minikube.auth.node_names import GROUP as NODES
+from minikube.auth.node_names import PREFIX as NODE_PREFIX
 from minikube.pki.requests import Requested, read_request
 
 CLIENT = "kubernetes.io/kube-apiserver-client"
 KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
 KUBELET_SERVING = "kubernetes.io/kubelet-serving"
-NODES, NODE_PREFIX = "system:nodes", "system:node:"
 _ANY_KEY = {"digital signature", "key encipherment"}
 
 

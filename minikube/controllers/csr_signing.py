@@ -17,6 +17,7 @@ from minikube.api.certificates_v1 import CertificateSigningRequest, CertificateS
 from minikube.api.core_v1 import Secret
 from minikube.api.meta import Key
 from minikube.auth import node_identity as identity
+from minikube.auth.node_names import PREFIX
 from minikube.controllers import csr_rules as rules
 from minikube.controllers.base import After, Context, itself
 from minikube.pki.certificates import Pair
@@ -74,7 +75,7 @@ class CsrSigningController:
 
     async def _bind(self, csr: CertificateSigningRequest, asked: Requested) -> bool:
         """Whether the node's name is now, or was already, this key's."""
-        node = asked.common_name.removeprefix(rules.NODE_PREFIX)
+        node = asked.common_name.removeprefix(PREFIX)
         record = self._secrets.get(identity.secret_name(node), identity.NAMESPACE)
         match identity.decide(record, asked.key):
             case identity.Binding.OWN:

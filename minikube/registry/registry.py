@@ -49,7 +49,8 @@ class StoreRegistry:
         self._kinds: dict[tuple[str, str, str], Kind] = {}
         self._allocator = Allocator(settings.service_cidr, settings.service_node_port_range)
         self._reading = Reading(self.cache)
-        self._writing = Writing(store, self.cache, Chain(), self._allocator, clock)
+        self.admission = Chain()
+        self._writing = Writing(store, self.cache, self.admission, self._allocator, clock)
         for kind in kinds:
             self.serve(kind)
 
@@ -66,6 +67,7 @@ class StoreRegistry:
         self._kinds.pop((resource.group, resource.version, resource.plural), None)
 
     def use_admission(self, chain: Chain) -> None:
+        self.admission = chain
         self._writing = Writing(self._store, self.cache, chain, self._allocator, self._clock)
 
     async def start(self) -> None:

@@ -1,0 +1,14 @@
+"""Which node a user is (pkg/auth/nodeidentifier)."""
+
+from __future__ import annotations
+
+from minikube.auth.base import User
+
+GROUP, PREFIX = "system:nodes", "system:node:"
+
+
+def node_of(user: User) -> str | None:
+    """None: no node."""
+    if GROUP not in user.groups or not user.name.startswith(PREFIX):
+        return None
+    return user.name.removeprefix(PREFIX)
