@@ -29,8 +29,10 @@ class RequestInfo(msgspec.Struct, frozen=True):
     """The field selector of a list or watch."""
 
     def action(self) -> Action:
+        """A field selector of one name counts as that name, so that rules with resourceNames fit."""
         if not self.resource:
             return Action(self.verb, path=self.path)
+        only = _ONE_NAME.fullmatch(self.fields)
         return Action(
             verb=self.verb,
             group=self.group,
@@ -38,14 +40,13 @@ class RequestInfo(msgspec.Struct, frozen=True):
             resource=self.resource,
             subresource=self.subresource,
             namespace=self.namespace,
-            name=self.name,
+            name=only[1] if only is not None else self.name,
             fields=self.fields,
         )
 
 
 def request_info(method: str, path: str, *, watch: bool = False, fields: str = "") -> RequestInfo:
-    """Reads the path; `watch` and `fields` are the query's watch=true and fieldSelector. A selector of one name
-    counts as that name, so that rules with resourceNames fit."""
+    """Reads the path; `watch` and `fields` are the query's watch=true and fieldSelector."""
     verb = VERBS.get(method, method.lower())
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
@@ -72,6 +73,4 @@ def request_info(method: str, path: str, *, watch: bool = False, fields: str = "
         verb = "watch"
     if name or verb not in ("list", "watch", "deletecollection"):
         fields = ""
-    elif (only := _ONE_NAME.fullmatch(fields)) is not None:
-        name = only[1]
     return RequestInfo(verb, path, group, version, resource, namespace, name, subresource, rest, fields)
