@@ -23,6 +23,7 @@ from minikube.auth.base import AUTHENTICATED, MASTERS, User
 from minikube.auth.bootstrap_roles import NODE
 from minikube.auth.bootstrap_tokens import BootstrapTokens
 from minikube.auth.certificates import CertificateAuthenticator
+from minikube.auth.configured import configured_tokens, front_proxies
 from minikube.auth.discovery import KEYS
 from minikube.auth.legacy_tokens import LegacyTokens
 from minikube.auth.node_authorizer import NodeAuthorizer
@@ -90,10 +91,12 @@ class Server:
         secrets = self.informers.of(Secret).lister
         authenticator = UnionAuthenticator(
             (
+                *front_proxies(self.settings),
                 NodeCertificates(CertificateAuthenticator([self.pki.client_ca.certificate]), secrets),
                 tokens,
                 LegacyTokens(keys, self.informers, audience=issuer),
                 BootstrapTokens(secrets, SYSTEM),
+                *configured_tokens(self.settings, issuer, SYSTEM),
             )
         )
         subresources = Subresources(self.registry, TokenRequests(tokens, self.informers, SYSTEM), self.settings)

@@ -20,7 +20,6 @@ from minikube.transport.server import peer_certificate
 log = logging.getLogger(__name__)
 
 Headers = CIMultiDictProxy[str]
-EXTRA = "impersonate-extra-"
 BEARER_PROTOCOL = "base64url.bearer.authorization.k8s.io."
 
 
@@ -31,7 +30,8 @@ class Access:
 
     async def user(self, request: web.BaseRequest) -> User:
         """Whom the credentials name; anonymous without any. Raises Unauthorized, which tells no reason."""
-        credentials = Credentials(peer_certificate(request), bearer_of(request.headers))
+        headers = request.headers
+        credentials = Credentials(peer_certificate(request), bearer_of(headers), remote_of(headers))
         try:
             return await self._authenticator.authenticate(credentials) or ANONYMOUS
         except Unauthorized as error:
@@ -70,14 +70,28 @@ def _decoded(text: str) -> str:
 
 
 def impersonation_of(headers: Headers) -> Impersonation:
-    extra: dict[str, tuple[str, ...]] = {}
-    for name, value in headers.items():
-        if name.lower().startswith(EXTRA):
-            key = unquote(name.lower()[len(EXTRA) :])
-            extra[key] = (*extra.get(key, ()), value)
     return Impersonation(
         headers.get("Impersonate-User", ""),
         headers.get("Impersonate-Uid", ""),
         tuple(headers.getall("Impersonate-Group", [])),
-        extra,
+        _extra(headers, "impersonate-extra-"),
     )
+
+
+def remote_of(headers: Headers) -> User | None:
+    """Whom a front proxy says it speaks for."""
+    name = headers.get("X-Remote-User", "")
+    if not name:
+        return None
+    groups = tuple(headers.getall("X-Remote-Group", []))
+    return User(name, headers.get("X-Remote-Uid", ""), groups, _extra(headers, "x-remote-extra-"))
+
+
+def _extra(headers: Headers, prefix: str) -> dict[str, tuple[str, ...]]:
+    """Of the headers whose names begin with this (in lower case), by the rest of the name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in headers.items():
+        if name.lower().startswith(prefix):
+            key = unquote(name.lower()[len(prefix) :])
+            found[key] = (*found.get(key, ()), value)
+    return found

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import platform
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 import msgspec
 from aiohttp import web
@@ -90,8 +91,9 @@ class ApiServer:
     async def run(self) -> None:
         """Serve until cancelled."""
         settings = self._settings
+        proxies = [Path(path) for path in (settings.requestheader_client_ca_file,) if path]
         context = server_context(
-            self._pki.server.certificate, self._pki.server.key, [self._pki.client_ca.certificate]
+            self._pki.server.certificate, self._pki.server.key, [self._pki.client_ca.certificate, *proxies]
         )
         host, port = settings.bind_address, settings.https_listen_port
         async with listening(self.handle, host, port, context, self._keeper):

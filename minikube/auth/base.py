@@ -55,6 +55,8 @@ class Credentials(msgspec.Struct, frozen=True):
     certificate: bytes = b""
     """DER of the peer's verified certificate."""
     bearer: str = ""
+    remote: User | None = None
+    """Whom the X-Remote-* headers name: true only if a front proxy sent them."""
     audiences: tuple[str, ...] = ()
 
 

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
 from minikube.auth.base import AUTHENTICATED, Credentials, User
+from minikube.errors import Unauthorized
 
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 REMEMBERED = 4096
@@ -39,7 +40,7 @@ class CertificateAuthenticator:
         self._known: dict[bytes, Known] = {}
 
     async def authenticate(self, credentials: Credentials) -> User | None:
-        """Also asked of certificates that were good when their connection was opened and have ended since."""
+        """Raises Unauthorized, also for a certificate that has ended since its connection was opened."""
         der = credentials.certificate
         if not der:
             return None
@@ -49,7 +50,11 @@ class CertificateAuthenticator:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             known = self._known[der] = _read(der, self._trusted)
-        return known.user if datetime.now(UTC) <= known.until else None
+        if known.user is None:
+            raise Unauthorized("x509: certificate signed by unknown authority")
+        if datetime.now(UTC) > known.until:
+            raise Unauthorized("x509: certificate has expired or is not yet valid")
+        return known.user
 
     def _reload(self) -> None:
         seen = tuple(path.stat().st_mtime_ns for path in self._cas)

@@ -1,0 +1,40 @@
+"""A front proxy that has authenticated somebody itself says whom in X-Remote-* headers; it is believed for its
+certificate.
+
+Rules: kubernetes.io/docs/reference/access-authn-authz/authentication#authenticating-proxy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+
+from minikube.auth.base import AUTHENTICATED, Credentials, User
+from minikube.auth.certificates import common_name, issued_by, load_certificates
+
+
+class FrontProxy:
+    """`names`: common names a proxy may have; none: any."""
+
+    def __init__(self, ca: Path, names: Sequence[str]) -> None:
+        self._cas = load_certificates([ca])
+        self._names = frozenset(names)
+        self._known: dict[bytes, bool] = {}
+
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        """None when the connection is not a front proxy's: then its headers mean nothing."""
+        remote, der = credentials.remote, credentials.certificate
+        if remote is None or not der or not self._trusted(der):
+            return None
+        groups = remote.groups if AUTHENTICATED in remote.groups else (*remote.groups, AUTHENTICATED)
+        return msgspec.structs.replace(remote, groups=groups)
+
+    def _trusted(self, der: bytes) -> bool:
+        if der not in self._known:
+            certificate = x509.load_der_x509_certificate(der)
+            named = not self._names or common_name(certificate) in self._names
+            self._known[der] = named and issued_by(certificate, self._cas)
+        return self._known[der]
