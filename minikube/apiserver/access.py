@@ -10,6 +10,8 @@ from urllib.parse import unquote
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from minikube.apiserver.audit.trail import Trail
+from minikube.apiserver.flow import is_long_running
 from minikube.apiserver.request_info import RequestInfo
 from minikube.auth.base import ANONYMOUS, Authenticator, Authorizer, Credentials, User
 from minikube.auth.impersonation import Impersonation, impersonated
@@ -28,7 +30,21 @@ class Access:
         self._authenticator = authenticator
         self._authorizer = authorizer
 
-    async def user(self, request: web.BaseRequest) -> User:
+    async def admit(self, request: web.BaseRequest, info: RequestInfo, trail: Trail | None) -> User:
+        """Whom the request goes on as. Raises Unauthorized, Forbidden."""
+        user = await self._user(request)
+        if trail is not None:
+            trail.identified(user)
+        acting = impersonated(user, impersonation_of(request.headers), self._authorizer)
+        action = info.action()
+        decision = self._authorizer.authorize(acting, action)
+        if trail is not None:
+            trail.decided(acting, decision, long_running=is_long_running(info))
+        if not decision.allowed:
+            raise refused(acting, action, decision.reason)
+        return acting
+
+    async def _user(self, request: web.BaseRequest) -> User:
         """Whom the credentials name; anonymous without any. Raises Unauthorized, which tells no reason."""
         headers = request.headers
         credentials = Credentials(peer_certificate(request), bearer_of(headers), remote_of(headers))
@@ -37,17 +53,6 @@ class Access:
         except Unauthorized as error:
             log.info("%s %s: %s", request.method, request.path, error.message)
             raise Unauthorized from error
-
-    def acting(self, request: web.BaseRequest, user: User) -> User:
-        """Whom this user goes on as. Raises Forbidden."""
-        return impersonated(user, impersonation_of(request.headers), self._authorizer)
-
-    def check(self, user: User, info: RequestInfo) -> None:
-        """Raises Forbidden."""
-        action = info.action()
-        decision = self._authorizer.authorize(user, action)
-        if not decision.allowed:
-            raise refused(user, action, decision.reason)
 
 
 def bearer_of(headers: Headers) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from minikube.apiserver import views
+from minikube.apiserver.audit.trail import ANNOTATIONS
 from minikube.apiserver.negotiation import DELETE_OPTIONS, JSON, YAML, Body, Wanted, decode_body, read_body, wanted
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.watching import Watching, seconds_of
@@ -303,6 +304,7 @@ def _request(request: web.BaseRequest, user: User, *, dry_run: tuple[str, ...] =
         field_manager=query.get("fieldManager", "") or agent or "unknown",
         field_validation=validation,
         force=_flag(query, "force"),
+        annotations=request.get(ANNOTATIONS, {}),
     )
 
 

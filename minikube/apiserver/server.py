@@ -1,6 +1,6 @@
 """The API server: every HTTPS request from its first byte to its answer.
 
-authenticate -> impersonate -> authorize -> route: health, version, discovery, openapi, resources.
+authenticate -> audit -> impersonate -> authorize -> route: health, version, discovery, openapi, resources.
 Errors become Status here.
 """
 
@@ -17,6 +17,7 @@ from aiohttp import web
 
 from minikube.apiserver import discovery, profiling
 from minikube.apiserver.access import Access
+from minikube.apiserver.audit.trail import Trail, audit_of
 from minikube.apiserver.compression import compressed
 from minikube.apiserver.flow import Flow, is_long_running
 from minikube.apiserver.handlers import Resources, answer, error_response
@@ -77,6 +78,7 @@ class ApiServer:
         self._settings = settings
         self._pki = pki
         self._access = Access(authenticator, authorizer)
+        self._audit = audit_of(settings, clock)
         self._resources = Resources(registry, clock)
         self._openapi = OpenApi(registry)
         self._address = address
@@ -109,15 +111,21 @@ class ApiServer:
         began = self._traffic.begin(info)
         response = None
         try:
-            response = await self._answered(request, info)
+            trail = self._audit.open(request, info) if self._audit is not None else None
+            response = await self._answered(request, info, trail)
+            if trail is not None:
+                kind = self._registry.find(info.group, info.version, info.resource)
+                await trail.complete(response, kind.definition if kind is not None else "")
             return await compressed(request, response)
         finally:
             self._traffic.end(info, began, response, dry_run="dryRun" in query)
 
-    async def _answered(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
+    async def _answered(
+        self, request: web.BaseRequest, info: RequestInfo, trail: Trail | None
+    ) -> web.StreamResponse:
         try:
             async with asyncio.timeout(None if is_long_running(info) else REQUEST_SECONDS):
-                return await self._answer(request, info)
+                return await self._answer(request, info, trail)
         except TimeoutError:
             return error_response(Timeout("Timeout: request did not complete within the allotted timeout"))
         except ApiError as error:
@@ -130,11 +138,10 @@ class ApiServer:
             log.exception("%s %s failed", request.method, request.path)
             return error_response(InternalError(f"Internal error occurred: {error}"))
 
-    async def _answer(self, request: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, info: RequestInfo, trail: Trail | None) -> web.StreamResponse:
         if (request.content_length or 0) > BODY_LIMIT:
             raise TooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
-        user = self._access.acting(request, await self._access.user(request))
-        self._access.check(user, info)
+        user = await self._access.admit(request, info, trail)
         async with self._flow.admitted(user, info):
             return await self._route(request, info, user)
 

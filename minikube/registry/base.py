@@ -31,6 +31,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Of an apply patch."""
     warnings: list[str] = msgspec.field(default_factory=list)
     """Filled while the request is worked on; the API server sends them as Warning headers."""
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
+    """What admission notes for the audit log."""
 
 
 class Stored(Protocol):

@@ -413,6 +413,7 @@ class Writing:
             user=request.user,
             dry_run=request.dry_run,
             warnings=request.warnings,
+            annotations=request.annotations,
         )
 
     def _encode(self, kind: Kind, obj: Obj) -> bytes:
