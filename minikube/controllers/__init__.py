@@ -18,7 +18,7 @@ from minikube.controllers.disruption import DisruptionController, StaleDisruptio
 from minikube.controllers.endpointslice import EndpointSliceController
 from minikube.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from minikube.controllers.ephemeral_volumes import EphemeralVolumeController
-from minikube.controllers.job import JobController
+from minikube.controllers.job import JobController, JobOrphanController
 from minikube.controllers.local_path import LocalPathProvisioner
 from minikube.controllers.namespace import NamespaceController
 from minikube.controllers.nodes import NodeController
@@ -44,6 +44,7 @@ CONTROLLERS: tuple[type[Any], ...] = (
     DaemonSetController,
     StatefulSetController,
     JobController,
+    JobOrphanController,
     CronJobController,
     DisruptionController,
     StaleDisruptionController,

@@ -16,7 +16,7 @@ from minikube.api.meta import Key, ObjectMeta
 from minikube.api.owners import controller_reference
 from minikube.api.time import text
 from minikube.controllers.base import After, Context, itself, owner_of
-from minikube.controllers.job import ended
+from minikube.controllers.job_plan import ended
 from minikube.errors import AlreadyExists, NotFound
 
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"

@@ -12,6 +12,27 @@ from minikube.controllers import pods as of_pods
 
 TRACKING = "batch.kubernetes.io/job-tracking"
 INDEX = "batch.kubernetes.io/job-completion-index"
+FAILURES = "batch.kubernetes.io/job-index-failure-count"
+IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
+
+
+class Failures(msgspec.Struct, frozen=True):
+    """How often an index has failed before this pod: in the count, and ignored by policy."""
+
+    counted: int = 0
+    ignored: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.counted + self.ignored
+
+
+def failures_of(pod: Pod) -> Failures:
+    def number(name: str) -> int:
+        text = pod.metadata.annotations.get(name, "0")
+        return int(text) if text.isdecimal() else 0
+
+    return Failures(number(FAILURES), number(IGNORED))
 
 
 def index_of(pod: Pod) -> int:
@@ -40,8 +61,9 @@ def indexes_text(indexes: Iterable[int]) -> str:
     return ",".join(parts)
 
 
-def pod_for(job: Job, index: int | None) -> Pod:
-    """With the tracking finalizer; an indexed one knows its index by annotation, label, host name and variable."""
+def pod_for(job: Job, index: int | None, failures: Failures | None = None) -> Pod:
+    """With the tracking finalizer; an indexed one knows its index by annotation, label, host name and variable, and
+    how often it failed before (`failures`) if that is limited."""
     pod = of_pods.from_template(job, job.spec.template)
     uid, name = job.metadata.uid, job.metadata.name
     labels = {
@@ -55,11 +77,16 @@ def pod_for(job: Job, index: int | None) -> Pod:
     )
     if job.spec.completion_mode != "Indexed" or index is None:
         return msgspec.structs.replace(pod, metadata=meta)
+    annotations = {**meta.annotations, INDEX: str(index)}
+    if failures is not None:
+        annotations[FAILURES] = str(failures.counted)
+        if failures.ignored:
+            annotations[IGNORED] = str(failures.ignored)
     meta = msgspec.structs.replace(
         meta,
         generate_name=f"{name}-{index}-",
         labels={**meta.labels, INDEX: str(index)},
-        annotations={**meta.annotations, INDEX: str(index)},
+        annotations=annotations,
     )
     spec = msgspec.structs.replace(
         pod.spec,

@@ -18,7 +18,8 @@ from minikube.api.meta import Key, ObjectMeta
 from minikube.api.meta_v1 import LabelSelector
 from minikube.controllers.cronjob import CronJobController, ScheduleError, due
 from minikube.controllers.daemonset import DaemonSetController, node_of
-from minikube.controllers.job import JobController, ended
+from minikube.controllers.job import JobController
+from minikube.controllers.job_plan import ended
 from minikube.controllers.job_pods import indexes_text, parse_indexes
 from minikube.controllers.statefulset import StatefulSetController
 from tests.fakes.cluster import Cluster, template
