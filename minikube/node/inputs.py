@@ -87,11 +87,15 @@ class Inputs:
         await self._volumes.start()
         self._pods.add_handler(self._pod_changed)
         backoff: Backoff[str] = Backoff(base=0.5, limit=120.0)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._config_maps.run(), name="config maps of pods")
-            tasks.create_task(self._secrets.run(), name="secrets of pods")
-            for _ in range(REFRESHING):
-                tasks.create_task(self._keep_current(backoff), name="files of pods")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._config_maps.run(), name="config maps of pods")
+                tasks.create_task(self._secrets.run(), name="secrets of pods")
+                for _ in range(REFRESHING):
+                    tasks.create_task(self._keep_current(backoff), name="files of pods")
+        finally:
+            self._queue.close()
+            self._volumes.stop()
 
     # ---- before containers start ---------------------------------------------------------------------
 

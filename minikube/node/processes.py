@@ -1,15 +1,11 @@
-"""Processes and mounts that belong to one containerd, found in /proc: for when nobody answers any more."""
+"""Processes that belong to one containerd, found in /proc: for when nobody answers any more."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
-
-MNT_DETACH = 2
 
 
 def with_argument(text: str) -> Iterator[int]:
@@ -36,20 +32,3 @@ def named_namespaces(pids: set[int], directory: Path = Path("/run/netns")) -> se
             inodes.add(os.stat(f"/proc/{pid}/ns/net").st_ino)
     inodes.discard(os.stat("/proc/self/ns/net").st_ino)
     return {entry for entry in directory.glob("*") if entry.stat().st_ino in inodes}
-
-
-def mounts_below(directory: Path) -> list[Path]:
-    """Mount points at or below a directory, the last mounted first."""
-    points = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point = Path(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4]))
-        if point == directory or directory in point.parents:
-            points.append(point)
-    return points[::-1]
-
-
-def unmount(point: Path) -> None:
-    """Detach at once, whoever still uses it. Raises OSError."""
-    if ctypes.CDLL(None, use_errno=True).umount2(str(point).encode(), MNT_DETACH):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(point))

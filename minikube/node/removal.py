@@ -17,8 +17,9 @@ from pathlib import Path
 
 from minikube.node.cgroups import Cgroups
 from minikube.node.host import HostRecord
+from minikube.node.mounts import mounts_below, unmount
 from minikube.node.network.veth import cleanup
-from minikube.node.processes import descendants, mounts_below, named_namespaces, unmount, with_argument
+from minikube.node.processes import descendants, named_namespaces, with_argument
 from minikube.node.runtime.base import RuntimeFault
 from minikube.node.runtime.containerd import Containerd
 from minikube.node.runtime.cri import CriRuntime

@@ -14,9 +14,9 @@ from minikube.api.core_v1 import ConfigMap, Node, Pod, Secret, Volume
 from minikube.api.meta import Key
 from minikube.client.base import Client, Informers
 from minikube.node.env import Facts, config_maps, secrets
+from minikube.node.mounts import is_mount, mount_tmpfs, remove_tree, share, unmount_below, unshare
 from minikube.node.volumes import empty_dir, files, host_path
 from minikube.node.volumes.atomic import File, write
-from minikube.node.volumes.mounts import is_mount, mount_tmpfs, remove_tree, share, unmount_below
 from minikube.node.volumes.ownership import all_containers, group_of, only_on_mismatch, set_group
 from minikube.node.volumes.persistent import PersistentVolumes, Place
 from minikube.node.volumes.problems import MountProblem, Unmet, set_up_failed
@@ -65,6 +65,9 @@ class Volumes:
     async def start(self) -> None:
         """Mounts that containers make in a pod's volumes are to be seen by its others: the directory is shared."""
         await asyncio.to_thread(share, self._pods_dir)
+
+    def stop(self) -> None:
+        unshare(self._pods_dir)
 
     async def ready(self) -> None:
         """What `facts` are taken from is there."""

@@ -12,10 +12,20 @@ import pytest
 
 from minikube.api.core_v1 import EmptyDirVolumeSource, Pod, VolumeMount
 from minikube.api.meta import from_dict
+from minikube.node.mounts import (
+    MS_BIND,
+    is_mount,
+    mount,
+    mount_tmpfs,
+    mounts_below,
+    remove_tree,
+    share,
+    unmount_below,
+    unshare,
+)
 from minikube.node.problems import ConfigProblem
 from minikube.node.volumes import empty_dir, host_path, sub_path
 from minikube.node.volumes.container_mounts import recursive_read_only, sub_path_of
-from minikube.node.volumes.mounts import MS_BIND, is_mount, mount, mount_tmpfs, mounted, remove_tree, unmount_below
 from minikube.node.volumes.ownership import set_group, user_of, wanted_mode
 from minikube.node.volumes.problems import Unmet
 from minikube.node.volumes.usage import usage_of
@@ -230,11 +240,11 @@ def test_a_sub_path_mounted_before_is_kept_unless_it_is_another_file_now(there: 
     (there / "v/a").write_text("one")
     target = sub_path.bind(there / "v", "a", there / "t")
     assert sub_path.bind(there / "v", "a", target).read_text() == "one"
-    assert mounted().count(str(target)) == 1
+    assert mounts_below(target) == [target]
     (there / "v/b").write_text("two")
     (there / "v/b").rename(there / "v/a")
     assert sub_path.bind(there / "v", "a", target).read_text() == "two"
-    assert mounted().count(str(target)) == 1
+    assert mounts_below(target) == [target]
 
 
 def test_recursive_read_only_needs_the_runtime() -> None:
@@ -276,7 +286,21 @@ def test_nothing_is_deleted_through_a_mount(there: Path) -> None:
     with pytest.raises(OSError, match="still mounted"):
         remove_tree(pod_)
     unmount_below(pod_)
-    assert mounted(pod_) == []
+    assert mounts_below(pod_) == []
     remove_tree(pod_)
     assert not pod_.exists()
     assert (there / "data/precious").exists()
+
+
+@root_only
+def test_a_directory_is_shared_once_and_given_back_when_nothing_is_mounted_in_it(there: Path) -> None:
+    pods = there / "pods"
+    share(pods)
+    share(pods)
+    (pods / "m").mkdir()
+    mount_tmpfs(pods / "m")
+    unshare(pods)
+    assert mounts_below(pods) == [pods / "m", pods]
+    unmount_below(pods)
+    unshare(pods)
+    assert mounts_below(pods) == []

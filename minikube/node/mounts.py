@@ -63,18 +63,24 @@ def share(directory: Path) -> None:
     mount("", directory, "", MS_SHARED | MS_REC)
 
 
+def unshare(directory: Path) -> None:
+    """Undo `share`, unless something is mounted below it."""
+    if mounts_below(directory) == [directory]:
+        unmount(directory)
+
+
 def is_mount(path: Path) -> bool:
     """Also of a bind mount within one file system, which os.path.ismount does not see."""
-    return str(path) in mounted()
+    return path in mounts_below(path)
 
 
-def mounted(below: Path | None = None) -> list[str]:
-    """Mount points, at or below a directory; the last mounted come first, as they have to go."""
-    found = []
+def mounts_below(directory: Path) -> list[Path]:
+    """Mount points at or below a directory; the last mounted come first, as they have to go."""
+    found, top = [], str(directory)
     for line in MOUNTINFO.read_text().splitlines():
         target = _unescaped(line.split(" ", 5)[4])
-        if below is None or target == str(below) or target.startswith(f"{below}/"):
-            found.append(target)
+        if target == top or target.startswith(f"{top}/"):
+            found.append(Path(target))
     return found[::-1]
 
 
@@ -84,9 +90,9 @@ def _unescaped(text: str) -> str:
 
 def unmount_below(directory: Path) -> None:
     """Everything mounted in it, not itself. Raises OSError."""
-    for target in mounted(directory):
-        if target != str(directory):
-            unmount(Path(target))
+    for target in mounts_below(directory):
+        if target != directory:
+            unmount(target)
 
 
 def remove_tree(directory: Path) -> None:
@@ -95,9 +101,9 @@ def remove_tree(directory: Path) -> None:
         info = os.lstat(directory)
     except FileNotFoundError:
         return
-    left = mounted(directory)
+    left = mounts_below(directory)
     if left:
-        raise OSError(errno.EBUSY, f"still mounted: {', '.join(left)}", str(directory))
+        raise OSError(errno.EBUSY, f"still mounted: {', '.join(map(str, left))}", str(directory))
     if stat.S_ISDIR(info.st_mode):
         shutil.rmtree(directory)
     else:
