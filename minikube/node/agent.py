@@ -32,7 +32,6 @@ from minikube.node.probes.tally import Kind
 from minikube.node.problems import ConfigProblem
 from minikube.node.registration import Registration
 from minikube.node.runtime.base import Container, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
-from minikube.node.runtime.simulated import SimulatedRuntime
 from minikube.node.spec import log_directory
 from minikube.node.static import Mirrors, StaticPods, mirrors
 from minikube.node.worker import PodWorker
@@ -66,8 +65,8 @@ class Agent:
         self.client, self.runtime, self.network = client, runtime, network
         self.recorder, self.settings, self.clock = recorder, settings, clock
         self.node_name, self.host_ips = node_name, tuple(node_ips)
-        self.simulated = isinstance(runtime, SimulatedRuntime)
-        self.scheme = "simulated" if self.simulated else "containerd"
+        self.scheme = runtime.scheme
+        self.simulated = self.scheme == "simulated"
         self.starting = asyncio.Semaphore(AT_ONCE if not self.simulated else 1000)
         self.host_dns = resolver.own() if not self.simulated else {}
         self.workers: dict[str, PodWorker] = {}
@@ -95,6 +94,12 @@ class Agent:
 
     async def run(self) -> None:
         await self._registration.register()
+        try:
+            await self._run()
+        finally:
+            self._group = None  # informers outlive us: what they tell from now on is for our successor
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._registration.heartbeat(), name="node lease")
@@ -122,6 +127,8 @@ class Agent:
             worker.retry()
 
     def _changed(self, old: Pod | None, new: Pod | None) -> None:
+        if self._group is None:
+            return
         if new is None:
             if old is not None and is_mirror(old):
                 self._unmirrored(old)

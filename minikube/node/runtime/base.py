@@ -268,6 +268,11 @@ class ExecStreams(Protocol):
 class Runtime(Protocol):
     """Raises subclasses of RuntimeFault. After Unavailable nothing is known: list and decide again."""
 
+    @property
+    def scheme(self) -> str:
+        """What stands before container ids in a status: containerd, simulated."""
+        ...
+
     async def info(self) -> RuntimeInfo: ...
 
     async def run_sandbox(self, spec: SandboxSpec) -> str:

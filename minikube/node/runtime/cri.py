@@ -54,6 +54,8 @@ _CHANNEL = (
 class CriRuntime:
     """Make it inside a running loop; `close` when done."""
 
+    scheme = "containerd"
+
     def __init__(self, endpoint: str, *, pulls_at_once: int = 3) -> None:
         self._channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL)
         self._pulls = asyncio.Semaphore(pulls_at_once)

@@ -44,6 +44,8 @@ INIT_LABEL = "minikube/init-container"
 class SimulatedRuntime:
     """An image whose reference holds `missing` cannot be pulled."""
 
+    scheme = "simulated"
+
     def __init__(self, clock: Clock = SYSTEM) -> None:
         self._clock = clock
         self._ids = count(1)
