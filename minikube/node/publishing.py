@@ -11,14 +11,14 @@ from msgspec.structs import replace
 from minikube.api.core_v1 import Pod, PodStatus
 from minikube.api.meta import to_dict
 from minikube.client.base import Client, PatchType
-from minikube.errors import ApiError, NotFound
+from minikube.errors import ApiError, Conflict, NotFound
+from minikube.kit.backoff import Backoff
 from minikube.kit.clock import Clock
 from minikube.node.conditions import DISRUPTION, OWNED, RESIZES
 from minikube.node.pods import is_terminal
 
 log = logging.getLogger(__name__)
 
-RETRY = 1.0
 OURS = frozenset((*OWNED, *RESIZES))
 """Conditions that nobody else writes; DisruptionTarget is shared."""
 _KEYED = {"podIPs": "ip", "hostIPs": "ip"}
@@ -41,6 +41,7 @@ class Publisher:
         self._wanted = (pod, status)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write(), name=f"status of {pod.metadata.name}")
+            self._writing.add_done_callback(self._over)
 
     async def flush(self) -> None:
         """Until everything asked for is written, or the pod is gone."""
@@ -52,20 +53,23 @@ class Publisher:
         if self._writing is not None:
             self._writing.cancel()
 
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._writing = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("status of a pod", exc_info=error)
+
     async def _write(self) -> None:
-        try:
-            while self._wanted is not None:
-                (pod, status), self._wanted = self._wanted, None
-                try:
-                    self.pod = await self._send(newer(pod, self.pod), status)
-                except NotFound:
-                    continue
-                except (ApiError, OSError) as error:
-                    log.warning("status of %s/%s: %s", pod.metadata.namespace, pod.metadata.name, error)
-                    self._wanted = self._wanted or (pod, status)
-                    await self._clock.sleep(RETRY)
-        finally:
-            self._writing = None
+        failures: Backoff[str] = Backoff(base=1.0, limit=60.0)
+        while self._wanted is not None:
+            (pod, status), self._wanted = self._wanted, None
+            try:
+                self.pod = await self._send(newer(pod, self.pod), status)
+            except (NotFound, Conflict):
+                continue  # it is gone, or another has its name
+            except (ApiError, OSError) as error:
+                log.warning("status of %s/%s: %s", pod.metadata.namespace, pod.metadata.name, error)
+                self._wanted = self._wanted or (pod, status)
+                await self._clock.sleep(failures.next(""))
 
     async def _send(self, pod: Pod, status: PodStatus) -> Pod:
         changes = difference(pod.status, status)

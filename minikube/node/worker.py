@@ -72,6 +72,7 @@ class PodWorker:
         self._resizer = Resizer(agent, pod)
         self._publisher = Publisher(agent.client, agent.clock)
         self._lanes: dict[str, asyncio.Task[None]] = {}
+        self._ended = 0
         self._told: set[str] = set()
         self._proven = _proven(pod)
 
@@ -146,7 +147,10 @@ class PodWorker:
     async def _step(self) -> float | None:
         """Seconds after which to look again in any case; None: it is over."""
         agent, now = self._agent, self._agent.clock.now()
+        ended = self._ended
         self.observed = observed = await self._look()
+        if ended != self._ended:
+            return 0.0  # what was done meanwhile may not be in the picture: look again before acting on it
         if is_static(self.pod) and self.mirror is None and self.pod.metadata.deletion_timestamp is None:
             self.mirror = await agent.mirrors.create(self.pod)
         pod = self._publish(observed)
@@ -249,11 +253,16 @@ class PodWorker:
             except (RuntimeFault, ApiError, OSError) as error:
                 log.warning("pod %s/%s: %s", pod.metadata.namespace, pod.metadata.name, error)
                 await self._agent.clock.sleep(FAULT_RETRY)
-            finally:
-                del self._lanes[lane]
-                self.wake()
 
-        self._lanes[lane] = asyncio.create_task(work(), name=f"{lane} of pod {pod.metadata.name}")
+        def over(task: asyncio.Task[None]) -> None:  # also of a task that was cancelled before it began
+            del self._lanes[lane]
+            self._ended += 1
+            self.wake()
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("pod %s/%s", pod.metadata.namespace, pod.metadata.name, exc_info=error)
+
+        task = self._lanes[lane] = asyncio.create_task(work(), name=f"{lane} of pod {pod.metadata.name}")
+        task.add_done_callback(over)
 
     async def _act(self, pod: Pod, observed: Observed, action: Action) -> None:
         agent, runtime = self._agent, self._agent.runtime

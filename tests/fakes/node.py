@@ -83,7 +83,7 @@ class NodeUnderTest:
             await asyncio.sleep(0.02)
         return found
 
-    async def empty(self, seconds: float = 60) -> None:
+    async def empty(self, seconds: float = 20) -> None:
         """Until the runtime has no sandbox any more."""
         deadline = SYSTEM.monotonic() + seconds
         while found := await self.runtime.sandboxes():
