@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
 from minikube.client.http import HttpClient
 from minikube.client.informer import WatchInformers
@@ -50,6 +51,7 @@ async def run_node(server: str, pki: NodePki, settings: Settings, address: str, 
         certificates = NodeCertificates(client, informers, context, pki, name, SYSTEM)
         tasks.create_task(guard("certificates", certificates.run), name="certificates of the node")
         runtime: Runtime = SimulatedRuntime()
+        kept: Callable[[], frozenset[str]] = frozenset
         network: PodNetwork = SimulatedNetwork()
         if not settings.simulate:
             containerd = Containerd(settings)
@@ -62,11 +64,14 @@ async def run_node(server: str, pki: NodePki, settings: Settings, address: str, 
             )
             archives = Archives(runtime, settings.images_dir, settings.agent_dir / "imported.json")
             await archives.import_all()
+            kept = archives.images_now
             tasks.create_task(guard("image archives", archives.run), name="image archives")
             wiring = NodeNetwork(informers, settings, name, address, keeper, recorder)
             network = wiring.pods
             tasks.create_task(guard("network", wiring.run), name="network")
-        agent = Agent(client, informers, runtime, network, recorder, settings, SYSTEM, name, [address])
+        agent = Agent(
+            client, informers, runtime, network, recorder, settings, SYSTEM, name, [address], kept_images=kept
+        )
         local_path = LocalPathVolumes(client, informers, settings, name)
         tasks.create_task(guard("local-path volumes", local_path.run), name="local-path volumes")
         tasks.create_task(recorder.run(), name="events of the node")

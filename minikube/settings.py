@@ -84,6 +84,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cgroup_root: str = "/kubepods"
     """The control group that holds all pods."""
     pod_logs_dir: Path = Path("/var/log/pods")
+    kube_reserved: str = ""
+    system_reserved: str = ""
+    """Resources that pods do not get: cpu=200m,memory=256Mi."""
+    eviction_hard: str = (
+        "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,"
+        "imagefs.available<15%,imagefs.inodesFree<5%"
+    )
+    eviction_soft: str = ""
+    eviction_soft_grace_period: str = ""
+    eviction_max_pod_grace_period: int = 0
+    eviction_pressure_transition_period: str = "5m"
+    image_gc_high_threshold: int = 85
+    image_gc_low_threshold: int = 80
+    container_log_max_size: str = "10Mi"
+    container_log_max_files: int = 5
     pod_max_pids: int = 0
     """0: no limit."""
     simulate: bool = False

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -21,7 +21,9 @@ from minikube.kit.clock import Clock
 from minikube.kit.tasks import guard
 from minikube.node import resolver
 from minikube.node.admit import refusal
+from minikube.node.eviction import refused
 from minikube.node.hooks import run_hook
+from minikube.node.housekeeping import Housekeeping
 from minikube.node.inputs import Inputs
 from minikube.node.network.base import PodNetwork
 from minikube.node.observed import Observed
@@ -34,6 +36,7 @@ from minikube.node.registration import Registration
 from minikube.node.runtime.base import Container, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
 from minikube.node.spec import log_directory
 from minikube.node.static import Mirrors, StaticPods, mirrors
+from minikube.node.volumes.usage import Usage
 from minikube.node.worker import PodWorker
 from minikube.settings import Settings
 
@@ -61,6 +64,8 @@ class Agent:
         clock: Clock,
         node_name: str,
         node_ips: Sequence[str],
+        *,
+        kept_images: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self.client, self.runtime, self.network = client, runtime, network
         self.recorder, self.settings, self.clock = recorder, settings, clock
@@ -90,6 +95,8 @@ class Agent:
         )
         self._prober = Prober(runtime, clock, self._probed)
         self._groups = PodGroups(settings)
+        self._housekeeping = Housekeeping(self, kept_images)
+        self._report_now = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -107,6 +114,7 @@ class Agent:
             group.create_task(guard("runtime events", self._follow_runtime), name="runtime events")
             if not self.simulated:
                 group.create_task(guard("volumes", self._inputs.run), name="volumes")
+                group.create_task(guard("housekeeping", self._housekeeping.run), name="housekeeping")
             group.create_task(guard("pods", self._follow_pods), name="pods of the node")
 
     async def _follow_pods(self) -> None:
@@ -193,7 +201,7 @@ class Agent:
         node, pod = self.node(), worker.pod
         if node is None or pod.metadata.deletion_timestamp is not None:
             return
-        ending = refusal(pod, node, self.living())
+        ending = refused(pod, self._housekeeping.conditions) or refusal(pod, node, self.living())
         if ending is not None:
             worker.end(ending)
             self.recorder.warning(pod, ending.reason, ending.message)
@@ -249,10 +257,20 @@ class Agent:
             except RuntimeFault as error:
                 log.warning("the runtime does not answer: %s", error.message)
             try:
-                await self._registration.report(info, images)
+                await self._registration.report(info, images, self._housekeeping.conditions)
             except ApiError as error:
                 log.warning("node status not written: %s", error)
-            await self.clock.sleep(CHECK_EVERY)
+            self._report_now.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._report_now.wait(), CHECK_EVERY)
+
+    def report_soon(self) -> None:
+        """Something that the node's status shows has changed."""
+        self._report_now.set()
+
+    async def volume_usage(self, pod: Pod) -> Mapping[str, Usage]:
+        """What each volume of the pod holds, by its name."""
+        return await self._inputs.usage(pod)
 
     async def _clean_orphans(self) -> None:
         """What runs for pods that are no longer there is stopped; the rest is adopted by its workers."""
@@ -265,8 +283,7 @@ class Agent:
         await self.network.keep_only(frozenset(known))
         await self._inputs.keep_only(frozenset(known))
         if not self.simulated:
-            machine = self._registration.machine
-            await asyncio.to_thread(self._groups.start, machine.cpus, machine.memory)
+            await asyncio.to_thread(self._groups.start, *self._registration.for_pods())
             await asyncio.to_thread(self._groups.keep_only, frozenset(known))
 
     def _mine(self) -> Sequence[Pod]:

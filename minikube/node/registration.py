@@ -28,20 +28,28 @@ from minikube.api.core_v1 import (
     Taint,
 )
 from minikube.api.meta import ObjectMeta, OwnerReference, to_dict
+from minikube.api.quantity import parse
 from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, NotFound
 from minikube.kit.clock import Clock
+from minikube.node.capacity import allocatable_of, capacity_of, huge_pages, parse_reserved
 from minikube.node.runtime.base import Image, RuntimeInfo
+from minikube.node.thresholds import parse_thresholds
 from minikube.settings import Settings
 
 KUBERNETES_VERSION = "v1.37.0"
 LEASE_NAMESPACE, LEASE_SECONDS, RENEW_EVERY = "kube-node-lease", 40, 10.0
 REPORT_EVERY = 300.0
-CONDITIONS = (
+FINE = (
     ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
     ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 )
+PRESSED = {
+    "MemoryPressure": ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    "DiskPressure": ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+    "PIDPressure": ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+}
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -52,6 +60,7 @@ class Machine:
         self.cpus = os.cpu_count() or 1
         self.memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self.architecture = MACHINES.get(platform.machine(), platform.machine())
+        self.huge_pages = huge_pages()
         self.kernel = platform.release()
         self.boot_id = _read("/proc/sys/kernel/random/boot_id")
         self.machine_id = _read("/etc/machine-id")
@@ -77,17 +86,15 @@ def node_status(
     ips: Sequence[str],
     now: datetime,
     disk: int = 0,
+    pressure: frozenset[str] = frozenset(),
 ) -> NodeStatus:
     """Pure. `info` None: the runtime does not answer. Heartbeat times are left to the caller's write."""
-    resources = {
-        "cpu": str(machine.cpus),
-        "memory": f"{machine.memory // 1024}Ki",
-        "ephemeral-storage": f"{disk // 1024}Ki",
-        "hugepages-1Gi": "0",
-        "hugepages-2Mi": "0",
-        "pods": str(settings.max_pods),
-    }
-    wanted = [(type, "False", reason, message) for type, reason, message in CONDITIONS]
+    capacity = capacity_of(machine.cpus, machine.memory, disk, settings.max_pods, machine.huge_pages, old.capacity)
+    reserved = [parse_reserved(text) for text in (settings.kube_reserved, settings.system_reserved)]
+    wanted = [
+        (type, "True", *PRESSED[type]) if type in pressure else (type, "False", reason, message)
+        for type, reason, message in FINE
+    ]
     if info is None or not info.ready:
         why = info.message if info is not None and info.message else "container runtime is down"
         wanted.append(("Ready", "False", "KubeletNotReady", why))
@@ -115,8 +122,8 @@ def node_status(
     return replace(
         old,
         addresses=tuple(addresses),
-        capacity=resources,
-        allocatable=resources,
+        capacity=capacity,
+        allocatable=allocatable_of(capacity, reserved, parse_thresholds(settings.eviction_hard)),
         conditions=others + conditions,
         daemon_endpoints=NodeDaemonEndpoints(kubelet_endpoint=DaemonEndpoint(port=settings.kubelet_port)),
         images=tuple(
@@ -152,6 +159,14 @@ class Registration:
         self.machine = Machine()
         self._reported = float("-inf")
 
+    def for_pods(self) -> tuple[float, int]:
+        """Cores and bytes of memory that pods may use together: what is not reserved for others."""
+        machine, settings = self.machine, self._settings
+        capacity = capacity_of(machine.cpus, machine.memory, 0, 0, machine.huge_pages, {})
+        reserved = [parse_reserved(text) for text in (settings.kube_reserved, settings.system_reserved)]
+        left = allocatable_of(capacity, reserved, ())
+        return float(parse(left["cpu"])), int(parse(left["memory"]))
+
     async def register(self) -> Node:
         """The Node object, made if it is not there; our own labels are kept true."""
         labels = {
@@ -174,7 +189,9 @@ class Registration:
             return found
         return await self._client.patch(Node, self._name, patch={"metadata": {"labels": labels}})
 
-    async def report(self, info: RuntimeInfo | None, images: Sequence[Image]) -> Node:
+    async def report(
+        self, info: RuntimeInfo | None, images: Sequence[Image], pressure: frozenset[str] = frozenset()
+    ) -> Node:
         """Write the status if it has changed or the last report is old."""
         try:
             node = await self._client.get(Node, self._name)
@@ -183,7 +200,7 @@ class Registration:
         disk = await asyncio.to_thread(_disk, self._settings.data_dir)
         now = self._clock.now()
         status = node_status(
-            node.status, self.machine, info, images, self._settings, self._name, self._ips, now, disk
+            node.status, self.machine, info, images, self._settings, self._name, self._ips, now, disk, pressure
         )
         old = self._clock.monotonic() - self._reported >= REPORT_EVERY
         if not old and without_heartbeats(status) == without_heartbeats(node.status):

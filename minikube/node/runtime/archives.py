@@ -32,8 +32,7 @@ class Archives:
         self._runtime, self._directory, self._memory = runtime, directory, memory
         self._imported: dict[str, Imported] = {}
 
-    @property
-    def images(self) -> frozenset[str]:
+    def images_now(self) -> frozenset[str]:
         """References that came out of archives: image garbage collection leaves them alone."""
         return frozenset(name for each in self._imported.values() for name in each.images)
 
