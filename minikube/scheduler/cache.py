@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -89,7 +89,10 @@ def _with(info: NodeInfo, placed: PodInfo) -> NodeInfo:
         info,
         pods=(*info.pods, placed),
         requested=add(info.requested, placed.requests),
+        non_zero_cpu=info.non_zero_cpu + placed.non_zero_cpu,
+        non_zero_memory=info.non_zero_memory + placed.non_zero_memory,
         host_ports=info.host_ports | host_ports(placed.pod),
+        with_affinity=(*info.with_affinity, placed) if _has_affinity(placed.pod) else info.with_affinity,
     )
 
 
@@ -99,8 +102,28 @@ def _without(info: NodeInfo, uid: str) -> NodeInfo:
     requested: Amounts = info.requested
     for pod in gone:
         requested = add(requested, pod.requests, sign=-1)
-    ports = frozenset(port for pod in left for port in host_ports(pod.pod))
-    return msgspec.structs.replace(info, pods=left, requested=requested, host_ports=ports)
+    ports = frozenset(port for pod in left for port in host_ports(pod.pod)) if info.host_ports else info.host_ports
+    return msgspec.structs.replace(
+        info,
+        pods=left,
+        requested=requested,
+        non_zero_cpu=info.non_zero_cpu - sum(pod.non_zero_cpu for pod in gone),
+        non_zero_memory=info.non_zero_memory - sum(pod.non_zero_memory for pod in gone),
+        host_ports=ports,
+        with_affinity=tuple(pod for pod in info.with_affinity if pod.pod.metadata.uid != uid),
+    )
+
+
+def _has_affinity(pod: Pod) -> bool:
+    affinity = pod.spec.affinity
+    return affinity is not None and (affinity.pod_affinity is not None or affinity.pod_anti_affinity is not None)
+
+
+def with_pods(info: NodeInfo, pods: Iterable[PodInfo]) -> NodeInfo:
+    """The node as it would be with these pods too (nominated ones)."""
+    for pod in pods:
+        info = _with(info, pod)
+    return info
 
 
 def without_pods(info: NodeInfo, uids: frozenset[str]) -> NodeInfo:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from minikube.api.core_v1 import Pod
+from minikube.scheduler.cache import with_pods
 from minikube.scheduler.framework import Code, Cycle, NodeInfo, Only, Reject
 
 
@@ -30,6 +31,13 @@ class NoFit(msgspec.Struct, frozen=True):
         if self.everywhere is not None:
             found.add(self.everywhere.plugin)
         return frozenset(found)
+
+    @property
+    def helpless(self) -> int:
+        """Nodes on which removing pods would not help."""
+        if self.everywhere is not None:
+            return self.nodes if self.everywhere.code is Code.UNRESOLVABLE else 0
+        return self.nodes - sum(1 for one in self.rejected.values() if one.code is Code.UNSCHEDULABLE)
 
     def message(self, preemption: str = "") -> str:
         """`0/3 nodes are available: 1 Insufficient cpu, 2 …. preemption: …` (framework.FitError.Error)."""
@@ -53,11 +61,13 @@ def find_node(cycle: Cycle, pod: Pod, plugins: Sequence[Any], chance: random.Ran
     nodes: Sequence[NodeInfo] | Reject = pre_filter(cycle, pod, plugins)
     if isinstance(nodes, Reject):
         return NoFit(len(cycle.nodes), {}, nodes)
-    filters = [plugin for plugin in plugins if hasattr(plugin, "filter")]
     fitting: list[NodeInfo] = []
     rejected: dict[str, Reject] = {}
+    nominated = [node for node in nodes if node.name == pod.status.nominated_node_name]
+    if nominated and fits_on(cycle, pod, nominated[0], plugins) is None:
+        return Chosen(nominated[0].name)
     for node in nodes:
-        reject = first_reject(cycle, pod, node, filters)
+        reject = fits_on(cycle, pod, node, plugins)
         if reject is None:
             fitting.append(node)
         else:
@@ -83,6 +93,22 @@ def pre_filter(cycle: Cycle, pod: Pod, plugins: Sequence[Any]) -> Sequence[NodeI
         if isinstance(answer, Only):
             nodes = [node for node in nodes if node.name in answer.nodes]
     return nodes
+
+
+def fits_on(cycle: Cycle, pod: Pod, node: NodeInfo, plugins: Sequence[Any]) -> Reject | None:
+    """Also beside the pods of at least its priority for which others have made room here; and without them, since
+    they may go elsewhere."""
+    filters = [plugin for plugin in plugins if hasattr(plugin, "filter")]
+    beside = [
+        other
+        for other in cycle.nominated.get(node.name, ())
+        if other.pod.metadata.uid != pod.metadata.uid and (other.pod.spec.priority or 0) >= (pod.spec.priority or 0)
+    ]
+    if beside:
+        reject = first_reject(cycle, pod, with_pods(node, beside), filters)
+        if reject is not None:
+            return reject
+    return first_reject(cycle, pod, node, filters)
 
 
 def first_reject(cycle: Cycle, pod: Pod, node: NodeInfo, filters: Sequence[Any]) -> Reject | None:

@@ -69,6 +69,11 @@ class NodeInfo(msgspec.Struct, frozen=True):
     host_ports: frozenset[tuple[str, str, int]] = frozenset()
     """(host IP, protocol, port) in use."""
     image_sizes: Mapping[str, int] = {}
+    non_zero_cpu: int = 0
+    non_zero_memory: int = 0
+    """Sums over the pods, with a default for containers that ask for nothing."""
+    with_affinity: tuple[PodInfo, ...] = ()
+    """The pods on it that have terms of inter-pod (anti-)affinity themselves."""
 
     @property
     def name(self) -> str:
@@ -76,9 +81,11 @@ class NodeInfo(msgspec.Struct, frozen=True):
 
 
 class Cycle(msgspec.Struct):
-    """State of one scheduling attempt; a plugin keeps what its PreFilter computed under its own name."""
+    """State of one scheduling attempt; a plugin keeps what its PreFilter computed under its own name. `nominated`:
+    pods that wait for room on a node which others made for them."""
 
     nodes: Sequence[NodeInfo] = ()
+    nominated: Mapping[str, Sequence[PodInfo]] = {}
     listers: Mapping[type, Lister[Any]] = {}
     state: dict[str, Any] = {}
 
@@ -101,7 +108,10 @@ class ClusterEvent(msgspec.Struct, frozen=True):
 
 
 class Plugin(Protocol):
-    """Built once, without arguments; it may keep state of its own across attempts (what it has reserved)."""
+    """Built once, without arguments; it may keep state of its own across attempts (what it has reserved).
+
+    `sees_pods = True` says that its PreFilter looks at the pods of all nodes, so that preemption asks it again for
+    every set of pods that it thinks away."""
 
     name: ClassVar[str]
 

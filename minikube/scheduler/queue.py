@@ -47,8 +47,9 @@ class Queue:
         uid = pod.metadata.uid
         waiting = self._pods.get(uid)
         if waiting is not None:
-            waiting.pod = pod
-            if uid in self._parked and not pod.spec.scheduling_gates and waiting.gated:
+            before, waiting.pod = waiting.pod, pod
+            asks_otherwise = (before.spec, before.metadata.labels) != (pod.spec, pod.metadata.labels)
+            if uid in self._parked and asks_otherwise and not pod.spec.scheduling_gates:
                 self._activate(uid)
             return
         self._pods[uid] = Waiting(pod)

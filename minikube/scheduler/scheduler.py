@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from minikube.api import time
 from minikube.api.core_v1 import Namespace, Node, Pod
 from minikube.api.meta import Object
 from minikube.api.policy_v1 import PodDisruptionBudget
@@ -17,10 +18,11 @@ from minikube.errors import ApiError
 from minikube.kit.clock import Clock
 from minikube.scheduler.binding import BindError, Gone, bind, reserve
 from minikube.scheduler.cache import Cache, finished
-from minikube.scheduler.cycle import Chosen, NoFit, find_node, resolvable
+from minikube.scheduler.cycle import Chosen, NoFit, find_node
 from minikube.scheduler.framework import ClusterEvent, Cycle, Handle
+from minikube.scheduler.nominated import Nominated
 from minikube.scheduler.plugins import PLUGINS
-from minikube.scheduler.preemption import find_victims
+from minikube.scheduler.preemption import Victims, find_victims, no_victims, not_eligible, priority
 from minikube.scheduler.queue import Queue, Waiting
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,8 @@ class Scheduler:
         self._cache = Cache()
         self._plugins = [plugin() for plugin in plugins]
         self._chance = random.Random()
-        self._bindings: set[asyncio.Task[None]] = set()
+        self._nominated = Nominated()
+        self._background: set[asyncio.Task[None]] = set()
         self._pods = informers.of(Pod)
         self._nodes = informers.of(Node)
         self._budgets = informers.of(PodDisruptionBudget)
@@ -69,38 +72,35 @@ class Scheduler:
                 await self._schedule(await self._queue.pop())
         finally:
             self._queue.close()
-            for task in self._bindings:
+            for task in self._background:
                 task.cancel()
 
     # ---- what changes --------------------------------------------------------------------------------
 
     def _on_node(self, old: Node | None, new: Node | None) -> None:
-        if new is None:
-            assert old is not None
+        if new is not None:
+            self._cache.set_node(new)
+        elif old is not None:
             self._cache.remove_node(old.metadata.name)
-            return
-        self._cache.set_node(new)
-        if old is None or _matters(old, new):
-            self._queue.wake(None)
 
     def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
         if new is None:
             assert old is not None
-            self._queue.remove(old.metadata.uid)
+            self._forget(old)
             self._cache.remove_pod(old.metadata.uid)
-            self._queue.wake(None)
-            return
-        if new.spec.node_name or finished(new):
-            self._queue.remove(new.metadata.uid)
+        elif new.spec.node_name or finished(new):
+            self._forget(new)
             self._cache.set_pod(new)
-            if finished(new):
-                self._queue.wake(None)
-            elif old is None or not old.spec.node_name:
-                self._queue.wake(frozenset({"InterPodAffinity", "PodTopologySpread"}))
         elif new.metadata.deletion_timestamp is not None:
-            self._queue.remove(new.metadata.uid)
+            self._forget(new)
         elif new.spec.scheduler_name == NAME:
             self._queue.add(new)
+            self._nominated.put(new, new.status.nominated_node_name)
+
+    def _forget(self, pod: Pod) -> None:
+        """It needs no node any more."""
+        self._queue.remove(pod.metadata.uid)
+        self._nominated.remove(pod.metadata.uid)
 
     def _waker(self, plugin: str, event: ClusterEvent) -> Callable[[Object | None, Object | None], None]:
         """Gives pods that this plugin rejected another try."""
@@ -113,8 +113,11 @@ class Scheduler:
     # ---- one attempt ---------------------------------------------------------------------------------
 
     async def _schedule(self, waiting: Waiting) -> None:
+        """Decide in one step, park or bind; what has to be said or removed follows, and nothing that changes
+        meanwhile is missed."""
         pod = waiting.pod
-        cycle = Cycle(nodes=self._cache.nodes(), listers=self._listers)
+        nodes = self._cache.nodes()
+        cycle = Cycle(nodes=nodes, nominated=self._nominated.by_node(), listers=self._listers)
         found = find_node(cycle, pod, self._plugins, self._chance)
         if isinstance(found, Chosen):
             refused = reserve(self._plugins, cycle, pod, found.node)
@@ -122,12 +125,38 @@ class Scheduler:
                 found = NoFit(1, {found.node: refused})
         if isinstance(found, Chosen):
             self._cache.assume(pod, found.node)
-            task = asyncio.create_task(self._bind(waiting, cycle, found.node), name=f"bind {pod.metadata.name}")
-            self._bindings.add(task)
-            task.add_done_callback(self._bindings.discard)
+            self._start(self._bind(waiting, cycle, found.node), f"bind {pod.metadata.name}")
         else:
-            await self._explain(waiting, cycle, found)
+            self._give_up(waiting, cycle, found)
         await asyncio.sleep(0)
+
+    def _give_up(self, waiting: Waiting, cycle: Cycle, no_fit: NoFit) -> None:
+        """For now. Perhaps others have to make room."""
+        pod = waiting.pod
+        why = not_eligible(pod, cycle.nodes)
+        victims = None
+        if not why and no_fit.everywhere is None:
+            victims = find_victims(cycle, pod, no_fit, self._plugins, self._budgets.lister.list())
+        displaced: Sequence[Pod] = ()
+        if victims is not None:
+            message = no_fit.message()
+            displaced = self._nominated.displaced(victims.node, priority(pod))
+            self._nominated.put(pod, victims.node)
+        else:
+            message = no_fit.message(why or no_victims(no_fit))
+            if not why:
+                self._nominated.remove(pod.metadata.uid)
+        self._queue.park(waiting, no_fit.plugins)
+        self._events.warning(pod, "FailedScheduling", message)
+        node = victims.node if victims is not None else pod.status.nominated_node_name if why else ""
+        self._start(self._explain(pod, message, node, victims), f"explain {pod.metadata.name}")
+        for other in displaced:
+            self._start(self._nominate(other, ""), f"displace {other.metadata.name}")
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _bind(self, waiting: Waiting, cycle: Cycle, node: str) -> None:
         pod = waiting.pod
@@ -144,76 +173,49 @@ class Scheduler:
             where = f"{pod.metadata.namespace}/{pod.metadata.name}"
             self._events.normal(pod, "Scheduled", f"Successfully assigned {where} to {node}")
 
-    async def _explain(self, waiting: Waiting, cycle: Cycle, no_fit: NoFit) -> None:
-        pod = waiting.pod
-        victims = find_victims(cycle, pod, no_fit, self._plugins, self._budgets.lister.list())
+    async def _explain(self, pod: Pod, message: str, node: str, victims: Victims | None) -> None:
+        """Tell the pod why it waits, and for which node, then make room for it there."""
+        if pod.status.nominated_node_name != node or not _says(pod, message):
+            await self._nominate(pod, node, message)
         if victims is not None:
-            for victim in victims.pods:
-                self._events.normal(
-                    victim, "Preempted", f"Preempted by pod {pod.metadata.uid} on node {victims.node}"
-                )
-                await self._preempt(victim, pod)
-        message = no_fit.message("" if victims else preemption_note(no_fit))
-        self._events.warning(pod, "FailedScheduling", message)
-        self._queue.park(waiting, no_fit.plugins)
-        condition = {
-            "type": "PodScheduled",
-            "status": "False",
-            "reason": "Unschedulable",
-            "message": message,
-        }
-        status: dict[str, Any] = {"conditions": [condition]}
-        if victims is not None:
-            status["nominatedNodeName"] = victims.node
-        if _says(pod, message) and victims is None:
-            return
+            await asyncio.gather(*(self._preempt(victim, pod, victims.node) for victim in victims.pods))
+
+    async def _nominate(self, pod: Pod, node: str, message: str = "") -> None:
+        status: dict[str, Any] = {"nominatedNodeName": node or None}
+        if message:
+            condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+            status["conditions"] = [condition]
         try:
             await self._patch_status(pod, status)
         except ApiError as error:
             log.debug("status of %s: %s", pod.metadata.name, error)
 
-    async def _preempt(self, victim: Pod, by: Pod) -> None:
+    async def _preempt(self, victim: Pod, by: Pod, node: str) -> None:
         condition = {
             "type": "DisruptionTarget",
             "status": "True",
             "reason": "PreemptionByScheduler",
             "message": f"{NAME}: preempting to accommodate a higher priority pod",
+            "lastTransitionTime": time.text(self._handle.clock.now()),
         }
+        meta = victim.metadata
         try:
             await self._patch_status(victim, {"conditions": [condition]})
-            await self._client.delete(Pod, victim.metadata.name, victim.metadata.namespace, uid=victim.metadata.uid)
+            await self._client.delete(Pod, meta.name, meta.namespace, uid=meta.uid)
         except ApiError as error:
-            log.info("preempting %s for %s: %s", victim.metadata.name, by.metadata.name, error)
+            log.info("preempting %s for %s: %s", meta.name, by.metadata.name, error)
+            return
+        self._events.normal(victim, "Preempted", f"Preempted by pod {by.metadata.uid} on node {node}")
 
     async def _patch_status(self, pod: Pod, status: dict[str, Any]) -> None:
         await self._client.patch(
             Pod,
             pod.metadata.name,
             pod.metadata.namespace,
-            patch={"status": status},
+            patch={"metadata": {"uid": pod.metadata.uid}, "status": status},
             type=PatchType.STRATEGIC,
             subresource="status",
         )
-
-
-def preemption_note(no_fit: NoFit) -> str:
-    """What FailedScheduling says after `preemption:` when no victims were found."""
-    if no_fit.everywhere is not None or no_fit.nodes == 0:
-        return ""
-    helpful = len(resolvable(no_fit))
-    parts = []
-    if helpful:
-        parts.append(f"{helpful} No preemption victims found for incoming pod")
-    if no_fit.nodes - helpful:
-        parts.append(f"{no_fit.nodes - helpful} Preemption is not helpful for scheduling")
-    return f"0/{no_fit.nodes} nodes are available: {', '.join(parts)}."
-
-
-def _matters(old: Node, new: Node) -> bool:
-    """Something of a node changed that a plugin looks at."""
-    if (old.spec, old.metadata.labels) != (new.spec, new.metadata.labels):
-        return True
-    return old.status.allocatable != new.status.allocatable or old.status.conditions != new.status.conditions
 
 
 def _says(pod: Pod, message: str) -> bool:

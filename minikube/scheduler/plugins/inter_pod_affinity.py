@@ -1,17 +1,20 @@
-"""InterPodAffinity: pods near or far from other pods, both ways: a running pod's anti-affinity counts too."""
+"""InterPodAffinity: pods near or far from other pods, both ways: a running pod's terms count too."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import msgspec
 
 from minikube.api.core_v1 import Namespace, Pod, PodAffinityTerm
 from minikube.api.selectors import matches
-from minikube.scheduler.framework import Cycle, NodeInfo, Reject
+from minikube.scheduler.events import neighbours_changed, node_changed
+from minikube.scheduler.framework import ClusterEvent, Code, Cycle, NodeInfo, Reject
 
+HARD_WEIGHT = 1
+"""What another pod's required affinity to this one is worth (InterPodAffinityArgs.hardPodAffinityWeight)."""
 Domain = tuple[str, str]
 """(topology key, its value)."""
 
@@ -28,18 +31,23 @@ class Terms(msgspec.Struct):
 class InterPodAffinity:
     name: ClassVar[str] = "InterPodAffinity"
     weight: ClassVar[int] = 2
+    sees_pods: ClassVar[bool] = True
+
+    def events(self) -> Iterable[ClusterEvent]:
+        return (neighbours_changed(), node_changed(lambda node: node.metadata.labels))
 
     def pre_filter(self, cycle: Cycle, pod: Pod) -> Reject | None:
         wanted, unwanted = required_affinity(pod), required_anti_affinity(pod)
-        affinity = [_domains(cycle, pod, term) for term in wanted]
+        affinity = _matching_all(cycle, pod, wanted)
         refused: set[Domain] = set()
         for node in cycle.nodes:
-            for other in node.pods:
+            for other in node.with_affinity:
                 for term in required_anti_affinity(other.pod):
                     if _applies(cycle, other.pod, term, pod):
                         refused |= _domain(node, term)
         alone = not any(affinity) and all(_applies(cycle, pod, term, pod) for term in wanted)
-        cycle.state[self.name] = Terms(affinity, [_domains(cycle, pod, term) for term in unwanted], refused, alone)
+        anti = [_domains(cycle, pod, term) for term in unwanted]
+        cycle.state[self.name] = Terms(affinity, anti, refused, alone)
         return None
 
     def filter(self, cycle: Cycle, pod: Pod, node: NodeInfo) -> Reject | None:
@@ -48,7 +56,7 @@ class InterPodAffinity:
         for term, domains in zip(required_affinity(pod), terms.affinity, strict=True):
             here = _domain(node, term)
             if not here or not (here & domains or terms.first_of_its_kind):
-                return Reject("node(s) didn't match pod affinity rules")
+                return Reject("node(s) didn't match pod affinity rules", Code.UNRESOLVABLE)
         for term, domains in zip(required_anti_affinity(pod), terms.anti, strict=True):
             if _domain(node, term) & domains:
                 return Reject("node(s) didn't match pod anti-affinity rules")
@@ -58,22 +66,17 @@ class InterPodAffinity:
 
     def pre_score(self, cycle: Cycle, pod: Pod, nodes: Iterable[NodeInfo]) -> None:
         weights: Counter[Domain] = Counter()
-        affinity = pod.spec.affinity
-        preferred = []
-        if affinity is not None and affinity.pod_affinity is not None:
-            preferred += [
-                (t.weight, t.pod_affinity_term)
-                for t in affinity.pod_affinity.preferred_during_scheduling_ignored_during_execution
-            ]
-        if affinity is not None and affinity.pod_anti_affinity is not None:
-            preferred += [
-                (-t.weight, t.pod_affinity_term)
-                for t in affinity.pod_anti_affinity.preferred_during_scheduling_ignored_during_execution
-            ]
-        for node in cycle.nodes if preferred else ():
-            for other in node.pods:
+        preferred = preferences(pod)
+        for node in cycle.nodes:
+            for other in node.pods if preferred else ():
                 for weight, term in preferred:
                     if _applies(cycle, pod, term, other.pod):
+                        for domain in _domain(node, term):
+                            weights[domain] += weight
+            for other in node.with_affinity:
+                theirs = (*preferences(other.pod), *((HARD_WEIGHT, one) for one in required_affinity(other.pod)))
+                for weight, term in theirs:
+                    if _applies(cycle, other.pod, term, pod):
                         for domain in _domain(node, term):
                             weights[domain] += weight
         cycle.state[self.name + "/score"] = weights
@@ -87,6 +90,18 @@ class InterPodAffinity:
         low, high = min(scores.values()), max(scores.values())
         for name, score in scores.items():
             scores[name] = (score - low) * 100 // (high - low) if high > low else 0
+
+
+def preferences(pod: Pod) -> Sequence[tuple[int, PodAffinityTerm]]:
+    """Preferred terms by weight; those of anti-affinity weigh against."""
+    affinity = pod.spec.affinity
+    if affinity is None:
+        return ()
+    found: list[tuple[int, PodAffinityTerm]] = []
+    for sign, terms in ((1, affinity.pod_affinity), (-1, affinity.pod_anti_affinity)):
+        for one in terms.preferred_during_scheduling_ignored_during_execution if terms is not None else ():
+            found.append((sign * one.weight, one.pod_affinity_term))
+    return found
 
 
 def required_affinity(pod: Pod) -> tuple[PodAffinityTerm, ...]:
@@ -104,6 +119,16 @@ def _domain(node: NodeInfo, term: PodAffinityTerm) -> set[Domain]:
     return {(term.topology_key, value)} if value is not None else set()
 
 
+def _matching_all(cycle: Cycle, pod: Pod, terms: Sequence[PodAffinityTerm]) -> list[set[Domain]]:
+    """For each term where pods are that every one of the terms speaks of."""
+    found: list[set[Domain]] = [set() for _ in terms]
+    for node in cycle.nodes if terms else ():
+        if any(all(_applies(cycle, pod, term, other.pod) for term in terms) for other in node.pods):
+            for domains, term in zip(found, terms, strict=True):
+                domains |= _domain(node, term)
+    return found
+
+
 def _domains(cycle: Cycle, pod: Pod, term: PodAffinityTerm) -> set[Domain]:
     """Where pods that the term speaks of are."""
     found: set[Domain] = set()
@@ -115,8 +140,6 @@ def _domains(cycle: Cycle, pod: Pod, term: PodAffinityTerm) -> set[Domain]:
 
 def _applies(cycle: Cycle, owner: Pod, term: PodAffinityTerm, other: Pod) -> bool:
     """The owner's term selects `other`: by namespace, labels and (mis)match label keys."""
-    if other.metadata.deletion_timestamp is not None:
-        return False
     namespaces = set(term.namespaces)
     if term.namespace_selector is not None:
         namespace = cycle.listers[Namespace].get(other.metadata.namespace) if Namespace in cycle.listers else None

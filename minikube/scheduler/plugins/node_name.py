@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from minikube.api.core_v1 import Pod
-from minikube.scheduler.framework import Code, Cycle, NodeInfo, Reject
+from minikube.scheduler.events import node_changed
+from minikube.scheduler.framework import ClusterEvent, Code, Cycle, NodeInfo, Reject
 
 
 class NodeName:
     name: ClassVar[str] = "NodeName"
+
+    def events(self) -> Iterable[ClusterEvent]:
+        return (node_changed(lambda node: node.metadata.uid),)
 
     def filter(self, cycle: Cycle, pod: Pod, node: NodeInfo) -> Reject | None:
         if pod.spec.node_name and pod.spec.node_name != node.name:

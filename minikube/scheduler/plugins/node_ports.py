@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from minikube.api.core_v1 import Pod
 from minikube.scheduler.cache import host_ports
-from minikube.scheduler.framework import Cycle, NodeInfo, Reject
+from minikube.scheduler.events import node_changed, room_made
+from minikube.scheduler.framework import ClusterEvent, Cycle, NodeInfo, Reject
 
 ANY = "0.0.0.0"
 
 
 class NodePorts:
     name: ClassVar[str] = "NodePorts"
+
+    def events(self) -> Iterable[ClusterEvent]:
+        return (*room_made(), node_changed(lambda node: node.metadata.uid))
 
     def filter(self, cycle: Cycle, pod: Pod, node: NodeInfo) -> Reject | None:
         for ip, protocol, port in host_ports(pod):

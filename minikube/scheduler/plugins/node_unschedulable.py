@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from minikube.api.core_v1 import Pod, Taint
 from minikube.api.taints import tolerated
-from minikube.scheduler.framework import Code, Cycle, NodeInfo, Reject
+from minikube.scheduler.events import node_changed
+from minikube.scheduler.framework import ClusterEvent, Code, Cycle, NodeInfo, Reject
 
 TAINT = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 
 
 class NodeUnschedulable:
     name: ClassVar[str] = "NodeUnschedulable"
+
+    def events(self) -> Iterable[ClusterEvent]:
+        return (node_changed(lambda node: (node.spec.unschedulable, node.spec.taints)),)
 
     def filter(self, cycle: Cycle, pod: Pod, node: NodeInfo) -> Reject | None:
         if node.node.spec.unschedulable and not tolerated(TAINT, pod.spec.tolerations):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from minikube.api.core_v1 import Pod
-from minikube.scheduler.framework import Code, Cycle, NodeInfo, PodInfo, Reject
+from minikube.scheduler.events import node_changed, room_made
+from minikube.scheduler.framework import ClusterEvent, Code, Cycle, NodeInfo, PodInfo, Reject
 from minikube.scheduler.requests import pod_info
 
 
 class NodeResourcesFit:
     name: ClassVar[str] = "NodeResourcesFit"
     weight: ClassVar[int] = 1
+
+    def events(self) -> Iterable[ClusterEvent]:
+        return (*room_made(), node_changed(lambda node: node.status.allocatable))
 
     def pre_filter(self, cycle: Cycle, pod: Pod) -> Reject | None:
         cycle.state[self.name] = pod_info(pod)
@@ -39,8 +44,8 @@ class NodeResourcesFit:
 
     def score(self, cycle: Cycle, pod: Pod, node: NodeInfo) -> int:
         asked = self._info(cycle, pod)
-        cpu = sum(other.non_zero_cpu for other in node.pods) + asked.non_zero_cpu
-        memory = sum(other.non_zero_memory for other in node.pods) + asked.non_zero_memory
+        cpu = node.non_zero_cpu + asked.non_zero_cpu
+        memory = node.non_zero_memory + asked.non_zero_memory
         return (_free(cpu, node.allocatable.cpu) + _free(memory, node.allocatable.memory)) // 2
 
     def _info(self, cycle: Cycle, pod: Pod) -> PodInfo:

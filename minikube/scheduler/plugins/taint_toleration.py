@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from minikube.api.core_v1 import Pod
 from minikube.api.taints import tolerated
 from minikube.scheduler.cycle import spread_to_100
-from minikube.scheduler.framework import Code, Cycle, NodeInfo, Reject
+from minikube.scheduler.events import node_changed
+from minikube.scheduler.framework import ClusterEvent, Code, Cycle, NodeInfo, Reject
 
 
 class TaintToleration:
     name: ClassVar[str] = "TaintToleration"
     weight: ClassVar[int] = 3
+
+    def events(self) -> Iterable[ClusterEvent]:
+        return (node_changed(lambda node: node.spec.taints),)
 
     def filter(self, cycle: Cycle, pod: Pod, node: NodeInfo) -> Reject | None:
         for taint in node.node.spec.taints:
