@@ -12,8 +12,9 @@ from minikube.api.meta import Object
 
 
 class EventRecorder(Protocol):
-    def normal(self, about: Object, reason: str, message: str) -> None:
-        """Record a Normal event; never blocks and never raises: recording is best effort."""
+    def normal(self, about: Object, reason: str, message: str, *, field: str = "") -> None:
+        """Record a Normal event; never blocks and never raises: recording is best effort. `field` is the path of
+        the part of the object that it is about: spec.containers{web}."""
         ...
 
-    def warning(self, about: Object, reason: str, message: str) -> None: ...
+    def warning(self, about: Object, reason: str, message: str, *, field: str = "") -> None: ...

@@ -29,37 +29,37 @@ class Recorder:
         self._client = client
         self._source = EventSource(component=component, host=host)
         self._clock = clock
-        self._queue: asyncio.Queue[tuple[str, Object, str, str]] = asyncio.Queue(WAITING_AT_MOST)
+        self._queue: asyncio.Queue[tuple[str, Object, str, str, str]] = asyncio.Queue(WAITING_AT_MOST)
         self._seen: OrderedDict[Same, tuple[str, int]] = OrderedDict()
         self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def normal(self, about: Object, reason: str, message: str) -> None:
-        self._put("Normal", about, reason, message)
+    def normal(self, about: Object, reason: str, message: str, *, field: str = "") -> None:
+        self._put("Normal", about, reason, message, field)
 
-    def warning(self, about: Object, reason: str, message: str) -> None:
-        self._put("Warning", about, reason, message)
+    def warning(self, about: Object, reason: str, message: str, *, field: str = "") -> None:
+        self._put("Warning", about, reason, message, field)
 
-    def _put(self, type: str, about: Object, reason: str, message: str) -> None:
+    def _put(self, type: str, about: Object, reason: str, message: str, field: str) -> None:
         try:
-            self._queue.put_nowait((type, about, reason, message))
+            self._queue.put_nowait((type, about, reason, message, field))
         except asyncio.QueueFull:
             log.debug("event dropped: %s %s", reason, message)
 
     async def run(self) -> None:
         """Write what is recorded until cancelled."""
         while True:
-            type, about, reason, message = await self._queue.get()
+            type, about, reason, message, field = await self._queue.get()
             try:
-                await self._write(type, about, reason, message)
+                await self._write(type, about, reason, message, field)
             except ApiError as error:
                 log.debug("event not written: %s: %s", reason, error)
 
-    async def _write(self, type: str, about: Object, reason: str, message: str) -> None:
+    async def _write(self, type: str, about: Object, reason: str, message: str, field: str) -> None:
         meta = about.metadata
         if not self._allowed(meta.uid):
             return
         namespace = meta.namespace or "default"
-        same: Same = (type, meta.uid, reason, message, meta.name)
+        same: Same = (type, meta.uid + field, reason, message, meta.name)
         now = time.seconds(self._clock.now())
         known = self._seen.get(same)
         if known is not None:
@@ -83,6 +83,7 @@ class Recorder:
                 name=meta.name,
                 uid=meta.uid,
                 resource_version=meta.resource_version,
+                field_path=field,
             ),
             reason=reason,
             message=message[:1024],

@@ -28,7 +28,7 @@ from minikube.node.inputs import Inputs
 from minikube.node.network.base import PodNetwork
 from minikube.node.observed import Observed
 from minikube.node.pod_groups import PodGroups
-from minikube.node.pods import containers_of, is_mirror, is_terminal
+from minikube.node.pods import containers_of, field_of, is_mirror, is_terminal
 from minikube.node.probes.prober import Prober, probes_of
 from minikube.node.probes.tally import Kind
 from minikube.node.problems import ConfigProblem
@@ -294,9 +294,9 @@ class Agent:
     def event(self, pod: Pod, wanted: Wanted, reason: str, message: str) -> None:
         """About a container of a pod."""
         if reason in WARNINGS or reason.startswith("Failed"):
-            self.recorder.warning(pod, reason, message)
+            self.recorder.warning(pod, reason, message, field=field_of(pod, wanted.name))
         else:
-            self.recorder.normal(pod, reason, message)
+            self.recorder.normal(pod, reason, message, field=field_of(pod, wanted.name))
 
     def wake(self, pod: Pod) -> None:
         if (worker := self.workers.get(pod.metadata.uid)) is not None:

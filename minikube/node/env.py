@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from minikube.api.core_v1 import Container as Wanted
-from minikube.api.core_v1 import EnvVar, Pod, ResourceFieldSelector, Service
+from minikube.api.core_v1 import EnvVar, FileKeySelector, Pod, ResourceFieldSelector, Service
 from minikube.api.quantity import parse
+from minikube.node.env_files import Files
 from minikube.node.spec import ConfigProblem, expand
 
 Data = Mapping[str, Mapping[str, str] | None]
@@ -43,17 +44,25 @@ def secrets(wanted: Wanted) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+class Sources(msgspec.Struct, frozen=True):
+    """What the environment of one container is made of, read beforehand."""
+
+    config_maps: Data = {}
+    secrets: Data = {}
+    files: Files = {}
+
+
 def resolve(
-    pod: Pod, wanted: Wanted, services: Iterable[Service], maps: Data, hidden: Data, facts: Facts
+    pod: Pod, wanted: Wanted, services: Iterable[Service], sources: Sources, facts: Facts
 ) -> tuple[tuple[str, str], ...]:
     """Raises ConfigProblem when something that is not optional is missing."""
     linked = service_variables(pod, services)
     found: dict[str, str] = {}
     for source in wanted.env_from:
         reference, tables, what = (
-            (source.config_map_ref, maps, "configmap")
+            (source.config_map_ref, sources.config_maps, "configmap")
             if source.config_map_ref is not None
-            else (source.secret_ref, hidden, "secret")
+            else (source.secret_ref, sources.secrets, "secret")
         )
         if reference is None:
             continue
@@ -64,15 +73,16 @@ def resolve(
             raise ConfigProblem(f'{what} "{reference.name}" not found')
         found.update({source.prefix + key: value for key, value in table.items()})
     for each in wanted.env:
-        value = _value(pod, wanted, each, maps, hidden, facts, {**linked, **found})
+        value = _value(pod, wanted, each, sources, facts, {**linked, **found})
         if value is not None:
             found[each.name] = value
     return tuple({**linked, **found}.items())
 
 
 def _value(
-    pod: Pod, wanted: Wanted, each: EnvVar, maps: Data, hidden: Data, facts: Facts, known: Mapping[str, str]
+    pod: Pod, wanted: Wanted, each: EnvVar, sources: Sources, facts: Facts, known: Mapping[str, str]
 ) -> str | None:
+    """None: an optional source is missing, and so is the variable."""
     source = each.value_from
     if source is None:
         return expand(each.value, known)
@@ -82,11 +92,24 @@ def _value(
         return resource_value(pod, wanted, source.resource_field_ref, facts)
     if source.config_map_key_ref is not None:
         map_key = source.config_map_key_ref
-        return _keyed("configmap", map_key.name, map_key.key, bool(map_key.optional), maps, pod)
+        return _keyed("configmap", map_key.name, map_key.key, bool(map_key.optional), sources.config_maps, pod)
     if source.secret_key_ref is not None:
         key = source.secret_key_ref
-        return _keyed("secret", key.name, key.key, bool(key.optional), hidden, pod)
+        return _keyed("secret", key.name, key.key, bool(key.optional), sources.secrets, pod)
+    if source.file_key_ref is not None:
+        return _from_file(source.file_key_ref, sources.files)
     return ""
+
+
+def _from_file(wanted: FileKeySelector, files: Files) -> str | None:
+    table = files.get((wanted.volume_name, wanted.path))
+    if table is not None and wanted.key in table:
+        return table[wanted.key]
+    if wanted.optional:
+        return None
+    if table is None:
+        raise ConfigProblem(f"file not found: {wanted.path}")
+    raise ConfigProblem(f"environment variable key {wanted.key} not found in file {wanted.path}")
 
 
 def _keyed(what: str, name: str, key: str, optional: bool, tables: Data, pod: Pod) -> str | None:

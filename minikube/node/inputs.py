@@ -23,7 +23,7 @@ from minikube.errors import ApiError, NotFound
 from minikube.kit.backoff import Backoff
 from minikube.kit.clock import Clock
 from minikube.kit.workqueue import WorkQueue
-from minikube.node import env
+from minikube.node import env, env_files
 from minikube.node.keyring import credentials
 from minikube.node.pods import container_named, containers_of
 from minikube.node.runtime.archive import full_name
@@ -76,7 +76,7 @@ class Inputs:
             pods_dir=settings.pods_dir,
             node=node_name,
         )
-        self._mounts = ContainerMounts(self._volumes)
+        self._mounts = ContainerMounts(self._volumes, settings)
         self._current: dict[str, Pod] = {}
         """Pods whose volumes have been set up, as last seen."""
         self._locks: dict[str, asyncio.Lock] = {}
@@ -109,9 +109,13 @@ class Inputs:
             maps[name] = await self._config_map(pod, name)
         for name in env.secrets(wanted):
             secrets[name] = await self._secret(pod, name)
+        files = {}
+        for volume, path in env_files.wanted_files(wanted):
+            root = self._volumes.path(pod.metadata.uid, volume)
+            files[volume, path] = await asyncio.to_thread(env_files.read, root / path, root)
         facts = self._volumes.facts(ips, self._host_ips)
         services = self._services.lister.list()
-        return env.resolve(pod, wanted, services, maps, secrets, facts)
+        return env.resolve(pod, wanted, services, env.Sources(maps, secrets, files), facts)
 
     async def _config_map(self, pod: Pod, name: str) -> Mapping[str, str] | None:
         try:

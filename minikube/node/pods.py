@@ -40,6 +40,14 @@ def container_named(pod: Pod, name: str) -> Container | None:
     return next((each for each in every_container(pod) if each.name == name), None)
 
 
+def field_of(pod: Pod, name: str) -> str:
+    """Where in the pod a container is, as events say it."""
+    kind = "initContainers" if is_init(pod, name) else "containers"
+    if is_ephemeral(pod, name):
+        kind = "ephemeralContainers"
+    return f"spec.{kind}{{{name}}}"
+
+
 def is_init(pod: Pod, name: str) -> bool:
     return any(each.name == name for each in pod.spec.init_containers)
 

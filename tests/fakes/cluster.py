@@ -45,7 +45,7 @@ class Told:
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
 
-    def normal(self, about: Object, reason: str, message: str) -> None:
+    def normal(self, about: Object, reason: str, message: str, *, field: str = "") -> None:
         self.events.append((reason, message))
 
     warning = normal

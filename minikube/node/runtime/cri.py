@@ -98,7 +98,8 @@ class CriRuntime:
         self._configs.pop(sandbox, None)
 
     async def sandboxes(self, pod_uid: str | None = None) -> Sequence[Sandbox]:
-        answer = await _call(self._runtime.ListPodSandbox(cri.ListPodSandboxRequest(), timeout=30))
+        wanted = cri.PodSandboxFilter(label_selector=_of_pod(pod_uid))
+        answer = await _call(self._runtime.ListPodSandbox(cri.ListPodSandboxRequest(filter=wanted), timeout=30))
         return [messages.sandbox(item) for item in answer.items if pod_uid in (None, item.metadata.uid)]
 
     async def sandbox(self, sandbox: str) -> Sandbox:
@@ -141,8 +142,9 @@ class CriRuntime:
         await _gone(self._runtime.RemoveContainer(request, timeout=120))
 
     async def containers(self, pod_uid: str | None = None) -> Sequence[Container]:
-        pods = {item.id: item.pod_uid for item in await self.sandboxes()}
-        listed = await _call(self._runtime.ListContainers(cri.ListContainersRequest(), timeout=30))
+        pods = {item.id: item.pod_uid for item in await self.sandboxes(pod_uid)}
+        wanted = cri.ContainerFilter(label_selector=_of_pod(pod_uid))
+        listed = await _call(self._runtime.ListContainers(cri.ListContainersRequest(filter=wanted), timeout=30))
         found = []
         for item in listed.containers:
             uid = pods.get(item.pod_sandbox_id) or item.labels.get("io.kubernetes.pod.uid", "")
@@ -269,6 +271,11 @@ async def in_thread(context: contextlib.AbstractContextManager[T]) -> AsyncItera
             raise
     else:
         await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+def _of_pod(uid: str | None) -> dict[str, str]:
+    """The labels that everything of a pod carries (node/spec.py)."""
+    return {"io.kubernetes.pod.uid": uid} if uid is not None else {}
 
 
 def _container_of(envelope: bytes) -> str | None:

@@ -15,10 +15,11 @@ from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Pod, Volume, VolumeMount
 from minikube.node.problems import ConfigProblem
 from minikube.node.runtime.base import Mount
-from minikube.node.spec import expand
+from minikube.node.spec import domain_of, expand
 from minikube.node.volumes import sub_path
 from minikube.node.volumes.hosts_file import etc_hosts
 from minikube.node.volumes.volumes import Volumes
+from minikube.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,9 @@ def recursive_read_only(mount: VolumeMount, *, supported: bool) -> bool:
 
 
 class ContainerMounts:
-    def __init__(self, volumes: Volumes, *, recursive: bool = False) -> None:
+    def __init__(self, volumes: Volumes, settings: Settings, *, recursive: bool = False) -> None:
         """`recursive`: the runtime can mount read-only recursively."""
-        self._volumes, self._recursive = volumes, recursive
+        self._volumes, self._settings, self._recursive = volumes, settings, recursive
 
     async def of(
         self, pod: Pod, wanted: Wanted, attempt: int, ips: Sequence[str], known: Mapping[str, str]
@@ -67,7 +68,7 @@ class ContainerMounts:
             found.append(await self._one(uid, wanted, volumes[mount.name], mount, index, known))
         if all(each.container_path != "/etc/hosts" for each in found):
             hosts = self._volumes.directory(uid) / "etc-hosts"
-            await asyncio.to_thread(_write_text, hosts, etc_hosts(pod, ips))
+            await asyncio.to_thread(_write_text, hosts, etc_hosts(pod, ips, domain_of(pod, self._settings)))
             found.append(Mount(str(hosts), "/etc/hosts"))
         message = self.message_path(uid, wanted.name, attempt)
         await asyncio.to_thread(_write_text, message, "", 0o666)

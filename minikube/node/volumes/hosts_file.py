@@ -10,8 +10,10 @@ from minikube.api.core_v1 import Pod
 from minikube.node.spec import hostname_of
 
 
-def etc_hosts(pod: Pod, ips: Sequence[str]) -> str:
-    """As the kubelet writes it; with host network the node's own file comes first."""
+def etc_hosts(pod: Pod, ips: Sequence[str], domain: str) -> str:
+    """As the kubelet writes it; with host network the node's own file comes first. `domain` is that of a pod with a
+    subdomain, else "".
+    """
     lines = ["# Kubernetes-managed hosts file."]
     if pod.spec.host_network:
         with contextlib.suppress(OSError):
@@ -25,7 +27,8 @@ def etc_hosts(pod: Pod, ips: Sequence[str]) -> str:
             "fe00::1\tip6-allnodes",
             "fe00::2\tip6-allrouters",
         ]
-        lines += [f"{ip}\t{hostname_of(pod)}" for ip in ips]
+        name = hostname_of(pod)
+        lines += [f"{ip}\t{name}.{domain}\t{name}" if domain else f"{ip}\t{name}" for ip in ips]
     if pod.spec.host_aliases:
         lines.append("\n# Entries added by HostAliases.")
         lines += ["\t".join((each.ip, *each.hostnames)) for each in pod.spec.host_aliases]

@@ -116,7 +116,7 @@ class Volumes:
 
     async def _one(self, pod: Pod, volume: Volume) -> None:
         """Raises MountProblem."""
-        uid, path = pod.metadata.uid, self._path(pod.metadata.uid, volume)
+        uid, path = pod.metadata.uid, self.path(pod.metadata.uid, volume.name)
         place = Place(path, read_only=files.has_files(volume))
         try:
             if volume.empty_dir is not None:
@@ -166,8 +166,9 @@ class Volumes:
             facts=self.facts(),
         )
 
-    def _path(self, uid: str, volume: Volume) -> Path:
-        return self.directory(uid) / "volumes" / volume.name
+    def path(self, uid: str, volume: str) -> Path:
+        """Where a volume of the pod itself is, by its name."""
+        return self.directory(uid) / "volumes" / volume
 
     # ---- usage, tear down ----------------------------------------------------------------------------
 
