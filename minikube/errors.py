@@ -25,7 +25,7 @@ The rules of wording are those of k8s.io/apimachinery/pkg/api/errors.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -45,8 +45,8 @@ class FieldError(msgspec.Struct, frozen=True):
 class ApiError(Exception):
     """Base of everything a request can be answered with instead of success."""
 
-    code: ClassVar[int] = 500
-    reason: ClassVar[str] = "InternalError"
+    code: int = 500
+    reason: str = "InternalError"
 
     def __init__(
         self,
@@ -241,6 +241,8 @@ def from_status(status: Mapping[str, Any]) -> ApiError:
     ApiError.__init__(
         error, status.get("message", ""), details=details, causes=causes or (), retry_after=retry_after
     )
+    error.code = status.get("code") or error.code
+    error.reason = status.get("reason", error.reason)
     return error
 
 

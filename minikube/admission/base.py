@@ -31,6 +31,12 @@ class Attributes(msgspec.Struct):
     warnings: list[str] = []
     annotations: dict[str, str] = {}
     """What plugins note for the audit log."""
+    rewritten: bool = False
+    """A webhook changed the object: the mutators look at it once more."""
+    again: bool = False
+    """This is that second look."""
+    seen: dict[str, bytes] = {}
+    """By webhook: the object as it left it."""
 
 
 @runtime_checkable

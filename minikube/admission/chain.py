@@ -15,6 +15,10 @@ class Chain:
     async def mutate(self, request: Attributes) -> None:
         for plugin in self._mutators:
             await plugin.admit(request)
+        if request.rewritten:
+            request.again = True
+            for plugin in self._mutators:
+                await plugin.admit(request)
 
     def mutated(self, request: Attributes) -> bool:
         """Whether any mutator runs at all, so that its result has to be looked at again."""

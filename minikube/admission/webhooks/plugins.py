@@ -1,0 +1,185 @@
+"""MutatingAdmissionWebhook and ValidatingAdmissionWebhook: asks the webhooks that people configured.
+
+Rules and words: k8s.io/apiserver pkg/admission/plugin/webhook (mutating and validating dispatchers, errors).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from minikube.admission.base import Attributes
+from minikube.admission.webhooks import review
+from minikube.admission.webhooks.base import Answer, Caller, CallFailed, Hook
+from minikube.admission.webhooks.matching import exempt, labels_of, matched_resource, selects_object
+from minikube.api.admissionregistration_v1 import MutatingWebhookConfiguration, ValidatingWebhookConfiguration
+from minikube.api.core_v1 import Namespace
+from minikube.api.meta import Resource
+from minikube.api.selectors import Selector, compile_selector
+from minikube.client.base import Informers
+from minikube.errors import ApiError, InternalError, NotFound, from_status
+from minikube.schema.patch import PatchError, json_patch
+
+log = logging.getLogger(__name__)
+
+Equivalents = Callable[[Resource], Iterable[Resource]]
+"""The other versions that a resource is served in."""
+Configuration = MutatingWebhookConfiguration | ValidatingWebhookConfiguration
+
+
+class Webhooks:
+    """The webhooks of one kind of configuration that want to see a request, and how to ask one."""
+
+    def __init__(
+        self, kind: type[Configuration], informers: Informers, caller: Caller, equivalents: Equivalents
+    ) -> None:
+        self._configurations = informers.of(kind)
+        self._namespaces = informers.of(Namespace).lister
+        self._caller = caller
+        self._equivalents = equivalents
+        self._hooks: Sequence[Hook] | None = ()
+        self._configurations.add_handler(self._changed)
+
+    def _changed(self, old: object, new: object) -> None:
+        self._hooks = None
+
+    def wanted(self, request: Attributes) -> list[tuple[Hook, Resource]]:
+        """In order of the configurations' names. Raises NotFound."""
+        if self._hooks is None:
+            found = sorted(self._configurations.lister.list(), key=lambda each: each.metadata.name)
+            self._hooks = [_hook(each) for configuration in found for each in configuration.webhooks]
+        if not self._hooks or exempt(request.resource):
+            return []
+        matching = []
+        for hook in self._hooks:
+            resource = matched_resource(hook, request, self._equivalents(request.resource))
+            if resource is None or not self._selects_namespace(hook.namespaces, request):
+                continue
+            if not selects_object(hook.objects, request):
+                continue
+            matching.append((hook, resource))
+        return matching
+
+    async def ask(self, hook: Hook, resource: Resource, request: Attributes) -> Answer | None:
+        """None: it could not be asked and that does not matter. Raises the refusal, or InternalError."""
+        uid = str(uuid.uuid4())
+        body = msgspec.json.encode(review.question(request, uid, resource))
+        try:
+            async with asyncio.timeout(hook.seconds):
+                said = await self._caller.call(hook.webhook.client_config, body, timeout=hook.seconds)
+            answer = review.answer(said, uid)
+        except (CallFailed, TimeoutError) as error:
+            why = str(error) or "context deadline exceeded"
+            if hook.webhook.failure_policy == "Ignore":
+                log.warning("webhook %s could not be called and is ignored: %s", hook.name, why)
+                return None
+            raise InternalError(
+                f'Internal error occurred: failed calling webhook "{hook.name}": failed to call webhook: {why}'
+            ) from error
+        request.warnings.extend(answer.warnings)
+        request.annotations.update({f"{hook.name}/{key}": text for key, text in answer.audit_annotations.items()})
+        if not answer.allowed:
+            raise refusal(hook.name, answer.status)
+        return answer
+
+    def _selects_namespace(self, selector: Selector, request: Attributes) -> bool:
+        if not selector:
+            return True
+        if request.resource.plural == "namespaces" and not request.resource.group:
+            tree = request.object if request.object is not None else request.old
+            return selector.matches(labels_of(tree or {}))
+        if not request.namespace:
+            return True
+        namespace = self._namespaces.get(request.namespace)
+        if namespace is None:
+            raise NotFound.of("namespaces", "", request.namespace)
+        return selector.matches(namespace.metadata.labels)
+
+
+class MutatingWebhooks:
+    """One after the other, each sees what the one before made of the object."""
+
+    name: ClassVar[str] = "MutatingAdmissionWebhook"
+
+    def __init__(self, informers: Informers, caller: Caller, equivalents: Equivalents) -> None:
+        self._webhooks = Webhooks(MutatingWebhookConfiguration, informers, caller, equivalents)
+
+    async def admit(self, request: Attributes) -> None:
+        for hook, resource in self._webhooks.wanted(request):
+            if request.again and not self._asks_again(hook, request):
+                continue
+            answer = await self._webhooks.ask(hook, resource, request)
+            if answer is not None and answer.patch:
+                self._apply(hook, resource, request, answer.patch)
+            request.seen[hook.name] = msgspec.json.encode(request.object)
+
+    def _asks_again(self, hook: Hook, request: Attributes) -> bool:
+        """A webhook that wants it sees the object again if it was changed after it."""
+        if getattr(hook.webhook, "reinvocation_policy", "") != "IfNeeded":
+            return False
+        return request.seen.get(hook.name) != msgspec.json.encode(request.object)
+
+    def _apply(
+        self, hook: Hook, resource: Resource, request: Attributes, patch: Sequence[Mapping[str, Any]]
+    ) -> None:
+        if request.object is None:
+            raise InternalError(
+                f'Internal error occurred: admission webhook "{hook.name}" attempted to modify the object, '
+                "which is not supported for this operation"
+            )
+        own = request.resource
+        try:
+            patched = json_patch(review.in_version(request.object, own, resource), patch)
+        except PatchError as error:
+            raise InternalError(f"Internal error occurred: {error}") from error
+        if not isinstance(patched, dict):
+            raise InternalError("Internal error occurred: the patch of a webhook left no object")
+        back = review.in_version(patched, resource, own)
+        request.object.clear()
+        request.object.update(back or {})
+        request.rewritten = True
+
+
+class ValidatingWebhooks:
+    """All at once; the first refusal in their order is the answer."""
+
+    name: ClassVar[str] = "ValidatingAdmissionWebhook"
+
+    def __init__(self, informers: Informers, caller: Caller, equivalents: Equivalents) -> None:
+        self._webhooks = Webhooks(ValidatingWebhookConfiguration, informers, caller, equivalents)
+
+    async def validate(self, request: Attributes) -> None:
+        wanted = self._webhooks.wanted(request)
+        if not wanted:
+            return
+        asked = [self._webhooks.ask(hook, resource, request) for hook, resource in wanted]
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+
+def refusal(name: str, status: Mapping[str, Any]) -> ApiError:
+    """The webhook's own Status, said to be its."""
+    denied = f'admission webhook "{name}" denied the request'
+    said = status.get("message") or status.get("reason")
+    code = status.get("code")
+    return from_status(
+        {
+            **status,
+            "message": f"{denied}: {said}" if said else f"{denied} without explanation",
+            "code": code if isinstance(code, int) and code >= 400 else 400,
+        }
+    )
+
+
+def _hook(webhook: Any) -> Hook:
+    return Hook(
+        webhook,
+        compile_selector(webhook.namespace_selector) if webhook.namespace_selector else Selector(),
+        compile_selector(webhook.object_selector) if webhook.object_selector else Selector(),
+    )

@@ -1,0 +1,255 @@
+"""Webhooks: who is asked about what, how an answer changes or refuses a request, what a failing one does."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from minikube.admission.base import Attributes
+from minikube.admission.chain import Chain
+from minikube.admission.webhooks.base import CallFailed
+from minikube.admission.webhooks.matching import covers
+from minikube.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
+from minikube.api.admissionregistration_v1 import (
+    MutatingWebhook,
+    MutatingWebhookConfiguration,
+    RuleWithOperations,
+    ValidatingWebhook,
+    ValidatingWebhookConfiguration,
+    WebhookClientConfig,
+)
+from minikube.api.core_v1 import ConfigMap, Namespace, Node, Pod
+from minikube.api.meta import ObjectMeta, Resource
+from minikube.api.meta_v1 import LabelSelector
+from minikube.auth.base import MASTERS, User
+from minikube.errors import ApiError, InternalError
+from minikube.registry.local import LocalClient, LocalInformers
+from minikube.registry.registry import StoreRegistry
+from minikube.resources import ALL
+from minikube.settings import Settings
+from minikube.store.memory import MemoryStore
+
+Say = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+ANYTHING = RuleWithOperations(
+    api_groups=("*",), api_versions=("*",), resources=("*",), operations=("CREATE", "UPDATE", "DELETE")
+)
+
+
+class Asked:
+    """A Caller whose webhooks are functions, found by the URL; keeps the questions."""
+
+    def __init__(self) -> None:
+        self.hooks: dict[str, Say] = {}
+        self.questions: list[Mapping[str, Any]] = []
+
+    async def call(self, target: WebhookClientConfig, body: bytes, *, timeout: float) -> bytes:
+        question = msgspec.json.decode(body)["request"]
+        self.questions.append(question)
+        answer = {"uid": question["uid"], "allowed": True, **self.hooks[target.url](question)}
+        head = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
+        return msgspec.json.encode({**head, "response": answer})
+
+
+class World:
+    def __init__(self, registry: StoreRegistry) -> None:
+        self.client = LocalClient(registry, User("admin", groups=(MASTERS,)), "test")
+        self.asked = Asked()
+        self.versions: tuple[Resource, ...] = ()
+        informers = LocalInformers(registry)
+        equivalents = lambda resource: self.versions  # noqa: E731
+        self.chain = Chain(
+            (
+                MutatingWebhooks(informers, self.asked, equivalents),
+                ValidatingWebhooks(informers, self.asked, equivalents),
+            )
+        )
+
+    async def mutating(self, name: str, say: Say, **changes: Any) -> None:
+        hook = MutatingWebhook(**{**self._hook(name, say), **changes})
+        await self.client.create(MutatingWebhookConfiguration(metadata=ObjectMeta(name=name), webhooks=(hook,)))
+
+    async def validating(self, name: str, say: Say, **changes: Any) -> None:
+        hook = ValidatingWebhook(**{**self._hook(name, say), **changes})
+        await self.client.create(ValidatingWebhookConfiguration(metadata=ObjectMeta(name=name), webhooks=(hook,)))
+
+    def _hook(self, name: str, say: Say) -> dict[str, Any]:
+        url = f"https://{name}.example.com/"
+        self.asked.hooks[url] = say
+        return {
+            "name": f"{name}.example.com",
+            "client_config": WebhookClientConfig(url=url),
+            "rules": (ANYTHING,),
+            "side_effects": "None",
+            "admission_review_versions": ("v1",),
+        }
+
+    async def admit(self, request: Attributes) -> dict[str, Any]:
+        await self.chain.mutate(request)
+        await self.chain.validate(request)
+        return request.object or {}
+
+
+@pytest_asyncio.fixture
+async def world() -> AsyncIterator[World]:
+    registry = StoreRegistry(MemoryStore(), ALL, settings=Settings())
+    await registry.start()
+    running = asyncio.create_task(registry.run())
+    world = World(registry)
+    labels = {"team": "a"}
+    await world.client.create(Namespace(metadata=ObjectMeta(name="default", labels=labels)))
+    yield world
+    running.cancel()
+
+
+def request(**changes: Any) -> Attributes:
+    tree = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "labels": {"app": "x"}}}
+    given: dict[str, Any] = {
+        "operation": "CREATE",
+        "resource": ConfigMap.resource,
+        "subresource": "",
+        "namespace": "default",
+        "name": "c",
+        "object": tree,
+        "old": None,
+        "user": User("jane", groups=("devs",)),
+    }
+    return Attributes(**{**given, "warnings": [], "seen": {}, **changes})
+
+
+def patching(*operations: Mapping[str, Any]) -> Say:
+    encoded = base64.b64encode(msgspec.json.encode(operations)).decode()
+    return lambda question: {"patchType": "JSONPatch", "patch": encoded}
+
+
+def quiet(question: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {}
+
+
+async def test_a_refusal_is_the_webhooks_own_status(world: World) -> None:
+    await world.validating(
+        "no", lambda question: {"allowed": False, "status": {"code": 418, "message": "teapot", "reason": "Brewing"}}
+    )
+    with pytest.raises(ApiError) as refused:
+        await world.admit(request())
+    assert refused.value.message == 'admission webhook "no.example.com" denied the request: teapot'
+    assert (refused.value.code, refused.value.status()["reason"]) == (418, "Brewing")
+
+
+async def test_a_refusal_without_words_says_so(world: World) -> None:
+    await world.validating("no", lambda question: {"allowed": False})
+    with pytest.raises(ApiError, match="denied the request without explanation") as refused:
+        await world.admit(request())
+    assert refused.value.code == 400
+
+
+async def test_the_question_tells_who_wants_what(world: World) -> None:
+    await world.validating("see", quiet)
+    await world.admit(request(operation="UPDATE", old={"metadata": {"name": "c"}}, dry_run=True))
+    [asked] = world.asked.questions
+    assert asked["userInfo"]["username"] == "jane"
+    assert (asked["operation"], asked["dryRun"], asked["namespace"], asked["name"]) == (
+        "UPDATE",
+        True,
+        "default",
+        "c",
+    )
+    assert asked["kind"] == {"group": "", "version": "v1", "kind": "ConfigMap"}
+    assert asked["resource"] == asked["requestResource"] == {"group": "", "version": "v1", "resource": "configmaps"}
+    assert asked["object"]["metadata"]["labels"] == {"app": "x"}
+    assert asked["oldObject"] == {"metadata": {"name": "c"}}
+    assert asked["options"]["kind"] == "UpdateOptions"
+
+
+async def test_mutating_webhooks_see_what_the_ones_before_them_made(world: World) -> None:
+    await world.mutating("a", patching({"op": "add", "path": "/data", "value": {"one": "1"}}))
+    await world.mutating("b", patching({"op": "add", "path": "/data/two", "value": "2"}))
+    assert (await world.admit(request()))["data"] == {"one": "1", "two": "2"}
+
+
+async def test_one_that_wants_it_is_asked_again_when_a_later_one_changed_the_object(world: World) -> None:
+    await world.mutating("a", quiet, reinvocation_policy="IfNeeded")
+    await world.mutating("b", patching({"op": "add", "path": "/data", "value": {}}))
+    await world.admit(request())
+    assert [question["object"].get("data") for question in world.asked.questions] == [None, None, {}]
+
+
+async def test_a_bad_patch_is_an_internal_error(world: World) -> None:
+    await world.mutating("a", patching({"op": "remove", "path": "/nothing"}))
+    with pytest.raises(InternalError):
+        await world.admit(request())
+
+
+async def test_a_failing_webhook_refuses_or_is_ignored_as_its_policy_says(world: World) -> None:
+    def broken(question: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise CallFailed('Post "https://a.example.com/?timeout=10s": connection refused')
+
+    await world.validating("a", broken, failure_policy="Ignore")
+    await world.admit(request())
+    await world.validating("b", broken)
+    with pytest.raises(InternalError, match=r'calling webhook "b.example.com": failed to call webhook: Post'):
+        await world.admit(request())
+
+
+async def test_namespaces_and_objects_are_selected_by_their_labels(world: World) -> None:
+    await world.validating("in", quiet, namespace_selector=LabelSelector(match_labels={"team": "a"}))
+    await world.validating("out", quiet, namespace_selector=LabelSelector(match_labels={"team": "b"}))
+    await world.validating("old", quiet, object_selector=LabelSelector(match_labels={"app": "before"}))
+    await world.admit(request())
+    assert len(world.asked.questions) == 1
+    await world.admit(request(old={"metadata": {"labels": {"app": "before"}}}))
+    assert len(world.asked.questions) == 3
+
+
+async def test_an_equivalent_version_is_shown_as_the_rule_names_it(world: World) -> None:
+    v1 = RuleWithOperations(
+        api_groups=("x.io",), api_versions=("v1",), resources=("foos",), operations=("CREATE",), scope="*"
+    )
+    own = Resource("x.io", "v2", "Foo", "foos", namespaced=True)
+    world.versions = (Resource("x.io", "v1", "Foo", "foos", namespaced=True),)
+    await world.mutating("any", patching({"op": "add", "path": "/spec", "value": 1}), rules=(v1,))
+    await world.mutating("exact", quiet, rules=(v1,), match_policy="Exact")
+    found = await world.admit(
+        request(resource=own, object={"apiVersion": "x.io/v2", "kind": "Foo", "metadata": {}})
+    )
+    assert found == {"apiVersion": "x.io/v2", "kind": "Foo", "metadata": {}, "spec": 1}
+    [asked] = world.asked.questions
+    assert (asked["object"]["apiVersion"], asked["requestKind"]["version"]) == ("x.io/v1", "v2")
+
+
+async def test_what_decides_over_admission_is_never_asked_about(world: World) -> None:
+    await world.validating("no", lambda question: {"allowed": False})
+    await world.admit(request(resource=ValidatingWebhookConfiguration.resource, namespace=""))
+
+
+@pytest.mark.parametrize(
+    ("resources", "scope", "resource", "subresource", "namespace", "expected"),
+    [
+        (("pods",), "", Pod.resource, "", "default", True),
+        (("pods",), "", Pod.resource, "status", "default", False),
+        (("pods/*",), "", Pod.resource, "status", "default", True),
+        (("pods/attach",), "", Pod.resource, "attach", "default", True),
+        (("*/status",), "", Pod.resource, "status", "default", True),
+        (("*",), "", Pod.resource, "status", "default", False),
+        (("*/*",), "", Pod.resource, "status", "default", True),
+        (("*/*",), "", Pod.resource, "", "default", True),
+        (("*",), "Cluster", Pod.resource, "", "default", False),
+        (("*",), "Namespaced", Pod.resource, "", "default", True),
+        (("*",), "Cluster", Node.resource, "", "", True),
+        (("*",), "Cluster", Namespace.resource, "", "default", True),
+        (("nodes",), "", Pod.resource, "", "default", False),
+    ],
+)
+def test_rules_cover(
+    resources: tuple[str, ...], scope: str, resource: Resource, subresource: str, namespace: str, expected: bool
+) -> None:
+    rule = RuleWithOperations(
+        api_groups=("",), api_versions=("v1",), operations=("*",), resources=resources, scope=scope
+    )
+    about = request(resource=resource, subresource=subresource, namespace=namespace)
+    assert covers(rule, about, resource) is expected
