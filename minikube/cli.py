@@ -239,6 +239,48 @@ def image_demo(busybox: Path, output: Path) -> None:
     demo_archive(busybox, output)
 
 
+@main.group("secrets-encrypt")
+def secrets_encrypt() -> None:
+    """Encryption of secrets at rest: status, enable, rotate, disable (on a running server)."""
+
+
+@secrets_encrypt.command("status")
+def secrets_status() -> None:
+    """Whether secrets are encrypted, with which key, and how many are so yet."""
+    _secrets(lambda commands, settings: commands.show(settings, click.echo))
+
+
+@secrets_encrypt.command("enable")
+def secrets_enable() -> None:
+    """Make a key and encrypt all secrets with it."""
+    _secrets(lambda commands, settings: commands.order(settings, "enable", click.echo))
+
+
+@secrets_encrypt.command("rotate")
+def secrets_rotate() -> None:
+    """Make a new key, encrypt all secrets with it and forget the old one."""
+    _secrets(lambda commands, settings: commands.order(settings, "rotate", click.echo))
+
+
+@secrets_encrypt.command("disable")
+def secrets_disable() -> None:
+    """Store all secrets as they are and forget the key."""
+    _secrets(lambda commands, settings: commands.order(settings, "disable", click.echo))
+
+
+def _secrets(command: Callable[[Any, Settings], Coroutine[Any, Any, None]]) -> None:
+    from minikube import secrets_commands
+    from minikube.errors import ApiError
+
+    settings = _settings(None, {})
+    try:
+        _run(settings, command(secrets_commands, settings))
+    except ApiError as error:
+        raise click.ClickException(error.message) from error
+    except OSError as error:
+        raise click.ClickException(f"the server of this machine cannot be reached: {error}") from error
+
+
 def _image(command: Callable[[Any, Settings], Coroutine[Any, Any, None]]) -> None:
     from minikube import image_commands
     from minikube.node.runtime.base import RuntimeFault

@@ -14,6 +14,7 @@ from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
 from minikube.agent import run_node
 from minikube.api.core_v1 import Secret
+from minikube.apiserver.encryption import ENCRYPTION, encryption_document
 from minikube.apiserver.health import Health, HealthError, ping
 from minikube.apiserver.openid import openid_documents
 from minikube.apiserver.reviews import Reviews
@@ -48,12 +49,14 @@ from minikube.pki.node import NodePki
 from minikube.pki.server import ServerPki, ensure_own_node, ensure_server_pki, write_kubeconfig
 from minikube.pki.signing_keys import SigningKeys
 from minikube.registry.custom import CustomResources
+from minikube.registry.keys import bucket_of
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
 from minikube.resources import ALL
 from minikube.scheduler.scheduler import NAME as SCHEDULER
 from minikube.scheduler.scheduler import Scheduler
 from minikube.settings import Settings, SettingsError
+from minikube.store.encryption import Encryption
 from minikube.store.errors import StoreError
 from minikube.store.sql import SqlStore
 from minikube.transport.client import address_towards
@@ -65,16 +68,23 @@ HOOKS = ("bootstrap-controller", "rbac/bootstrap-roles")
 SOCKETS_ASKED_WITHIN = 60.0
 
 
+ENCRYPTED = (bucket_of(Secret.resource),)
+"""What is encrypted at rest once that is switched on."""
+
+
 class Server:
     """The parts of a running server. Use `async with running_server(settings) as server`."""
 
-    def __init__(self, settings: Settings, store: SqlStore, pki: ServerPki, address: str, keeper: Keeper) -> None:
+    def __init__(
+        self, settings: Settings, encryption: Encryption, pki: ServerPki, address: str, keeper: Keeper
+    ) -> None:
         self.keeper = keeper
         self.settings = settings
         self.pki = pki
         self.address = address
-        self._store = store
-        self.registry = StoreRegistry(store, ALL, settings=settings)
+        self._encryption = encryption
+        self._store = encryption.store
+        self.registry = StoreRegistry(encryption.store, ALL, settings=settings)
         self.informers = LocalInformers(self.registry)
 
     async def start(self) -> None:
@@ -117,9 +127,10 @@ class Server:
             keeper=self.keeper,
             health=self.health,
             subresources={**subresources.table(), **reviews.table()},
-            documents=openid_documents(
-                keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"
-            ),
+            documents={
+                **openid_documents(keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"),
+                ENCRYPTION: encryption_document(self._encryption),
+            },
         )
 
     async def _store_answers(self) -> None:
@@ -177,6 +188,7 @@ class Server:
         garbage = GarbageCollector(owners.client, self.informers, owners.events)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.run(), name="registry")
+            tasks.create_task(guard("encryption", self._encryption.run), name="encryption")
             tasks.create_task(guard("custom resources", self.custom.run), name="custom-resources")
             tasks.create_task(self.api.run(), name="api")
             await ensure_bootstrap(admin, self.settings, self.address)
@@ -205,13 +217,18 @@ class Server:
 async def opened(settings: Settings) -> AsyncIterator[Server]:
     """A server whose state is loaded. Raises SettingsError with what to do."""
     address = settings.advertise_address or settings.node_ip or address_towards()
+    store = None
     try:
         store = await SqlStore.open(settings.server_dir / "state.db")
+        encryption = Encryption(store, settings.server_dir / "encryption-keys.json", ENCRYPTED)
+        await encryption.status()
     except (StoreError, OSError) as error:
+        if store is not None:
+            await store.close()
         raise SettingsError(f"the datastore in {settings.server_dir} cannot be opened: {error}") from error
     try:
         pki = ensure_server_pki(settings, [address])
-        server = Server(settings, store, pki, address, Keeper(os.environ, os.getpid()))
+        server = Server(settings, encryption, pki, address, Keeper(os.environ, os.getpid()))
         await server.start()
         write_kubeconfig(settings.write_kubeconfig, pki, settings.https_listen_port)
         yield server

@@ -16,11 +16,11 @@ FRESH = {"Cache-Control": "public, max-age=3600"}
 
 
 def openid_documents(keys: SigningKeys, issuer: str, jwks_uri: str) -> Mapping[str, Document]:
-    def configuration() -> web.StreamResponse:
+    async def configuration(_: web.BaseRequest) -> web.StreamResponse:
         found = openid_configuration(keys, issuer=issuer, jwks_uri=jwks_uri)
         return web.Response(body=msgspec.json.encode(found), headers={"Content-Type": JSON, **FRESH})
 
-    def jwks() -> web.StreamResponse:
+    async def jwks(_: web.BaseRequest) -> web.StreamResponse:
         return web.Response(
             body=msgspec.json.encode(key_set(keys)), headers={"Content-Type": KEY_SET_TYPE, **FRESH}
         )

@@ -54,7 +54,7 @@ def request_info(method: str, path: str, *, watch: bool = False, fields: str = "
     elif parts[0] == "apis" and len(parts) > 3:
         group, version, parts = parts[1], parts[2], parts[3:]
     else:
-        return RequestInfo(verb, path)
+        return RequestInfo(method.lower(), path)
     if parts[0] in ("watch", "proxy") and len(parts) > 1:
         watch = watch or parts[0] == "watch"
         parts = parts[1:]

@@ -51,7 +51,7 @@ VERSION = {
 FURTHER = ("/metrics", "/openapi/v2", "/openapi/v3", "/version")
 REQUEST_SECONDS = 60.0
 
-Document = Callable[[], web.StreamResponse]
+Document = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Subresource = Callable[[web.BaseRequest, RequestInfo, User], Awaitable[web.StreamResponse]]
 
 
@@ -162,7 +162,7 @@ class ApiServer:
         if path.startswith("/openapi/"):
             return await self._openapi.serve(request, path)
         if path in self._documents:
-            return self._documents[path]()
+            return await self._documents[path](request)
         if path == "/":
             return answer(msgspec.json.encode({"paths": self._paths()}), Wanted())
         raise NotFound.path()

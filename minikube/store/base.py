@@ -98,6 +98,10 @@ class Store(Protocol):
         """Forget every superseded version and tombstone older than revision `before`."""
         ...
 
+    async def scrub(self) -> None:
+        """Leave nothing that is superseded in the files; watchers still get the history that is in memory."""
+        ...
+
     async def close(self) -> None:
         """Flush what is written behind and release the files."""
         ...

@@ -84,6 +84,16 @@ class Database:
                 connection.exec_driver_sql(f"DELETE FROM log WHERE revision IN ({marks})")
             connection.execute(text(UPSERT), {"name": "compacted", "value": compacted})
 
+    def vacuum(self) -> None:
+        """Write the file anew without what was deleted, and empty the write-ahead log."""
+        with _translated():
+            connection = self._engine.raw_connection()
+            cursor = connection.cursor()
+            cursor.execute("VACUUM")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor.close()
+            connection.close()
+
     def close(self) -> None:
         self._engine.dispose()
 

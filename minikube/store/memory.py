@@ -45,6 +45,9 @@ class MemoryStore:
     async def compact(self, before: int) -> None:
         self._log.forget(before)
 
+    async def scrub(self) -> None:
+        """There are no files."""
+
     async def close(self) -> None:
         return None
 

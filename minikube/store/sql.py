@@ -106,11 +106,18 @@ class SqlStore:
     async def compact(self, before: int) -> None:
         before = min(before, self._log.published)
         self._log.forget(before)
+        await self._forget_rows(before)
+
+    async def _forget_rows(self, before: int) -> None:
         while self._garbage and self._garbage[0][0] <= before:
             rows: builtins.list[int] = []
             while self._garbage and self._garbage[0][0] <= before and len(rows) < FORGET_AT_ONCE:
                 rows.append(self._garbage.popleft()[1])
             await self._on_thread(lambda rows=rows: self._database.forget(rows, before))  # type: ignore[misc]
+
+    async def scrub(self) -> None:
+        await self._forget_rows(self._log.published)
+        await self._on_thread(self._database.vacuum)
 
     async def close(self) -> None:
         self._closing = True

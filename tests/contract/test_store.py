@@ -8,14 +8,21 @@ from pathlib import Path
 import pytest
 
 from minikube.store.base import Durability, EventType, Store
+from minikube.store.encrypted import EncryptedStore
+from minikube.store.envelope import Envelopes, KeyEncryptionKey
 from minikube.store.errors import Compacted, FutureRevision, KeyExists, RevisionMismatch
 from minikube.store.memory import MemoryStore
 from minikube.store.sql import SqlStore
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", "sql", "encrypted"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened = MemoryStore() if request.param == "memory" else await SqlStore.open(tmp_path / "state.db")
+    opened: Store = MemoryStore()
+    if request.param == "sql":
+        opened = await SqlStore.open(tmp_path / "state.db")
+    elif request.param == "encrypted":
+        key = KeyEncryptionKey.made()
+        opened = EncryptedStore(opened, Envelopes([key], key.id), ["/"])
     yield opened
     await opened.close()
 
