@@ -21,14 +21,17 @@ from minikube.api.core_v1 import (
 )
 from minikube.api.meta import Key
 from minikube.api.node_selector import matches_required
+from minikube.api.owners import controller_of
 from minikube.api.taints import tolerated
 from minikube.controllers import pods as of_pods
 from minikube.controllers.base import After, Context, Watch, itself, owner_of
+from minikube.controllers.claims import Claimer, owner_or_orphan
 from minikube.controllers.deployment_plan import share
+from minikube.controllers.podcontrol import PodControl
 from minikube.controllers.revisions import HASH, Revisions, hash_of
-from minikube.errors import ApiError, NotFound
+from minikube.errors import ApiError
+from minikube.kit.backoff import Backoff
 
-FAILED_POD_DELAY = 1.0
 _ALWAYS = (
     ("node.kubernetes.io/not-ready", "NoExecute"),
     ("node.kubernetes.io/unreachable", "NoExecute"),
@@ -218,11 +221,20 @@ class DaemonSetController:
         self._context = context
         self._client = context.client
         self._sets = context.informers.of(DaemonSet).lister
-        self._pods = context.informers.of(Pod).lister
+        self._claims = Claimer(context.client, context.informers.of(Pod), Pod)
+        self._control = PodControl(context.client, context.events)
+        self._failures: Backoff[Key] = Backoff(base=1.0, limit=900.0)
+        self._held: dict[Key, float] = {}
+        """(uid of the set, node) -> until when, by the monotonic clock, its failed pod stays."""
         self._nodes = context.informers.of(Node).lister
         self._revisions = Revisions(context.client, context.informers.of(ControllerRevision).lister)
         self._shapes: dict[str, object] = {}
-        self.watches = (itself(DaemonSet), owner_of(Pod, "DaemonSet"), Watch(Node, self._all))
+        self.watches = (
+            itself(DaemonSet),
+            owner_or_orphan(Pod, self._sets, "DaemonSet", lambda ds: ds.spec.selector),
+            owner_of(ControllerRevision, "DaemonSet"),
+            Watch(Node, self._all),
+        )
 
     def _all(self, node: Node) -> Sequence[Key]:
         """Heartbeats change nothing that a daemon set looks at."""
@@ -241,51 +253,66 @@ class DaemonSetController:
         if ds is None:
             return None
         now = self._context.clock.now()
-        hashed, failure = "", ""
+        hashed, failure, held = "", "", 0.0
         fits = {node.metadata.name: fit(ds, node) for node in self._nodes.list()}
-        pods = list(self._pods.by_index("owner", ds.metadata.uid))
-        failed = [pod for pod in pods if pod.status.phase == "Failed" and not pod.metadata.deletion_timestamp]
+        pods = await self._claims.claim(ds, ds.spec.selector)
         if ds.metadata.deletion_timestamp is None:
             hashed = hash_of(await self._revisions.current(ds, ds.spec.template))
-            failure = await self._act(ds, plan(ds, fits, pods, hashed, now), hashed)
-            pods = list(self._pods.by_index("owner", ds.metadata.uid))
+            todo = plan(ds, fits, pods, hashed, now)
+            held = self._hold_back(ds, todo.delete)
+            failure = await self._act(ds, todo, hashed)
+            pods = self._owned(ds)
             live = {hashed, *(pod.metadata.labels.get(HASH, "") for pod in pods)}
             limit = 10 if ds.spec.revision_history_limit is None else ds.spec.revision_history_limit
             await self._revisions.prune(ds, live, limit)
         fresh = self._sets.get(key.name, key.namespace)
-        if fresh is None:
+        if fresh is None or fresh.metadata.uid != ds.metadata.uid:
             return None
         status = status_of(ds, fits, pods, hashed, now)
         if status != fresh.status:
             await self._client.update(msgspec.structs.replace(fresh, status=status), subresource="status")
         if failure:
             raise ApiError(failure)
-        if failed:
-            return After(FAILED_POD_DELAY)
-        wait = ds.spec.min_ready_seconds or 0
-        return After(wait) if wait and (status.number_available or 0) != status.number_ready else None
+        available = of_pods.available_in(pods, ds.spec.min_ready_seconds or 0, now)
+        waits = [wait for wait in (held, available) if wait]
+        return After(min(waits)) if waits else None
+
+    def _owned(self, ds: DaemonSet) -> list[Pod]:
+        return [
+            pod
+            for pod in self._claims.lister.by_index("owner", ds.metadata.uid)
+            if (owner := controller_of(pod)) is not None and owner.uid == ds.metadata.uid
+        ]
+
+    def _hold_back(self, ds: DaemonSet, leaving: Sequence[Pod]) -> float:
+        """A pod that fails again and again on a node is replaced ever more slowly: seconds until it may go."""
+        now = self._context.clock.monotonic()
+        waits = []
+        for pod in leaving:
+            key = Key(ds.metadata.uid, node_of(pod))
+            until = self._held.get(key, 0.0)
+            if pod.status.phase == "Failed" and until > now:
+                waits.append(until - now)
+        return min(waits, default=0.0)
+
+    def _may_go(self, ds: DaemonSet, pod: Pod) -> bool:
+        if pod.status.phase != "Failed":
+            return True
+        key, now = Key(ds.metadata.uid, node_of(pod)), self._context.clock.monotonic()
+        if self._held.get(key, 0.0) > now:
+            return False
+        self._held[key] = now + self._failures.next(key)
+        return True
 
     async def _act(self, ds: DaemonSet, todo: Plan, hashed: str) -> str:
-        events = self._context.events
-        for pod in todo.delete:
-            meta = pod.metadata
+        leaving = [pod for pod in todo.delete if self._may_go(ds, pod)]
+        for pod in leaving:
+            where = f"daemon pod {pod.metadata.namespace}/{pod.metadata.name} on node {node_of(pod)}"
             if pod.status.phase == "Failed":
-                events.warning(
-                    ds,
-                    "FailedDaemonPod",
-                    f"Found failed daemon pod {meta.namespace}/{meta.name} on node {node_of(pod)}, "
-                    "will try to kill it",
-                )
-            try:
-                await self._client.delete(Pod, meta.name, meta.namespace, uid=meta.uid)
-            except NotFound:
-                continue
-            events.normal(ds, "SuccessfulDelete", f"Deleted pod: {meta.name}")
-        for node in todo.create:
-            try:
-                made = await self._client.create(pod_for(ds, node, hashed))
-            except ApiError as error:
-                events.warning(ds, "FailedCreate", f"Error creating: {error.message}")
-                return error.message
-            events.normal(ds, "SuccessfulCreate", f"Created pod: {made.metadata.name}")
-        return ""
+                message = f"Found failed {where}, will try to kill it"
+                self._context.events.warning(ds, "FailedDaemonPod", message)
+            elif pod.status.phase == "Succeeded":
+                message = f"Found succeeded {where}, will try to delete it"
+                self._context.events.normal(ds, "SucceededDaemonPod", message)
+        made = [pod_for(ds, node, hashed) for node in todo.create]
+        return await self._control.delete(ds, leaving) or await self._control.create(ds, made)

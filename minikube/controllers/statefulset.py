@@ -19,9 +19,11 @@ from minikube.api.core_v1 import (
     PodTemplateSpec,
     Volume,
 )
-from minikube.api.meta import Key, ObjectMeta, from_dict
+from minikube.api.meta import Key, ObjectMeta, OwnerReference, from_dict
+from minikube.api.owners import controller_reference
 from minikube.controllers import pods as of_pods
-from minikube.controllers.base import After, Context, itself, owner_of
+from minikube.controllers.base import After, Context, itself
+from minikube.controllers.claims import Claimer, owner_or_orphan
 from minikube.controllers.deployment_plan import share
 from minikube.controllers.revisions import HASH, Revisions, hash_of
 from minikube.errors import AlreadyExists, ApiError, NotFound
@@ -125,6 +127,25 @@ def claims_for(sts: StatefulSet, number: int) -> Sequence[PersistentVolumeClaim]
     ]
 
 
+def claim_owners(
+    sts: StatefulSet, pod: Pod, number: int, claim: PersistentVolumeClaim
+) -> tuple[OwnerReference, ...]:
+    """persistentVolumeClaimRetentionPolicy: whenDeleted Delete makes the set its owner; whenScaled Delete the pod,
+    once that is beyond the replicas. Owners of others stay."""
+    policy = sts.spec.persistent_volume_claim_retention_policy
+    condemned = number not in wanted(sts)
+    others = tuple(
+        one
+        for one in claim.metadata.owner_references
+        if one.uid != sts.metadata.uid and (one.kind, one.name) != ("Pod", pod.metadata.name)
+    )
+    if policy is not None and policy.when_scaled == "Delete" and condemned:
+        return (*others, controller_reference(pod))
+    if policy is not None and policy.when_deleted == "Delete":
+        return (*others, controller_reference(sts))
+    return others
+
+
 def pod_for(sts: StatefulSet, template: PodTemplateSpec, number: int, hashed: str) -> Pod:
     name = f"{sts.metadata.name}-{number}"
     pod = of_pods.from_template(sts, template, name=name)
@@ -145,7 +166,7 @@ def status_of(
     sts: StatefulSet, pods: Sequence[Pod], current: str, updated: str, now: datetime
 ) -> StatefulSetStatus:
     """`current` and `updated` are names of revisions."""
-    living = [pod for pod in pods if pod.status.phase not in ("Failed", "Succeeded")]
+    living = list(pods)
 
     def count(revision: str) -> int:
         hashed = revision.rpartition("-")[2]
@@ -154,10 +175,9 @@ def status_of(
         )
 
     ready = sum(1 for pod in living if of_pods.ready(pod))
-    total = len(wanted(sts))
-    rolling = sts.spec.update_strategy.rolling_update if sts.spec.update_strategy else None
-    whole = not (rolling and rolling.partition)
-    if whole and count(updated) == total == ready == len(living):
+    strategy = sts.spec.update_strategy
+    rolling = strategy is None or strategy.type != "OnDelete"
+    if rolling and count(updated) == ready == len(living):
         current = updated
     return msgspec.structs.replace(
         sts.status,
@@ -176,15 +196,16 @@ def status_of(
 class StatefulSetController:
     name: ClassVar[str] = "statefulset-controller"
     workers: ClassVar[int] = 2
-    watches = (itself(StatefulSet), owner_of(Pod, "StatefulSet"))
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._client = context.client
         self._sets = context.informers.of(StatefulSet).lister
-        self._pods = context.informers.of(Pod).lister
+        self._owned_pods = Claimer(context.client, context.informers.of(Pod), Pod)
         self._claims = context.informers.of(PersistentVolumeClaim).lister
         self._revisions = Revisions(context.client, context.informers.of(ControllerRevision).lister)
+        pods = owner_or_orphan(Pod, self._sets, "StatefulSet", lambda sts: sts.spec.selector)
+        self.watches = (itself(StatefulSet), pods)
 
     async def reconcile(self, key: Key) -> After | None:
         sts = self._sets.get(key.name, key.namespace)
@@ -194,6 +215,8 @@ class StatefulSetController:
         updated = await self._revisions.current(sts, sts.spec.template)
         history = {one.metadata.name: one for one in self._revisions.history(sts)}
         current = history.get(sts.status.current_revision, updated)
+        await self._owned_pods.claim(sts, sts.spec.selector, fits=lambda pod: ordinal(sts, pod) is not None)
+        await self._retain(sts)
         todo = plan(sts, self._owned(sts), hash_of(updated), now)
         failure = await self._act(sts, todo, current, updated)
         fresh = self._sets.get(key.name, key.namespace)
@@ -208,12 +231,12 @@ class StatefulSetController:
         await self._revisions.prune(sts, live, limit)
         if failure:
             raise ApiError(failure)
-        wait = sts.spec.min_ready_seconds or 0
-        return After(wait) if wait and (status.available_replicas or 0) != (status.ready_replicas or 0) else None
+        wait = of_pods.available_in(pods, sts.spec.min_ready_seconds or 0, now)
+        return After(wait) if wait is not None else None
 
     def _owned(self, sts: StatefulSet) -> dict[int, Pod]:
         found = {}
-        for pod in self._pods.by_index("owner", sts.metadata.uid):
+        for pod in self._owned_pods.lister.by_index("owner", sts.metadata.uid):
             number = ordinal(sts, pod)
             if number is not None:
                 found[number] = pod
@@ -225,6 +248,11 @@ class StatefulSetController:
         events, kind = self._context.events, "StatefulSet"
         for pod in todo.delete:
             meta = pod.metadata
+            if pod.status.phase in ("Failed", "Succeeded"):
+                reason = "RecreatingFailedPod" if pod.status.phase == "Failed" else "RecreatingTerminatedPod"
+                which = "failed" if pod.status.phase == "Failed" else "terminated"
+                about = f"StatefulSet {meta.namespace}/{sts.metadata.name} is recreating {which} Pod {meta.name}"
+                events.warning(sts, reason, about)
             try:
                 await self._client.delete(Pod, meta.name, meta.namespace, uid=meta.uid)
             except NotFound:
@@ -246,6 +274,27 @@ class StatefulSetController:
                 return error.message
             events.normal(sts, "SuccessfulCreate", f"{about} successful")
         return ""
+
+    async def _retain(self, sts: StatefulSet) -> None:
+        """Claims that are to go with the set, or with a pod that is scaled away, are owned by it."""
+        policy = sts.spec.persistent_volume_claim_retention_policy
+        if policy is None or not sts.spec.volume_claim_templates:
+            return
+        for number, pod in self._owned(sts).items():
+            for claim in claims_for(sts, number):
+                known = self._claims.get(claim.metadata.name, claim.metadata.namespace)
+                owners = claim_owners(sts, pod, number, known) if known is not None else None
+                if known is None or owners == known.metadata.owner_references:
+                    continue
+                patch = {
+                    "metadata": {
+                        "ownerReferences": [msgspec.to_builtins(one) for one in owners or ()] or None,
+                        "resourceVersion": known.metadata.resource_version,
+                    }
+                }
+                await self._client.patch(
+                    PersistentVolumeClaim, known.metadata.name, known.metadata.namespace, patch=patch
+                )
 
     async def _claim(self, sts: StatefulSet, pod: Pod, number: int) -> None:
         for claim in claims_for(sts, number):
