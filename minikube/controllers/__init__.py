@@ -23,13 +23,16 @@ from minikube.controllers.local_path import LocalPathProvisioner
 from minikube.controllers.namespace import NamespaceController
 from minikube.controllers.nodes import NodeController
 from minikube.controllers.persistent_volumes import PersistentVolumeBinder
+from minikube.controllers.podgc import PodGarbageController
 from minikube.controllers.replicaset import ReplicaSetController
 from minikube.controllers.replicationcontroller import ReplicationControllerController
 from minikube.controllers.resourcequota import ResourceQuotaController
 from minikube.controllers.serviceaccount import ServiceAccountController
 from minikube.controllers.statefulset import StatefulSetController
+from minikube.controllers.taint_eviction import TaintEvictionController
 from minikube.controllers.token_cleaner import TokenCleanerController
 from minikube.controllers.token_secrets import TokenSecretController
+from minikube.controllers.ttl import TtlController
 from minikube.controllers.volume_protection import VolumeProtectionController
 
 CONTROLLERS: tuple[type[Any], ...] = (
@@ -51,6 +54,9 @@ CONTROLLERS: tuple[type[Any], ...] = (
     EndpointSliceController,
     EndpointSliceMirroringController,
     NodeController,
+    TaintEvictionController,
+    PodGarbageController,
+    TtlController,
     PersistentVolumeBinder,
     LocalPathProvisioner,
     ClaimProtectionController,

@@ -1,6 +1,6 @@
-"""Nodes: a pod range for each, NotReady when the heartbeat stops, taints, and eviction of what does not tolerate.
+"""Nodes: a pod range for each, NotReady when the heartbeat stops, and the taints that follow from conditions.
 
-Rules: pkg/controller/nodelifecycle, tainteviction and nodeipam. Grace counts from our own start, and the time in
+Rules: pkg/controller/nodelifecycle and nodeipam. Grace counts from our own start, and the time in
 which we ourselves stood still is not held against a node.
 """
 
@@ -17,11 +17,10 @@ from minikube.api import time
 from minikube.api.coordination_v1 import Lease
 from minikube.api.core_v1 import Node, NodeCondition, Pod, Taint
 from minikube.api.meta import Key, Object
-from minikube.api.taints import tolerated, tolerates
 from minikube.controllers.base import After, Context, Watch, itself
-from minikube.errors import NotFound
 
-GRACE = 40.0
+GRACE = 50.0
+"""--node-monitor-grace-period."""
 LEASES = "kube-node-lease"
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -35,14 +34,17 @@ OURS = frozenset({NOT_READY, UNREACHABLE, UNSCHEDULABLE, *PRESSURES.values()})
 
 
 def ready_status(node: Node) -> str:
-    return next((c.status for c in node.status.conditions if c.type == "Ready"), "Unknown")
+    """Empty as long as its agent has never said."""
+    return next((c.status for c in node.status.conditions if c.type == "Ready"), "")
 
 
 def taints_of(node: Node, now: datetime) -> tuple[Taint, ...]:
     """The taints its conditions call for, beside those that others have set."""
     wanted: list[tuple[str, str]] = []
     status = ready_status(node)
-    if status == "False":
+    if not status:
+        wanted.append((NOT_READY, "NoSchedule"))
+    elif status == "False":
         wanted += [(NOT_READY, "NoSchedule"), (NOT_READY, "NoExecute")]
     elif status == "Unknown":
         wanted += [(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")]
@@ -59,26 +61,6 @@ def taints_of(node: Node, now: datetime) -> tuple[Taint, ...]:
         for pair in wanted
     ]
     return (*kept, *made)
-
-
-def evict_after(pod: Pod, taints: Sequence[Taint], now: datetime) -> float | None:
-    """Seconds until NoExecute taints drive the pod out; None: they don't."""
-    soonest: float | None = None
-    for taint in taints:
-        if taint.effect != "NoExecute":
-            continue
-        if not tolerated(taint, pod.spec.tolerations):
-            return 0.0
-        limits = [
-            t.toleration_seconds
-            for t in pod.spec.tolerations
-            if tolerates(t, taint) and t.toleration_seconds is not None
-        ]
-        if limits:
-            since = taint.time_added or now
-            left = max(0.0, min(limits) - (now - since).total_seconds())
-            soonest = left if soonest is None else min(soonest, left)
-    return soonest
 
 
 def free_range(cluster: str, taken: Sequence[str]) -> str:
@@ -100,16 +82,21 @@ class NodeController:
         self._nodes = context.informers.of(Node).lister
         self._pods = context.informers.of(Pod)
         self._pods.add_index("node", lambda pod: (pod.spec.node_name,) if pod.spec.node_name else ())
+        self._registered: set[str] = set()
         self._seen: dict[str, tuple[datetime | None, float]] = {}
         self._leases = context.informers.of(Lease).lister
-        self.watches = (itself(Node), Watch(Lease, _node_of_lease), Watch(Pod, _node_of_pod))
+        self.watches = (itself(Node), Watch(Lease, _node_of_lease))
 
     async def reconcile(self, key: Key) -> After | None:
         node = self._nodes.get(key.name)
         if node is None:
             self._seen.pop(key.name, None)
-            await self._remove_pods(key.name)
+            self._registered.discard(key.name)
             return None
+        if key.name not in self._registered:
+            self._registered.add(key.name)
+            message = f"Node {key.name} event: Registered Node {key.name} in Controller"
+            self._context.events.normal(node, "RegisteredNode", message)
         if not node.spec.pod_cidr:
             taken = [other.spec.pod_cidr for other in self._nodes.list()]
             pod_range = free_range(self._context.settings.cluster_cidr, taken)
@@ -128,10 +115,7 @@ class NodeController:
             fresh = msgspec.structs.replace(node, spec=msgspec.structs.replace(node.spec, taints=taints))
             await self._client.update(fresh)
             return None
-        waits = await self._evict(node, now)
-        if left > 0:
-            waits.append(left + 0.5)
-        return After(min(waits)) if waits else None
+        return After(left + 0.5) if left > 0 else None
 
     def _grace_left(self, node: Node) -> float:
         """Seconds until the node counts as lost: from when we saw its Lease change, by our own clock."""
@@ -186,44 +170,6 @@ class NodeController:
                     subresource="status",
                 )
 
-    async def _evict(self, node: Node, now: datetime) -> list[float]:
-        waits: list[float] = []
-        if not any(taint.effect == "NoExecute" for taint in node.spec.taints):
-            return waits
-        for pod in self._pods.lister.by_index("node", node.metadata.name):
-            if pod.metadata.deletion_timestamp is not None:
-                continue
-            left = evict_after(pod, node.spec.taints, now)
-            if left is None:
-                continue
-            if left > 0:
-                waits.append(left)
-                continue
-            self._context.events.normal(
-                pod,
-                "TaintManagerEviction",
-                f"Marking for deletion Pod {pod.metadata.namespace}/{pod.metadata.name}",
-            )
-            try:
-                await self._client.delete(Pod, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid)
-            except NotFound:
-                continue
-        return waits
-
-    async def _remove_pods(self, node: str) -> None:
-        """Pods of a node that is gone have nobody left to end them (podgc)."""
-        for pod in self._pods.lister.by_index("node", node):
-            try:
-                await self._client.delete(
-                    Pod, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid, grace_period_seconds=0
-                )
-            except NotFound:
-                continue
-
 
 def _node_of_lease(lease: Object) -> Sequence[Key]:
     return [Key("", lease.metadata.name)] if lease.metadata.namespace == LEASES else []
-
-
-def _node_of_pod(pod: Pod) -> Sequence[Key]:
-    return [Key("", pod.spec.node_name)] if pod.spec.node_name else []
