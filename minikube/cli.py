@@ -15,6 +15,8 @@ import click
 import msgspec
 
 from minikube import __version__
+from minikube.commands.node import node
+from minikube.commands.token import token
 from minikube.kit import pidfile
 from minikube.settings import Settings, SettingsError, load
 
@@ -136,6 +138,10 @@ def main() -> None:
     Every flag can also be an environment variable (MINIKUBE_NODE_NAME) or a key of
     /etc/minikube/config.yaml (nodeName).
     """
+
+
+for group in (token, node):
+    main.add_command(group)
 
 
 @main.command()

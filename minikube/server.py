@@ -16,6 +16,7 @@ from minikube.agent import run_node
 from minikube.api.core_v1 import Secret
 from minikube.apiserver.encryption import ENCRYPTION, encryption_document
 from minikube.apiserver.health import Health, HealthError, ping
+from minikube.apiserver.node_connections import NodeConnections
 from minikube.apiserver.openid import openid_documents
 from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
@@ -125,6 +126,7 @@ class Server:
             SYSTEM,
             address=self.address,
             keeper=self.keeper,
+            connections=NodeConnections(self.informers),
             health=self.health,
             subresources={**subresources.table(), **reviews.table()},
             documents={

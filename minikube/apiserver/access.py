@@ -12,6 +12,7 @@ from multidict import CIMultiDictProxy
 
 from minikube.apiserver.audit.trail import Trail
 from minikube.apiserver.flow import is_long_running
+from minikube.apiserver.node_connections import NodeConnections
 from minikube.apiserver.request_info import RequestInfo
 from minikube.auth.base import ANONYMOUS, Authenticator, Authorizer, Credentials, User
 from minikube.auth.impersonation import Impersonation, impersonated
@@ -26,9 +27,12 @@ BEARER_PROTOCOL = "base64url.bearer.authorization.k8s.io."
 
 
 class Access:
-    def __init__(self, authenticator: Authenticator, authorizer: Authorizer) -> None:
+    def __init__(
+        self, authenticator: Authenticator, authorizer: Authorizer, connections: NodeConnections | None = None
+    ) -> None:
         self._authenticator = authenticator
         self._authorizer = authorizer
+        self._connections = connections
 
     async def admit(self, request: web.BaseRequest, info: RequestInfo, trail: Trail | None) -> User:
         """Whom the request goes on as. Raises Unauthorized, Forbidden."""
@@ -49,10 +53,13 @@ class Access:
         headers = request.headers
         credentials = Credentials(peer_certificate(request), bearer_of(headers), remote_of(headers))
         try:
-            return await self._authenticator.authenticate(credentials) or ANONYMOUS
+            user = await self._authenticator.authenticate(credentials) or ANONYMOUS
         except Unauthorized as error:
             log.info("%s %s: %s", request.method, request.path, error.message)
             raise Unauthorized from error
+        if self._connections is not None:
+            self._connections.note(user, request)
+        return user
 
 
 def bearer_of(headers: Headers) -> str:

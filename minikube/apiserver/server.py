@@ -23,6 +23,7 @@ from minikube.apiserver.flow import Flow, is_long_running
 from minikube.apiserver.handlers import Resources, answer, error_response
 from minikube.apiserver.health import Health, ping
 from minikube.apiserver.negotiation import BODY_LIMIT, Wanted, wanted
+from minikube.apiserver.node_connections import NodeConnections
 from minikube.apiserver.openapi import OpenApi
 from minikube.apiserver.request_info import RequestInfo, request_info
 from minikube.apiserver.traffic import CONTENT_TYPE, HEALTH, Traffic
@@ -71,13 +72,14 @@ class ApiServer:
         address: str,
         keeper: Keeper,
         health: Health | None = None,
+        connections: NodeConnections | None = None,
         subresources: dict[str, Subresource] | None = None,
         documents: Mapping[str, Document] | None = None,
     ) -> None:
         self._registry = registry
         self._settings = settings
         self._pki = pki
-        self._access = Access(authenticator, authorizer)
+        self._access = Access(authenticator, authorizer, connections)
         self._audit = audit_of(settings, clock)
         self._resources = Resources(registry, clock)
         self._openapi = OpenApi(registry)

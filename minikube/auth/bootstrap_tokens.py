@@ -83,3 +83,9 @@ def token_secret(token: BootstrapToken, *, description: str, expires: datetime |
     }
     data = {name: base64.b64encode(text.encode()).decode() for name, text in values.items() if text}
     return Secret(metadata=ObjectMeta(name=NAME_PREFIX + token.id, namespace=NAMESPACE), type=TYPE, data=data)
+
+
+def own_token_secret(token: BootstrapToken) -> Secret:
+    """Of a server's own join token."""
+    description = "The server's own join token (node-token)."
+    return token_secret(token, description=description, expires=None, groups=NODE_GROUP)

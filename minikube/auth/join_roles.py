@@ -23,6 +23,22 @@ def join_roles() -> list[Object]:
         _cluster_binding("minikube:nodes-proxy-services", "system:node-proxier", NODES),
         _cluster_binding("minikube:nodes-keep-volumes", "minikube:local-path-volumes", NODES),
         ClusterRole(
+            metadata=ObjectMeta(name="minikube:approve-serving"),
+            rules=(
+                PolicyRule(
+                    api_groups=("certificates.k8s.io",),
+                    resources=("signers",),
+                    resource_names=("kubernetes.io/kubelet-serving",),
+                    verbs=("approve",),
+                ),
+            ),
+        ),
+        ClusterRoleBinding(
+            metadata=ObjectMeta(name="minikube:approve-serving"),
+            role_ref=RoleRef(api_group=API_GROUP, kind="ClusterRole", name="minikube:approve-serving"),
+            subjects=(Subject(kind="ServiceAccount", name="certificate-controller", namespace="kube-system"),),
+        ),
+        ClusterRole(
             metadata=ObjectMeta(name="minikube:local-path-volumes"),
             rules=(
                 PolicyRule(

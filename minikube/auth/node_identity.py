@@ -38,12 +38,16 @@ def decide(record: Secret | None, key: str) -> Binding:
     """What the name is to a machine with this public key (SHA-256, hex)."""
     if record is None:
         return Binding.FREE
-    if _text(record, "revoked"):
+    if is_revoked(record):
         return Binding.REVOKED
     known = _text(record, "key")
     if not known:
         return Binding.FREE
     return Binding.OWN if known == key else Binding.TAKEN
+
+
+def is_revoked(record: Secret) -> bool:
+    return bool(_text(record, "revoked"))
 
 
 def bound(node: str, key: str, at: datetime, old: Secret | None) -> Secret:

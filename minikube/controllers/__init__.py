@@ -27,6 +27,7 @@ from minikube.controllers.podgc import PodGarbageController
 from minikube.controllers.replicaset import ReplicaSetController
 from minikube.controllers.replicationcontroller import ReplicationControllerController
 from minikube.controllers.resourcequota import ResourceQuotaController
+from minikube.controllers.revoked_nodes import RevokedNodesController
 from minikube.controllers.serviceaccount import ServiceAccountController
 from minikube.controllers.statefulset import StatefulSetController
 from minikube.controllers.taint_eviction import TaintEvictionController
@@ -68,4 +69,5 @@ CONTROLLERS: tuple[type[Any], ...] = (
     ClusterInfoController,
     ControlPlaneController,
     TokenCleanerController,
+    RevokedNodesController,
 )

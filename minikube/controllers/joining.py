@@ -7,7 +7,7 @@ from datetime import datetime
 from minikube.api.core_v1 import ConfigMap, Secret
 from minikube.api.meta import ObjectMeta, T
 from minikube.auth import node_identity as identity
-from minikube.auth.bootstrap_tokens import NODE_GROUP, token_secret
+from minikube.auth.bootstrap_tokens import own_token_secret
 from minikube.auth.join_roles import join_roles
 from minikube.client.base import Client
 from minikube.errors import NotFound
@@ -21,10 +21,7 @@ CLIENT_CA = "extension-apiserver-authentication"
 async def ensure_joining(client: Client, pki: ServerPki) -> None:
     for role in join_roles():
         await _ensure(client, role)
-    description = "The server's own join token (node-token)."
-    await _ensure(
-        client, token_secret(pki.node_token.bootstrap, description=description, expires=None, groups=NODE_GROUP)
-    )
+    await _ensure(client, own_token_secret(pki.node_token.bootstrap))
     await publish_client_ca(client, pki.client_ca.pem.decode())
 
 

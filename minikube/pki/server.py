@@ -23,6 +23,8 @@ from minikube.pki.join_token import (
 from minikube.pki.node import NodePki, node_pki
 from minikube.settings import Settings, SettingsError
 
+OWN_TOKEN = "node-token"
+
 
 class ServerPki(msgspec.Struct, frozen=True):
     server_ca: Pair
@@ -144,7 +146,7 @@ def write_kubeconfig(path: Path, pki: ServerPki, port: int) -> None:
 
 def _ensure_token(settings: Settings, ca: Pair) -> JoinToken:
     """The server's own join token, kept in server/node-token; its secret outlives a change of the CA."""
-    path = settings.server_dir / "node-token"
+    path = settings.server_dir / OWN_TOKEN
     secret = parse_bootstrap_token(settings.token)
     if settings.token and secret is None:
         raise SettingsError("--token of a server is <6 characters>.<16 characters> of a-z and 0-9")

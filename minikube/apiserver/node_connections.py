@@ -1,0 +1,36 @@
+"""Which connections a node's certificate opened, so that they end when the certificate stops being good."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakSet
+
+from aiohttp import web
+
+from minikube.api.core_v1 import Secret
+from minikube.auth.base import User
+from minikube.auth.node_identity import node_of as node_of_record
+from minikube.auth.node_names import node_of
+from minikube.client.base import Informers
+
+
+class NodeConnections:
+    def __init__(self, informers: Informers) -> None:
+        self._open: dict[str, WeakSet[asyncio.BaseTransport]] = {}
+        informers.of(Secret).add_handler(self._changed)
+
+    def note(self, user: User, request: web.BaseRequest) -> None:
+        """This connection has shown the certificate of that user."""
+        node = node_of(user)
+        if node and request.transport is not None:
+            self._open.setdefault(node, WeakSet()).add(request.transport)
+
+    def _changed(self, old: Secret | None, new: Secret | None) -> None:
+        """Another key, or none: what was opened with the old one is closed, watches and parked connections too."""
+        secret = new or old
+        if secret is None or old is None or (new is not None and new.data.get("key") == old.data.get("key")):
+            return
+        node = node_of_record(secret)
+        for transport in self._open.pop(node, ()) if node else ():
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
