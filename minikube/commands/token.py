@@ -61,7 +61,7 @@ def list_() -> None:
     async def work(client: HttpClient, settings: Settings) -> None:
         found = await client.list(Secret, tokens.NAMESPACE, fields=f"type={tokens.TYPE}")
         now = datetime.now(UTC)
-        rows = [("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")]
+        rows: list[tuple[str, ...]] = [("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")]
         rows += sorted(row(tokens.values_of(secret), now) for secret in found.items)
         click.echo(table(rows))
 
