@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from weakref import WeakSet
 
 from aiohttp import web
 
@@ -16,21 +15,23 @@ from minikube.client.base import Informers
 
 class NodeConnections:
     def __init__(self, informers: Informers) -> None:
-        self._open: dict[str, WeakSet[asyncio.BaseTransport]] = {}
+        self._open: dict[str, set[asyncio.Transport]] = {}
         informers.of(Secret).add_handler(self._changed)
 
     def note(self, user: User, request: web.BaseRequest) -> None:
         """This connection has shown the certificate of that user."""
-        node = node_of(user)
-        if node and request.transport is not None:
-            self._open.setdefault(node, WeakSet()).add(request.transport)
+        node, transport = node_of(user), request.transport
+        if not node or transport is None:
+            return
+        known = self._open.setdefault(node, set())
+        if transport not in known:
+            known -= {each for each in known if each.is_closing()}
+            known.add(transport)
 
     def _changed(self, old: Secret | None, new: Secret | None) -> None:
-        """Another key, or none: what was opened with the old one is closed, watches and parked connections too."""
-        secret = new or old
-        if secret is None or old is None or (new is not None and new.data.get("key") == old.data.get("key")):
+        """Another key, or none: what the old one opened is closed, watches and parked connections too."""
+        if old is None or (new is not None and new.data.get("key") == old.data.get("key")):
             return
-        node = node_of_record(secret)
+        node = node_of_record(old)
         for transport in self._open.pop(node, ()) if node else ():
-            if isinstance(transport, asyncio.WriteTransport):
-                transport.abort()
+            transport.abort()
