@@ -48,7 +48,7 @@ async def run_node(server: str, pki: NodePki, settings: Settings, address: str, 
         informers = WatchInformers(client)
         recorder = Recorder(client, "kubelet", name)
         tasks.create_task(informers.run(), name="informers of the node")
-        certificates = NodeCertificates(client, informers, context, pki, name, SYSTEM)
+        certificates = NodeCertificates(client, informers, pki, name, SYSTEM)
         tasks.create_task(guard("certificates", certificates.run), name="certificates of the node")
         runtime: Runtime = SimulatedRuntime()
         kept: Callable[[], frozenset[str]] = frozenset

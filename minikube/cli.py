@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from minikube import __version__
+from minikube.commands.certificate import certificate
 from minikube.commands.node import node
 from minikube.commands.token import token
 from minikube.kit import pidfile
@@ -140,7 +141,7 @@ def main() -> None:
     """
 
 
-for group in (token, node):
+for group in (token, node, certificate):
     main.add_command(group)
 
 

@@ -43,6 +43,7 @@ from minikube.controllers.bootstrap import ensure_bootstrap
 from minikube.controllers.garbage import GarbageCollector
 from minikube.controllers.joining import bind_node, ensure_joining
 from minikube.controllers.runner import Runner
+from minikube.controllers.server_certificates import ServerCertificates, right_clock
 from minikube.kit.clock import SYSTEM
 from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard, until_signalled
@@ -202,6 +203,10 @@ class Server:
             tasks.create_task(recorder.run(), name="events")
             tasks.create_task(runner.run(), name="controllers")
             tasks.create_task(guard("garbage collector", garbage.run), name="garbage-collector")
+            certificates = ServerCertificates(
+                admin, self.informers, self.settings, self.pki, [self.address], SYSTEM, self.api.reload_certificates
+            )
+            tasks.create_task(guard("certificates", certificates.run), name="certificates")
             for name, one in recorders.items():
                 tasks.create_task(one.run(), name=f"events of {name}")
             if not self.settings.disable_agent:
@@ -219,6 +224,7 @@ class Server:
 async def opened(settings: Settings) -> AsyncIterator[Server]:
     """A server whose state is loaded. Raises SettingsError with what to do."""
     address = settings.advertise_address or settings.node_ip or address_towards()
+    await right_clock(settings, SYSTEM)
     store = None
     try:
         store = await SqlStore.open(settings.server_dir / "state.db")

@@ -34,7 +34,8 @@ from minikube.kit.keeper import Keeper
 from minikube.pki.server import ServerPki
 from minikube.registry.base import Registry
 from minikube.settings import Settings
-from minikube.transport.server import listening, server_context
+from minikube.transport.certificates import LiveContext
+from minikube.transport.server import listening
 
 log = logging.getLogger(__name__)
 
@@ -91,19 +92,25 @@ class ApiServer:
         self._flow = Flow(settings.max_requests_inflight, settings.max_mutating_requests_inflight)
         self._traffic = Traffic(self._flow, registry.object_counts)
         self.ready = asyncio.Event()
+        self._tls: LiveContext | None = None
 
     async def run(self) -> None:
         """Serve until cancelled."""
         settings = self._settings
         proxies = [Path(path) for path in (settings.requestheader_client_ca_file,) if path]
-        context = server_context(
+        self._tls = LiveContext(
             self._pki.server.certificate, self._pki.server.key, [self._pki.client_ca.certificate, *proxies]
         )
         host, port = settings.bind_address, settings.https_listen_port
-        async with listening(self.handle, host, port, context, self._keeper):
+        async with listening(self.handle, host, port, self._tls.context, self._keeper):
             log.info("the API answers on port %d", port)
             self.ready.set()
             await asyncio.Event().wait()
+
+    def reload_certificates(self) -> None:
+        """New connections get what the files say now. Raises OSError, ssl.SSLError."""
+        if self._tls is not None:
+            self._tls.reload()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request; never raises but for cancellation and lost connections."""

@@ -11,6 +11,7 @@ from minikube.auth.bootstrap_tokens import NODE_GROUP
 from minikube.auth.node_names import GROUP as NODES
 
 API_GROUP = "rbac.authorization.k8s.io"
+READ = ("get", "list", "watch")
 CLUSTER_INFO, INFO_NAMESPACE = "cluster-info", "kube-public"
 _CSR = "system:certificates.k8s.io:certificatesigningrequests"
 
@@ -49,12 +50,10 @@ def join_roles() -> list[Object]:
         Role(
             metadata=ObjectMeta(name="minikube:cluster-info", namespace=INFO_NAMESPACE),
             rules=(
-                PolicyRule(
-                    api_groups=("",), resources=("configmaps",), resource_names=(CLUSTER_INFO,), verbs=("get",)
-                ),
+                PolicyRule(api_groups=("",), resources=("configmaps",), resource_names=(CLUSTER_INFO,), verbs=READ),
             ),
         ),
-        _binding("minikube:cluster-info", INFO_NAMESPACE, "minikube:cluster-info", "system:unauthenticated"),
+        _binding("minikube:cluster-info", INFO_NAMESPACE, "minikube:cluster-info", "system:unauthenticated", NODES),
         _binding(
             "minikube:nodes-read-client-ca", "kube-system", "extension-apiserver-authentication-reader", NODES
         ),
@@ -69,9 +68,9 @@ def _cluster_binding(name: str, role: str, group: str) -> ClusterRoleBinding:
     )
 
 
-def _binding(name: str, namespace: str, role: str, group: str) -> RoleBinding:
+def _binding(name: str, namespace: str, role: str, *groups: str) -> RoleBinding:
     return RoleBinding(
         metadata=ObjectMeta(name=name, namespace=namespace),
         role_ref=RoleRef(api_group=API_GROUP, kind="Role", name=role),
-        subjects=(Subject(api_group=API_GROUP, kind="Group", name=group),),
+        subjects=tuple(Subject(api_group=API_GROUP, kind="Group", name=group) for group in groups),
     )

@@ -90,8 +90,9 @@ class HttpClient:
         if self._pool is not None:
             await self._pool.session.close()
 
-    async def renew(self) -> None:
-        """Use new connections from now on (the context has another certificate); watches go on undisturbed."""
+    async def renew(self, context: ssl.SSLContext) -> None:
+        """Connect with this context from now on; what is under way, watches too, goes on undisturbed."""
+        self._context = context
         old, self._pool = self._pool, self._new_pool()
         if old is not None:
             await old.retire()

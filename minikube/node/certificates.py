@@ -1,58 +1,71 @@
-"""Keeps a running node's certificates good: asks for the next one in time, with the one it has."""
+"""Keeps a running node's certificates good: asks for the next one in time, with the one it has; takes in new CAs.
+
+What a node trusts comes from the cluster: the server's CAs from kube-public/cluster-info, those of clients of its
+own API from kube-system/extension-apiserver-authentication.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from minikube.api.core_v1 import ConfigMap, Node
 from minikube.client.base import Informers
 from minikube.client.http import HttpClient
-from minikube.errors import ApiError
+from minikube.errors import ApiError, Unauthorized
 from minikube.kit.clock import Clock
-from minikube.node.join import CLIENT_SIGNER, NODES, SERVING_SIGNER, Refused, obtain
-from minikube.pki.certificates import Pair, ensure_key, has_names, load, renewal, write_private
+from minikube.node.join import CLIENT_SIGNER, NODES, SERVING_SIGNER, Refused, cas_in, obtain
+from minikube.pki.certificates import Pair, due, ensure_key, load, renewal, write_private
 from minikube.pki.node import NodePki
 from minikube.pki.requests import make_request
+from minikube.pki.rotation import ROTATE
+from minikube.transport.client import client_context
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY, RETRY_EVERY = 600.0, 10.0
-SHORTEST = 0.5
+LOOK_EVERY, RETRY_EVERY = 2.0, 10.0
 
 
 class NodeCertificates:
-    """`context` is the one that `client` connects with: it gets each new client certificate."""
+    """`client` gets a new TLS context whenever its certificate or the server's CAs have changed."""
 
-    def __init__(
-        self,
-        client: HttpClient,
-        informers: Informers,
-        context: ssl.SSLContext,
-        pki: NodePki,
-        name: str,
-        clock: Clock,
-    ) -> None:
-        self._client, self._context, self._pki, self._name, self._clock = client, context, pki, name, clock
+    def __init__(self, client: HttpClient, informers: Informers, pki: NodePki, name: str, clock: Clock) -> None:
+        self._client, self._pki, self._name, self._clock = client, pki, name, clock
         self._changed = asyncio.Event()
         self._node = informers.of(Node, fields=f"metadata.name={name}")
-        self._node.add_handler(lambda old, new: self._changed.set())
+        self._info = informers.of(ConfigMap, namespace="kube-public", fields="metadata.name=cluster-info")
+        self._clients = informers.of(
+            ConfigMap, namespace="kube-system", fields="metadata.name=extension-apiserver-authentication"
+        )
+        self._node.add_handler(self._wake)
+        self._info.add_handler(self._wake)
+        self._clients.add_handler(self._wake)
         self.served = asyncio.Event()
         """There is a serving certificate."""
         self.renewed: list[Callable[[], None]] = []
-        """Called whenever the serving certificate's file has changed."""
+        """Called whenever the serving certificate or the CA of clients has changed."""
+
+    def _wake(self, old: object, new: object) -> None:
+        self._changed.set()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             self._changed.clear()
+            pause = LOOK_EVERY
             try:
-                await self._client_ca()
+                await self._take_cas()
                 await self._renew_client()
                 await self._renew_serving()
-                pause = self._until_next()
+                self._obeyed()
+            except Unauthorized as error:
+                log.error(
+                    "the server does not accept this node's certificate any more (%s): it was revoked, or the name "
+                    "%s was given to another machine; pods here keep running", error.message, self._name,
+                )  # fmt: skip
+                pause = 6 * RETRY_EVERY
             except (ApiError, Refused) as error:
                 log.warning("no new certificate for this node yet: %s", error)
                 pause = RETRY_EVERY
@@ -62,45 +75,68 @@ class NodeCertificates:
             except TimeoutError:
                 continue
 
-    async def _client_ca(self) -> None:
-        """Whose certificates the kubelet's API accepts."""
-        found = await self._client.get(ConfigMap, "extension-apiserver-authentication", "kube-system")
-        pem = found.data.get("client-ca-file", "").encode()
-        if not self._pki.client_ca.exists() or self._pki.client_ca.read_bytes() != pem:
-            write_private(self._pki.client_ca, pem, 0o644)
+    async def _take_cas(self) -> None:
+        found = self._clients.lister.get("extension-apiserver-authentication", "kube-system")
+        clients = found.data.get("client-ca-file", "").encode() if found is not None else b""
+        if clients and _replace(self._pki.client_ca, clients):
+            self._tell()
+        info = self._info.lister.get("cluster-info", "kube-public")
+        server = cas_in(info) if info is not None else b""
+        if server and _replace(self._pki.server_ca, server):
+            log.info("the server's CAs have changed")
+            await self._reconnect()
 
     async def _renew_client(self) -> None:
-        if not self._due(self._pki.client, ()):
-            return
-        await self._obtain(self._pki.client, (), CLIENT_SIGNER, "client auth")
-        self._context.load_cert_chain(self._pki.client.certificate, self._pki.client.key)
-        await self._client.renew()
+        if self._due(self._pki.client, self._pki.client_ca, ()):
+            await self._obtain(self._pki.client, (), CLIENT_SIGNER, "client auth")
+            await self._reconnect()
 
     async def _renew_serving(self) -> None:
         node = self._node.lister.get(self._name)
         if node is None or not node.status.addresses:
             return
         names = list(dict.fromkeys([self._name, *(each.address for each in node.status.addresses)]))
-        if self._due(self._pki.serving, names):
+        if self._due(self._pki.serving, self._pki.server_ca, names):
             await self._obtain(self._pki.serving, names, SERVING_SIGNER, "server auth")
-            for tell in self.renewed:
-                tell()
+            self._tell()
         self.served.set()
 
-    def _due(self, pair: Pair, names: Sequence[str]) -> bool:
-        certificate = load(pair)
-        return certificate is None or self._clock.now() >= renewal(certificate) or not has_names(certificate, names)
+    def _due(self, pair: Pair, ca: Path, names: Sequence[str]) -> bool:
+        if not ca.exists():
+            return False
+        return self._asked(pair) or due(pair, ca.read_bytes(), names, self._clock.now())
+
+    def _asked(self, pair: Pair) -> bool:
+        """Somebody wants a new one (`minikube certificate rotate`), and this one is older than the wish."""
+        asked = pair.certificate.with_name(ROTATE)
+        if not asked.exists() or not pair.certificate.exists():
+            return False
+        return pair.certificate.stat().st_mtime < asked.stat().st_mtime
+
+    def _obeyed(self) -> None:
+        self._pki.client.certificate.with_name(ROTATE).unlink(missing_ok=True)
 
     async def _obtain(self, pair: Pair, names: Sequence[str], signer: str, usage: str) -> None:
         key = ensure_key(pair.key)
         pem = make_request(key, common_name=f"system:node:{self._name}", groups=[NODES], names=names)
         issued = await obtain(self._client, pem, signer, ("digital signature", usage), self._clock)
         write_private(pair.certificate, issued, 0o644)
-        log.info("%s is new", pair.certificate.name)
+        certificate = load(pair)
+        assert certificate is not None
+        log.info("%s is new, to be renewed at %s", pair.certificate.name, renewal(certificate))
 
-    def _until_next(self) -> float:
-        """Seconds."""
-        now = self._clock.now()
-        ends = [renewal(each) for pair in (self._pki.client, self._pki.serving) if (each := load(pair)) is not None]
-        left = min(((at - now).total_seconds() for at in ends), default=LOOK_EVERY)
-        return min(LOOK_EVERY, max(SHORTEST, left))
+    async def _reconnect(self) -> None:
+        pki = self._pki
+        await self._client.renew(client_context(pki.server_ca, pki.client.certificate, pki.client.key))
+
+    def _tell(self) -> None:
+        for tell in self.renewed:
+            tell()
+
+
+def _replace(path: Path, pem: bytes) -> bool:
+    """Whether that was news."""
+    if path.exists() and path.read_bytes() == pem:
+        return False
+    write_private(path, pem, 0o644)
+    return True

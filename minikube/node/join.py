@@ -21,7 +21,7 @@ from minikube.client.base import Client
 from minikube.client.http import HttpClient
 from minikube.errors import Forbidden, NotFound, ServiceUnavailable, Unauthorized
 from minikube.kit.clock import Clock
-from minikube.pki.certificates import ensure_key, valid_now, write_private
+from minikube.pki.certificates import Pair, ensure_key, load, write_private
 from minikube.pki.join_token import JoinToken, ca_hashes, parse_join_token
 from minikube.pki.node import NodePki
 from minikube.pki.requests import make_request
@@ -45,7 +45,7 @@ async def join(server: str, token: str, pki: NodePki, name: str, clock: Clock) -
 
     Raises SettingsError when this token, server or name will never do.
     """
-    if valid_now(pki.client, clock.now()) and pki.server_ca.exists():
+    if pki.server_ca.exists() and await _has_joined(pki.client, clock):
         return
     if not token:
         raise SettingsError(
@@ -72,6 +72,29 @@ async def join(server: str, token: str, pki: NodePki, name: str, clock: Clock) -
             ) from error
         await clock.sleep(pause)
         pause = min(LONGEST_PAUSE, pause * 2)
+
+
+async def _has_joined(pair: Pair, clock: Clock) -> bool:
+    """Whether there is a certificate that is good; waits for a clock that is behind it."""
+    certificate = load(pair)
+    if certificate is None:
+        return False
+    since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    told = False
+    while (now := clock.now()) < since:
+        if not told:
+            log.error(
+                "the clock of this machine says %s, but its certificate was made after %s: waiting for the clock "
+                "to be set", now, since,
+            )  # fmt: skip
+            told = True
+        await clock.sleep(1)
+    if now >= until:
+        log.error(
+            "this machine's certificate ended at %s and the clock says %s; if the clock is right, it joins again "
+            "with its token", until, now,
+        )  # fmt: skip
+    return now < until
 
 
 async def _join(server: str, token: JoinToken, pki: NodePki, name: str, clock: Clock) -> None:
@@ -101,10 +124,20 @@ async def fetch_cas(server: str) -> bytes:
         except (NotFound, Forbidden, Unauthorized) as error:
             raise ServiceUnavailable(f"it publishes no cluster-info yet ({error.message})") from error
     try:
-        clusters = yaml.safe_load(found.data["kubeconfig"])["clusters"]
+        return cas_in(found)
+    except ValueError as error:
+        raise SettingsError(f"{server} is no minikube server: its {error}") from error
+
+
+def cas_in(info: ConfigMap) -> bytes:
+    """The PEM bundle of a cluster-info; empty while it is being written anew. Raises ValueError."""
+    if "kubeconfig" not in info.data:
+        return b""
+    try:
+        clusters = yaml.safe_load(info.data["kubeconfig"])["clusters"]
         return base64.b64decode(clusters[0]["cluster"]["certificate-authority-data"])
-    except (KeyError, IndexError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise SettingsError(f"{server} is no minikube server: its cluster-info cannot be read") from error
+    except (KeyError, IndexError, TypeError, yaml.YAMLError) as error:
+        raise ValueError("cluster-info cannot be read") from error
 
 
 def recognized(bundle: bytes, wanted: str, server: str) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -62,28 +63,37 @@ def ensure_key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 
 def ensure_ca(directory: Path, name: str) -> Pair:
-    """The CA `name` in this directory, made if missing."""
+    """The CA `name` in this directory, made if missing. Its certificate file is a bundle: who signs now comes
+    first, who is only trusted still after that."""
     pair = Pair(directory / f"{name}.crt", directory / f"{name}.key")
-    if pair.certificate.exists() and pair.key.exists():
-        return pair
-    key = ensure_key(pair.key)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"minikube-{name}")])
+    if not pair.certificate.exists() or not pair.key.exists():
+        certificate = self_signed(ensure_key(pair.key), f"minikube-{name}")
+        write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    return pair
+
+
+def self_signed(key: ec.EllipticCurvePrivateKey, name: str) -> x509.Certificate:
+    """A CA."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     start, end = validity(timedelta(days=CA_DAYS))
-    certificate = (
+    return ca_builder(subject, subject, key.public_key(), start, end).sign(key, hashes.SHA256())
+
+
+def ca_builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, start: datetime, end: datetime
+) -> x509.CertificateBuilder:
+    return (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
+        .issuer_name(issuer)
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_usage(sign=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
-    write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
-    return pair
 
 
 def ensure_leaf(
@@ -96,9 +106,10 @@ def ensure_leaf(
     server: bool = False,
     client: bool = False,
     lifetime: timedelta = LEAF_LIFETIME,
+    chain: bytes = b"",
 ) -> Pair:
-    """A certificate for this subject, issued again when it is missing, near its end or names other hosts."""
-    if _still_good(pair, ca, names):
+    """A certificate for this subject, issued again when it is `due`. `chain` (PEM) follows it in the file."""
+    if not due(pair, ca.pem, names, datetime.now(UTC)) and followed_by(pair, chain):
         return pair
     key = ensure_key(pair.key)
     pem = issue(
@@ -111,7 +122,7 @@ def ensure_leaf(
         client=client,
         lifetime=lifetime,
     )
-    write_private(pair.certificate, pem, 0o644)
+    write_private(pair.certificate, pem + chain, 0o644)
     return pair
 
 
@@ -179,11 +190,6 @@ def renewal(certificate: x509.Certificate) -> datetime:
     return start + (end - start) * RENEW_AFTER
 
 
-def valid_now(pair: Pair, now: datetime) -> bool:
-    certificate = load(pair)
-    return certificate is not None and certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
-
-
 def has_names(certificate: x509.Certificate, names: Sequence[str]) -> bool:
     """Whether its subject alternative names are these, no more and no less."""
     try:
@@ -193,15 +199,31 @@ def has_names(certificate: x509.Certificate, names: Sequence[str]) -> bool:
     return {str(name.value) for name in found} == {str(name.value) for name in alternatives(names)}
 
 
-def _still_good(pair: Pair, ca: Pair, names: Sequence[str]) -> bool:
+def due(pair: Pair, ca: bytes, names: Sequence[str], now: datetime) -> bool:
+    """Whether it is to be issued anew: missing, near its end, from the future, of another CA than the first in the
+    bundle `ca`, or for other names."""
     certificate = load(pair)
-    issuer = x509.load_pem_x509_certificate(ca.pem)
     return (
-        certificate is not None
-        and datetime.now(UTC) < renewal(certificate)
-        and certificate.issuer == issuer.subject
-        and has_names(certificate, names)
+        certificate is None
+        or not certificate.not_valid_before_utc <= now < renewal(certificate)
+        or not issued_by(certificate, ca)
+        or not has_names(certificate, names)
     )
+
+
+def followed_by(pair: Pair, chain: bytes) -> bool:
+    """Whether exactly these certificates (PEM) follow the pair's own in its file."""
+    wanted = x509.load_pem_x509_certificates(chain) if chain else []
+    return x509.load_pem_x509_certificates(pair.pem)[1:] == wanted
+
+
+def issued_by(certificate: x509.Certificate, ca: bytes) -> bool:
+    """Whether the first CA in the bundle signed it."""
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca))
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def _usage(*, sign: bool) -> x509.KeyUsage:

@@ -21,6 +21,7 @@ from minikube.pki.join_token import (
     parse_join_token,
 )
 from minikube.pki.node import NodePki, node_pki
+from minikube.pki.rotation import CAS, cross_certificate, finish_interrupted
 from minikube.settings import Settings, SettingsError
 
 OWN_TOKEN = "node-token"
@@ -40,6 +41,8 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
     """Everything that is missing is made; what is there stays. `addresses` are this machine's own."""
     directory = settings.tls_dir
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in CAS:
+        finish_interrupted(directory, name)
     server_ca = ensure_ca(directory, "server-ca")
     client_ca = ensure_ca(directory, "client-ca")
     lifetime = timedelta(seconds=settings.certificate_seconds)
@@ -52,6 +55,7 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
         names=server_names(settings, addresses),
         server=True,
         lifetime=lifetime,
+        chain=cross_certificate(directory, "server-ca"),
     )
     admin = ensure_leaf(
         Pair(directory / "client-admin.crt", directory / "client-admin.key"),
