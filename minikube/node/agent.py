@@ -254,6 +254,7 @@ class Agent:
             images: Sequence[Image] = ()
             try:
                 info, images = await self.runtime.info(), await self.runtime.images()
+                self._inputs.runtime_is(info)
             except RuntimeFault as error:
                 log.warning("the runtime does not answer: %s", error.message)
             try:

@@ -27,7 +27,7 @@ from minikube.node import env, env_files
 from minikube.node.keyring import credentials
 from minikube.node.pods import container_named, containers_of
 from minikube.node.runtime.archive import full_name
-from minikube.node.runtime.base import Auth, Container, Mount
+from minikube.node.runtime.base import Auth, Container, Mount, RuntimeInfo
 from minikube.node.runtime.registries import Registries
 from minikube.node.spec import log_directory
 from minikube.node.termination import termination_message
@@ -96,6 +96,10 @@ class Inputs:
         finally:
             self._queue.close()
             self._volumes.stop()
+
+    def runtime_is(self, info: RuntimeInfo) -> None:
+        """What the runtime says of itself decides what a mount may ask for."""
+        self._mounts.recursive_read_only = info.recursive_read_only
 
     # ---- before containers start ---------------------------------------------------------------------
 

@@ -241,6 +241,8 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
     network_ready: bool
     message: str = ""
     handlers: tuple[str, ...] = ()
+    recursive_read_only: bool = False
+    """The default handler can make a mount and all that is mounted in it read-only."""
 
 
 class ExecStreams(Protocol):

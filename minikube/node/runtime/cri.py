@@ -69,7 +69,8 @@ class CriRuntime:
 
     async def info(self) -> RuntimeInfo:
         version = await _call(self._runtime.Version(cri.VersionRequest(), timeout=10))
-        status = (await _call(self._runtime.Status(cri.StatusRequest(), timeout=10))).status
+        answer = await _call(self._runtime.Status(cri.StatusRequest(), timeout=10))
+        status = answer.status
         ready = {condition.type: condition for condition in status.conditions}
         return RuntimeInfo(
             name=version.runtime_name,
@@ -78,6 +79,9 @@ class CriRuntime:
             network_ready="NetworkReady" in ready and ready["NetworkReady"].status,
             message="; ".join(condition.message for condition in status.conditions if condition.message),
             handlers=("", "runc"),
+            recursive_read_only=any(
+                each.features.recursive_read_only_mounts for each in answer.runtime_handlers if not each.name
+            ),
         )
 
     async def run_sandbox(self, spec: SandboxSpec) -> str:

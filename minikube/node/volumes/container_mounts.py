@@ -51,9 +51,10 @@ def recursive_read_only(mount: VolumeMount, *, supported: bool) -> bool:
 
 
 class ContainerMounts:
-    def __init__(self, volumes: Volumes, settings: Settings, *, recursive: bool = False) -> None:
-        """`recursive`: the runtime can mount read-only recursively."""
-        self._volumes, self._settings, self._recursive = volumes, settings, recursive
+    def __init__(self, volumes: Volumes, settings: Settings) -> None:
+        self._volumes, self._settings = volumes, settings
+        self.recursive_read_only = False
+        """Whether the runtime can do it."""
 
     async def of(
         self, pod: Pod, wanted: Wanted, attempt: int, ips: Sequence[str], known: Mapping[str, str]
@@ -93,7 +94,7 @@ class ContainerMounts:
             str(host),
             mount.mount_path,
             read_only=bool(mount.read_only) or place.read_only,
-            recursive_read_only=recursive_read_only(mount, supported=self._recursive),
+            recursive_read_only=recursive_read_only(mount, supported=self.recursive_read_only),
             propagation="" if mount.mount_propagation in ("", "None") else mount.mount_propagation,
         )
 

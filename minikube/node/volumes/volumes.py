@@ -28,6 +28,7 @@ from minikube.node.volumes.usage import Usage, usage_of
 def used_volumes(pod: Pod) -> list[Volume]:
     """Those that a container mounts; the kubelet makes no others."""
     names = {mount.name for each in all_containers(pod) for mount in each.volume_mounts}
+    names |= {device.name for each in all_containers(pod) for device in each.volume_devices}
     return [volume for volume in pod.spec.volumes if volume.name in names]
 
 
