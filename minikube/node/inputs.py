@@ -202,7 +202,7 @@ class Inputs:
         return self._locks.setdefault(uid, asyncio.Lock())
 
     async def usage(self, pod: Pod) -> Mapping[str, Usage]:
-        """What each volume of the pod holds, by its name."""
+        """What each volume that goes with the pod holds, by its name."""
         return await self._volumes.usage(pod)
 
     # ---- after them ----------------------------------------------------------------------------------

@@ -174,9 +174,10 @@ class Volumes:
     # ---- usage, tear down ----------------------------------------------------------------------------
 
     async def usage(self, pod: Pod) -> Mapping[str, Usage]:
-        """Of each volume whose data is the pod's own or its claims', by the volume's name."""
+        """Of each volume that goes with the pod, by the volume's name: claims may be huge, and are not its own."""
         known = self._places.get(pod.metadata.uid, {})
-        mine = [volume for volume in used_volumes(pod) if volume.host_path is None and volume.name in known]
+        local = [volume for volume in used_volumes(pod) if volume.empty_dir is not None or files.has_files(volume)]
+        mine = [volume for volume in local if volume.name in known]
         paths = [known[volume.name].path for volume in mine]
         used = await asyncio.to_thread(lambda: [usage_of(path) for path in paths])
         return {volume.name: one for volume, one in zip(mine, used, strict=True)}
