@@ -18,7 +18,7 @@ from minikube import __version__
 from minikube.commands.certificate import certificate
 from minikube.commands.node import node
 from minikube.commands.token import token
-from minikube.kit import pidfile
+from minikube.kit import memory, pidfile
 from minikube.settings import Settings, SettingsError, load
 
 HELP: dict[str, str] = {
@@ -322,6 +322,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 def _run(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
+    memory.few_arenas()
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname).1s %(name)s: %(message)s",

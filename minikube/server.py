@@ -44,6 +44,7 @@ from minikube.controllers.garbage import GarbageCollector
 from minikube.controllers.joining import bind_node, ensure_joining
 from minikube.controllers.runner import Runner
 from minikube.controllers.server_certificates import ServerCertificates, right_clock
+from minikube.kit import memory
 from minikube.kit.clock import SYSTEM
 from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard, until_signalled
@@ -64,6 +65,7 @@ from minikube.store.sql import SqlStore
 from minikube.transport.client import address_towards
 
 log = logging.getLogger(__name__)
+SETTLED_AFTER = 10.0
 
 HOOKS = ("bootstrap-controller", "rbac/bootstrap-roles")
 """What has to be done once after the start for the API to be ready, as kube-apiserver names it."""
@@ -218,6 +220,15 @@ class Server:
             asyncio.get_running_loop().call_later(SOCKETS_ASKED_WITHIN, self.keeper.give_up_rest)
             gc.collect()
             gc.freeze()
+            tasks.create_task(_settle(), name="settling")
+
+
+async def _settle() -> None:
+    """When everything has started: what only the start needed goes back to the system."""
+    await asyncio.sleep(SETTLED_AFTER)
+    gc.collect()
+    gc.freeze()
+    memory.trim()
 
 
 @asynccontextmanager

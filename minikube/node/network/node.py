@@ -13,7 +13,7 @@ from minikube.kit.tasks import guard
 from minikube.node.network.base import Peer
 from minikube.node.network.dns import Dns
 from minikube.node.network.foreign import Drop, drops
-from minikube.node.network.nft import Nft
+from minikube.node.network.nft import whole_ruleset
 from minikube.node.network.proxy import NftProxy
 from minikube.node.network.services import ServiceSync
 from minikube.node.network.veth import VethNetwork
@@ -71,7 +71,7 @@ class NodeNetwork:
         told: frozenset[Drop] = frozenset()
         cidr = self._settings.cluster_cidr
         while True:
-            found = frozenset(drops(await asyncio.to_thread(Nft().query, "list ruleset\n"), cidr))
+            found = frozenset(drops(await whole_ruleset(), cidr))
             for each in found - told:
                 log.warning("%s", each.message(cidr))
                 if (node := self._nodes.lister.get(self._node_name)) is not None:

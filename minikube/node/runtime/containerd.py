@@ -15,7 +15,7 @@ import grpc.aio
 
 from minikube.node.host import HostRecord
 from minikube.node.runtime.demo import pause_bundle
-from minikube.node.runtime.images import ImageStore
+from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore
 from minikube.node.runtime.pause import PAUSE_IMAGE
 from minikube.node.runtime.registries import Registries
 from minikube.settings import Settings, SettingsError
@@ -74,7 +74,7 @@ class Containerd:
     async def start(self) -> None:
         """Returns when CRI can answer and the sandbox image is there. Raises SettingsError."""
         await asyncio.to_thread(self._spawn)
-        async with grpc.aio.insecure_channel(self.endpoint) as channel:
+        async with grpc.aio.insecure_channel(self.endpoint, options=CHANNEL_OPTIONS) as channel:
             try:
                 await asyncio.wait_for(channel.channel_ready(), 30)
             except TimeoutError:

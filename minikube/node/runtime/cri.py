@@ -34,7 +34,7 @@ from minikube.node.runtime.base import (
     SandboxSpec,
     Unavailable,
 )
-from minikube.node.runtime.images import ImageStore
+from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore
 from minikube.node.runtime.wire import decode, encode
 
 cri = messages.cri
@@ -43,12 +43,6 @@ cri_grpc: Any = api_pb2_grpc
 _AT_ONCE = 4
 """Starting more at once only makes every one slower."""
 _OUTPUT = 16 * 1024
-_CHANNEL = (
-    ("grpc.max_receive_message_length", 1 << 26),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
 
 
 class CriRuntime:
@@ -57,7 +51,7 @@ class CriRuntime:
     scheme = "containerd"
 
     def __init__(self, endpoint: str, *, pulls_at_once: int = 3) -> None:
-        self._channel = grpc.aio.insecure_channel(endpoint, options=_CHANNEL)
+        self._channel = grpc.aio.insecure_channel(endpoint, options=CHANNEL_OPTIONS)
         self._pulls = asyncio.Semaphore(pulls_at_once)
         self._runtime = cri_grpc.RuntimeServiceStub(self._channel)
         self._images = cri_grpc.ImageServiceStub(self._channel)

@@ -20,6 +20,13 @@ from minikube.node.runtime.base import NotFound, RuntimeFault, Unavailable
 from minikube.node.runtime.pause import PAUSE_IMAGE
 from minikube.node.runtime.wire import decode, encode, entry
 
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", 1 << 26),
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+"""containerd is on this machine and starts in a moment: ask again soon."""
 NAMESPACE = ("containerd-namespace", "k8s.io")
 
 
