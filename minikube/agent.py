@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from minikube.client.http import HttpClient
 from minikube.client.informer import WatchInformers
 from minikube.client.recorder import Recorder
+from minikube.client.remembering import RememberingClient
 from minikube.kit.clock import SYSTEM
 from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard, until_signalled
@@ -22,30 +25,70 @@ from minikube.node.runtime.base import Runtime
 from minikube.node.runtime.containerd import Containerd
 from minikube.node.runtime.cri import CriRuntime
 from minikube.node.runtime.simulated import SimulatedNetwork, SimulatedRuntime
+from minikube.node.servers import Servers
 from minikube.node.volumes.local_path import LocalPathVolumes
 from minikube.pki.node import NodePki, node_pki
 from minikube.settings import Settings
 from minikube.transport.client import address_towards, client_context
 
+log = logging.getLogger(__name__)
+ADDRESS_EVERY = 10.0
+
 
 async def run_agent(settings: Settings) -> None:
     """Join `settings.server` unless this machine has, then run its node until SIGTERM. Raises SettingsError."""
-    pki = node_pki(settings)
-    address = settings.node_ip or address_towards(settings.server)
+    pki, keeper = node_pki(settings), Keeper(os.environ, os.getpid())
 
     async def work() -> None:
         await join(settings.server, settings.token, pki, settings.own_node_name, SYSTEM)
-        await run_node(settings.server, pki, settings, address, Keeper(os.environ, os.getpid()))
+        address = settings.node_ip or address_towards(settings.server)
+        while True:
+            context = client_context(pki.server_ca, pki.client.certificate, pki.client.key)
+            servers = Servers(settings.server, settings.agent_dir / "servers.json")
+            client = RememberingClient(
+                settings.server, context, user_agent="kubelet", directory=settings.agent_dir / "known"
+            )
+            client.use(servers.known())
+            node = run_node(client, pki, settings, address, keeper, servers)
+            address = await _until_moved(node, settings, address)
 
     await until_signalled(work())
 
 
-async def run_node(server: str, pki: NodePki, settings: Settings, address: str, keeper: Keeper) -> None:
-    """This machine's node, real or simulated, against the API at the URL `server`, until cancelled."""
+async def _until_moved(node: Coroutine[Any, Any, None], settings: Settings, address: str) -> str:
+    """Run the node until this machine has another address; that address. Pods keep running."""
+    running = asyncio.create_task(node, name="node")
+    try:
+        while True:
+            done, _ = await asyncio.wait({running}, timeout=ADDRESS_EVERY)
+            if done:
+                await running
+            now = settings.node_ip or address_towards(settings.server)
+            if now not in (address, "127.0.0.1"):
+                log.warning("this machine's address is %s now, it was %s", now, address)
+                return now
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def run_node(
+    client: HttpClient,
+    pki: NodePki,
+    settings: Settings,
+    address: str,
+    keeper: Keeper,
+    servers: Servers | None = None,
+) -> None:
+    """This machine's node, real or simulated, over the client, until cancelled. `servers`: what it may change over
+    to."""
     name = settings.own_node_name
-    context = client_context(pki.server_ca, pki.client.certificate, pki.client.key)
-    async with HttpClient(server, context, user_agent="kubelet") as client, asyncio.TaskGroup() as tasks:
+    async with client, asyncio.TaskGroup() as tasks:
+        if isinstance(client, RememberingClient):
+            tasks.create_task(guard("memory of the node", client.remember), name="memory of the node")
         informers = WatchInformers(client)
+        if servers is not None:
+            servers.follow(informers, client.use)
         recorder = Recorder(client, "kubelet", name)
         tasks.create_task(informers.run(), name="informers of the node")
         certificates = NodeCertificates(client, informers, pki, name, SYSTEM)

@@ -36,6 +36,7 @@ from minikube.auth.token_requests import TokenRequests
 from minikube.auth.tokens import ServiceAccountTokens
 from minikube.auth.union import UnionAuthenticator
 from minikube.auth.union_authorizer import UnionAuthorizer
+from minikube.client.http import HttpClient
 from minikube.client.recorder import Recorder
 from minikube.controllers import CONTROLLERS
 from minikube.controllers.base import Context
@@ -62,7 +63,7 @@ from minikube.settings import Settings, SettingsError
 from minikube.store.encryption import Encryption
 from minikube.store.errors import StoreError
 from minikube.store.sql import SqlStore
-from minikube.transport.client import address_towards
+from minikube.transport.client import address_towards, client_context
 
 log = logging.getLogger(__name__)
 SETTLED_AFTER = 10.0
@@ -215,7 +216,10 @@ class Server:
                 await self.api.ready.wait()
                 node = await self._own_node(admin)
                 server = f"https://{self.settings.bind_address or '127.0.0.1'}:{self.settings.https_listen_port}"
-                tasks.create_task(run_node(server, node, self.settings, self.address, self.keeper), name="node")
+                tls = client_context(node.server_ca, node.client.certificate, node.client.key)
+                client_of_node = HttpClient(server, tls, user_agent="kubelet")
+                running = run_node(client_of_node, node, self.settings, self.address, self.keeper)
+                tasks.create_task(running, name="node")
             self.keeper.ready()
             asyncio.get_running_loop().call_later(SOCKETS_ASKED_WITHIN, self.keeper.give_up_rest)
             gc.collect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from minikube.api.meta import ListMeta, Object, PartialObject, Resource, T, deco
 from minikube.client.base import ObjectList, PatchType, WatchEvent
 from minikube.errors import ApiError, ServiceUnavailable, from_status
 from minikube.transport.client import watchful_socket
+
+log = logging.getLogger(__name__)
 
 TokenSource = Callable[[], Awaitable[str]]
 REQUEST_SECONDS = 30.0
@@ -75,6 +78,8 @@ class HttpClient:
         user_agent: str = "minikube",
     ) -> None:
         self._base = base_url.rstrip("/")
+        self._servers: tuple[str, ...] = (self._base,)
+        self._answered = ""
         self._context = context
         self._token = token
         self._agent = user_agent
@@ -89,6 +94,25 @@ class HttpClient:
     ) -> None:
         if self._pool is not None:
             await self._pool.session.close()
+
+    def use(self, servers: Sequence[str]) -> None:
+        """Any of these URLs will do: when one cannot be reached, the next is tried."""
+        self._servers = tuple(each.rstrip("/") for each in servers) or self._servers
+        if self._base not in self._servers:
+            self._base = self._servers[0]
+
+    def _leave(self, server: str) -> None:
+        """It cannot be reached."""
+        if server == self._base and len(self._servers) > 1:
+            place = self._servers.index(server) + 1
+            self._base = self._servers[place % len(self._servers)]
+
+    def _arrived(self, server: str) -> None:
+        """It has answered."""
+        if server != self._answered:
+            if self._answered:
+                log.warning("changed over from %s to %s", self._answered, server)
+            self._answered = server
 
     async def renew(self, context: ssl.SSLContext) -> None:
         """Connect with this context from now on; what is under way, watches too, goes on undisturbed."""
@@ -138,15 +162,17 @@ class HttpClient:
         query = _query(labelSelector=labels, fieldSelector=fields, resourceVersion=resource_version)
         query |= {"watch": "1", "allowWatchBookmarks": "true"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_IDLE_SECONDS)
+        server = self._base
         async with self._opened() as session:
             try:
                 response = await session.get(
-                    self._base + kind.resource.path(namespace),
+                    server + kind.resource.path(namespace),
                     params=query,
                     headers=await self._authorization(),
                     timeout=timeout,
                 )
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                self._leave(server)
                 raise _unreachable(error) from error
             try:
                 if response.status >= 400:
@@ -287,7 +313,7 @@ class HttpClient:
         query: Mapping[str, str] | None = None,
         media: str = "application/json",
     ) -> bytes:
-        headers = await self._authorization()
+        headers, server = await self._authorization(), self._base
         if body is not None:
             headers["Content-Type"] = media
         try:
@@ -295,7 +321,7 @@ class HttpClient:
                 self._opened() as session,
                 session.request(
                     method,
-                    self._base + path,
+                    server + path,
                     params=query,
                     data=body,
                     headers=headers,
@@ -304,7 +330,9 @@ class HttpClient:
             ):
                 data = await response.read()
                 status = response.status
+                self._arrived(server)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._leave(server)
             raise _unreachable(error) from error
         if status >= 400:
             raise _refused(status, data)

@@ -16,7 +16,7 @@ from minikube.api.core_v1 import LifecycleHandler, Node, Pod
 from minikube.api.node_v1 import RuntimeClass
 from minikube.client.base import Client, Informers
 from minikube.client.events import EventRecorder
-from minikube.errors import ApiError, Conflict, NotFound
+from minikube.errors import ApiError, Conflict, NotFound, ServiceUnavailable
 from minikube.kit.clock import Clock
 from minikube.kit.tasks import guard
 from minikube.node import resolver
@@ -100,7 +100,10 @@ class Agent:
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        await self._registration.register()
+        try:
+            await self._registration.register()
+        except ServiceUnavailable as error:  # `_report` registers as soon as a server answers
+            log.warning("%s; pods run on with what this node last knew", error.message)
         try:
             await self._run()
         finally:

@@ -38,9 +38,18 @@ class VxlanOverlay:
             await asyncio.to_thread(self._apply, wanted)
             self._held = wanted
 
+    def _there(self, route: IPRoute) -> bool:
+        """Whether the device is; one of another address (the node's has changed) is taken away."""
+        for index in route.link_lookup(ifname=self._name):
+            data = route.get_links(index)[0].get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA")
+            if data is not None and data.get_attr("IFLA_VXLAN_LOCAL") == self._node_ip:
+                return True
+            route.link("del", index=index)
+        return False
+
     def _apply(self, peers: frozenset[Peer]) -> None:
         with IPRoute() as route:
-            if not route.link_lookup(ifname=self._name):
+            if not self._there(route):
                 route.link(
                     "add", ifname=self._name, kind="vxlan", vxlan_id=self._vni, vxlan_local=self._node_ip,
                     vxlan_learning=0, vxlan_port=8472, address=vtep_mac(self._node_ip),
