@@ -18,6 +18,7 @@ from minikube.controllers.disruption import DisruptionController, StaleDisruptio
 from minikube.controllers.endpointslice import EndpointSliceController
 from minikube.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from minikube.controllers.ephemeral_volumes import EphemeralVolumeController
+from minikube.controllers.hpa import HorizontalController
 from minikube.controllers.job import JobController, JobOrphanController
 from minikube.controllers.local_path import LocalPathProvisioner
 from minikube.controllers.namespace import NamespaceController
@@ -50,6 +51,7 @@ CONTROLLERS: tuple[type[Any], ...] = (
     JobController,
     JobOrphanController,
     CronJobController,
+    HorizontalController,
     DisruptionController,
     StaleDisruptionController,
     EndpointSliceController,

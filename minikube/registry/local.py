@@ -193,7 +193,9 @@ class LocalClient:
         ]
 
     async def request(self, method: str, path: str, body: Any = None) -> Any:
-        raise MethodNotAllowed(f"{method} {path} is not served in process")
+        if self._registry.raw is None:
+            raise MethodNotAllowed(f"{method} {path} is not served in process")
+        return await self._registry.raw(method, path, body)
 
     def _kind(self, resource: Resource) -> Kind:
         found = self._registry.find(resource.group, resource.version, resource.plural)

@@ -28,6 +28,8 @@ EXPIRY_SECONDS = 60.0
 COMPACTION_SECONDS = 300.0
 Serve = Callable[[str, str, Obj], Awaitable[Obj]]
 """(namespace, name, body) -> answer."""
+Raw = Callable[[str, str, Any], Awaitable[Any]]
+"""(method, path with query, body) -> answer; raises ApiError."""
 
 
 class StoreRegistry:
@@ -43,6 +45,8 @@ class StoreRegistry:
     ) -> None:
         self.cache = Cache()
         self.subresources: dict[tuple[str, str], Serve] = {}
+        self.raw: Raw | None = None
+        """Answers raw requests of clients in process: for APIs that are no kinds of this registry."""
         """(plural, subresource) -> what answers it for clients in process; ("…reviews", "") for a review itself."""
         self._store = store
         self._clock = self.clock = clock
