@@ -1,4 +1,4 @@
-"""HorizontalPodAutoscaler: replicas that follow the resource usage of their pods. Rules: pkg/controller/podautoscaler.
+"""HorizontalPodAutoscaler: replicas that follow the resource usage of their pods. Rules: controller/podautoscaler.
 
 Looked at every fifteen seconds as long as there is one. Usage comes from metrics.k8s.io; metrics of other kinds
 need an adapter's API and are reported as failing without it.

@@ -1,4 +1,4 @@
-"""How fast an autoscaler may go where its metrics want it, purely. Rules: podautoscaler/horizontal.go, normalize*."""
+"""How fast an autoscaler may go where its metrics want it, purely. Rules: podautoscaler/horizontal.go."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from minikube.api.autoscaling_v2 import HorizontalPodAutoscaler, HPAScalingPolicy, HPAScalingRules
 
 STABILIZATION = 300.0
-"""Seconds for which a lower count must have been called for (--horizontal-pod-autoscaler-downscale-stabilization)."""
+"""Seconds for which less must have been called for (--horizontal-pod-autoscaler-downscale-stabilization)."""
 UP = HPAScalingRules(
     stabilization_window_seconds=0,
     select_policy="Max",
@@ -34,7 +34,7 @@ class Past(msgspec.Struct):
 
 
 class Allowed(msgspec.Struct, frozen=True):
-    """`stabilized`: more or less was called for a while ago; `limit`: why it is less than wanted (reason, message)."""
+    """`stabilized`: more or less was called for a while ago; `limit`: why it is not as wanted (reason, message)."""
 
     replicas: int
     stabilized: str = ""

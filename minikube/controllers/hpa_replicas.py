@@ -1,4 +1,4 @@
-"""How many replicas a resource metric calls for, purely. Rules: pkg/controller/podautoscaler/replica_calculator.go."""
+"""How many replicas a resource metric calls for, purely. Rules: podautoscaler/replica_calculator.go."""
 
 from __future__ import annotations
 
