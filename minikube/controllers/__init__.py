@@ -29,6 +29,7 @@ from minikube.controllers.replicaset import ReplicaSetController
 from minikube.controllers.replicationcontroller import ReplicationControllerController
 from minikube.controllers.resourcequota import ResourceQuotaController
 from minikube.controllers.revoked_nodes import RevokedNodesController
+from minikube.controllers.service_addresses import ServiceAddressController
 from minikube.controllers.serviceaccount import ServiceAccountController
 from minikube.controllers.statefulset import StatefulSetController
 from minikube.controllers.taint_eviction import TaintEvictionController
@@ -56,6 +57,7 @@ CONTROLLERS: tuple[type[Any], ...] = (
     StaleDisruptionController,
     EndpointSliceController,
     EndpointSliceMirroringController,
+    ServiceAddressController,
     NodeController,
     TaintEvictionController,
     PodGarbageController,

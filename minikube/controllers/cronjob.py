@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -33,7 +34,11 @@ MAX_MISSED = 100
 
 
 class ScheduleError(ValueError):
-    """The schedule or its time zone cannot be read."""
+    """The schedule or its time zone cannot be read; `reason` is the event's."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -52,16 +57,27 @@ def due(cron: CronJob, now: datetime) -> Due:
         since = max(since, now - timedelta(seconds=deadline))
     try:
         zone = ZoneInfo(cron.spec.time_zone) if cron.spec.time_zone else UTC
-        schedule = cron.spec.schedule.strip()
-        times = CronSim(_MACROS.get(schedule, schedule), since.astimezone(zone))
-        missed, count = None, 0
-        for at in times:
-            if at > now:
-                return Due(missed, at.astimezone(UTC), too_many=count > MAX_MISSED)
-            missed, count = at.astimezone(UTC), count + 1
-    except (CronSimError, ZoneInfoNotFoundError, ValueError) as error:
-        raise ScheduleError(str(error)) from error
-    return Due(missed, None)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        message = f'invalid timeZone: "{cron.spec.time_zone}": {error}'
+        raise ScheduleError("UnknownTimeZone", message) from error
+    schedule = cron.spec.schedule.strip()
+    schedule = _MACROS.get(schedule, schedule)
+    try:
+        coming = next(CronSim(schedule, now.astimezone(zone)), None)
+        missed = _missed(schedule, since, now, zone)
+    except CronSimError as error:
+        message = f"unparseable schedule: {cron.spec.schedule} : {error}"
+        raise ScheduleError("UnparseableSchedule", message) from error
+    latest = missed[0] if missed else None
+    return Due(latest, coming.astimezone(UTC) if coming else None, too_many=len(missed) > MAX_MISSED)
+
+
+def _missed(schedule: str, since: datetime, now: datetime, zone: tzinfo) -> list[datetime]:
+    """Latest first, no more than tell that there are too many: a schedule may have been suspended for years."""
+    # Going back from a moment later, so that a time that has come just now is among them.
+    backwards = CronSim(schedule, (now + timedelta(seconds=1)).astimezone(zone), reverse=True)
+    found = itertools.takewhile(lambda at: at > since, (at.astimezone(UTC) for at in backwards))
+    return list(itertools.islice(found, MAX_MISSED + 1))
 
 
 def job_for(cron: CronJob, at: datetime) -> Job:
@@ -104,8 +120,7 @@ class CronJobController:
         try:
             times = due(cron, now)
         except ScheduleError as error:
-            message = f"unparseable schedule: {cron.spec.schedule} : {error}"
-            self._context.events.warning(cron, "UnparseableSchedule", message)
+            self._context.events.warning(cron, error.reason, str(error))
             await self._write(cron, cron.status.last_schedule_time)
             return None
         last = cron.status.last_schedule_time

@@ -171,3 +171,31 @@ def test_a_schedule_says_what_was_missed_and_what_comes(
 def test_a_bad_schedule_is_told() -> None:
     with pytest.raises(ScheduleError):
         due(CronJob(spec=CronJobSpec(schedule="never")), NOON)
+
+
+def test_a_schedule_that_was_suspended_for_years_is_read_at_once() -> None:
+    long_ago = datetime(2000, 1, 1, tzinfo=UTC)
+    now = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
+    cron = CronJob(
+        metadata=META, spec=CronJobSpec(schedule="* * * * *"), status=CronJobStatus(last_schedule_time=long_ago)
+    )
+    found = due(cron, now)
+    assert (found.missed, found.next) == (now.replace(second=0), now.replace(minute=1, second=0))
+    assert found.too_many
+
+
+def test_a_time_that_has_just_come_is_due() -> None:
+    now = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+    cron = CronJob(
+        metadata=META,
+        spec=CronJobSpec(schedule="0 * * * *", time_zone="Europe/Berlin"),
+        status=CronJobStatus(last_schedule_time=now - timedelta(hours=1)),
+    )
+    assert due(cron, now).missed == now
+    assert due(cron, now - timedelta(seconds=1)).missed is None
+
+
+def test_a_time_zone_that_is_none_is_named() -> None:
+    cron = CronJob(metadata=META, spec=CronJobSpec(schedule="* * * * *", time_zone="Mars/Olympus"))
+    with pytest.raises(ScheduleError, match='invalid timeZone: "Mars/Olympus"'):
+        due(cron, datetime(2026, 1, 1, tzinfo=UTC))
