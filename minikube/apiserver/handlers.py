@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from minikube.registry.base import DeleteOptions, Registry, Request, Selection
 from minikube.registry.scale import replicas_patch, scale_of
 from minikube.resources.base import Kind
 
+WARNING_BYTES, WARNING_LENGTH = 4096, 1024
 PATCHES = {f"application/{type.value}": type for type in PatchType}
 NAMED, UNNAMED = ("get", "update", "patch", "delete"), ("list", "create", "deletecollection")
 SCALE = "io.k8s.api.autoscaling.v1.Scale"
@@ -246,10 +248,22 @@ def answer(
 
         body = yaml.safe_dump(msgspec.json.decode(body), sort_keys=False).encode()
     response = web.Response(body=body, status=status, headers={"Content-Type": offer.media})
-    for warning in dict.fromkeys(warnings or ()):
-        escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
-        response.headers.add("Warning", f'299 - "{escaped}"')
+    for header in warning_headers(warnings or ()):
+        response.headers.add("Warning", header)
     return response
+
+
+def warning_headers(warnings: Sequence[str]) -> Iterator[str]:
+    """Each once, without those that no header can carry, and no more than clients read (apiserver's recorder)."""
+    left = WARNING_BYTES
+    for warning in dict.fromkeys(warnings):
+        if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in warning):
+            continue
+        escaped = warning[:WARNING_LENGTH].replace("\\", "\\\\").replace('"', '\\"')
+        left -= len(escaped.encode())
+        if left < 0:
+            return
+        yield f'299 - "{escaped}"'
 
 
 def error_response(error: ApiError) -> web.Response:

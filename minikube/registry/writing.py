@@ -1,6 +1,7 @@
 """Create, update, patch and delete: one object from request to stored record, in the order of the API's rules.
 
-clean -> default -> mutate -> (clean, default) -> prepare -> validate -> admit -> managedFields -> encode -> store.
+clean -> default -> managedFields -> mutate -> (clean, default) -> prepare -> validate -> admit -> encode -> store.
+What admission and strategies fill in is nobody's field: managers own what they sent, defaults included.
 An update repeats from mutation whenever somebody else's write came first, unless the client named a revision.
 """
 
@@ -96,6 +97,8 @@ class Writing:
             obj.pop("status", None)
         name = obj["metadata"].get("name", "")
         self._default(kind, shape, obj)
+        if not applied:
+            shape.track(None, obj, request, "", self._clock.now())
         attributes = self._attributes("CREATE", kind, "", namespace, name, obj, None, request)
         await self._admission.mutate(attributes)
         if self._admission.mutated(attributes):
@@ -107,8 +110,6 @@ class Writing:
         try:
             self._validate(kind, shape, obj, None)
             await self._admission.validate(attributes)
-            if not applied:
-                shape.track(None, obj, request, "", self._clock.now())
             stored = await self._store_new(kind, namespace, obj, request)
         except BaseException:
             reservation.rollback()
@@ -216,6 +217,8 @@ class Writing:
             new = split(kind, new, old, subresource)
             rules.keep_system_owned(new, old)
             self._default(kind, shape, new)
+            if not applied:
+                shape.track(old, new, request, subresource, self._clock.now())
             attributes = self._attributes("UPDATE", kind, subresource, namespace, name, new, old, request)
             await self._admission.mutate(attributes)
             if self._admission.mutated(attributes):
@@ -234,8 +237,6 @@ class Writing:
             try:
                 self._validate(kind, shape, new, old, subresource)
                 await self._admission.validate(attributes)
-                if not applied:
-                    shape.track(old, new, request, subresource, self._clock.now())
                 written = await self._store_changed(kind, namespace, present, new, request)
             except RevisionMismatch as error:
                 reservation.rollback()

@@ -113,7 +113,7 @@ def _object(obj: Obj, structure: Structure) -> list[str] | None:
             prefix = name
             unknown = [
                 *(unknown or ()),
-                *(f"{prefix}{path}" if path[0] == "[" else f"{prefix}.{path}" for path in below),
+                *(f"{prefix}{path}" if path[:1] == "[" else f"{prefix}.{path}" for path in below),
             ]
     if dropped:
         for name in dropped:
@@ -148,7 +148,7 @@ def _list(values: list[Any], structure: Structure) -> list[str] | None:
         if below:
             unknown = [
                 *(unknown or ()),
-                *(f"[{index}]{path}" if path[0] == "[" else f"[{index}].{path}" for path in below),
+                *(f"[{index}]{path}" if path[:1] == "[" else f"[{index}].{path}" for path in below),
             ]
     return unknown
 
