@@ -33,14 +33,15 @@ PATCH_TYPES = (
 NASTY: list[Any] = [
     None, True, 0, -1, 2**31, 2**63, 2**64, -(2**63) - 1, 1.5, 1e308, "", " ", "\x00", "é", "🦆" * 70, "a" * 300,
     "../..", "-", "a/b/c", "1e400", "-1", "9" * 40, "1Ki1", "999999999999999999999Ei", "0x10",
-    "2026-99-99T00:00:00Z", "9999-12-31T23:59:59Z", "0000-00-00", "+", "=", ",", "%", [], {}, [None], [[]], [{}], {"": {}}, {"": None},
+    "2026-99-99T00:00:00Z", "9999-12-31T23:59:59Z", "0000-00-00", "+", "=", ",", "%",
+    [], {}, [None], [[]], [{}], {"": {}}, {"": None},
     {"a": {"a": {"a": []}}}, ["a"] * 50, "TRUE",
     [{"name": "a"}, {"name": "a"}], {"$patch": "delete"}, {"$patch": "nonsense"},
     [{"$patch": "replace"}], {"$setElementOrder/x": 1}, {"$retainKeys": 5}, {"$deleteFromPrimitiveList/x": {}},
 ]  # fmt: skip
 PARAMETERS = (
-    "labelSelector", "fieldSelector", "continue", "limit", "resourceVersion", "timeoutSeconds", "resourceVersionMatch",
-    "dryRun", "fieldManager", "fieldValidation", "pretty", "watch",
+    "labelSelector", "fieldSelector", "continue", "limit", "resourceVersion", "timeoutSeconds",
+    "resourceVersionMatch", "dryRun", "fieldManager", "fieldValidation", "pretty", "watch",
 )  # fmt: skip
 QUERIES = (
     "=", "a=b=c", "a in (", "!!a", "a notin ()", "metadata.name==", "-1", "1e9", "a" * 5000,
