@@ -21,7 +21,7 @@ from tests.api.conftest import Cluster
 from tests.api.kinds import SERVED, manifest
 from tests.api.raw import APPLY, Http
 
-EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "40"))
 CORPUS = json.loads((Path(__file__).parent / "corpus" / "hostile.json").read_text())
 THOROUGH = settings(
     max_examples=EXAMPLES, deadline=None, derandomize="HOSTILE_EXAMPLES" not in os.environ, database=None,

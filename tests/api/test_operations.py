@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 
@@ -19,13 +18,20 @@ def http(shared: Cluster) -> Http:
     return Http(shared.kubeconfig)
 
 
+@pytest.fixture(scope="module")
+def namespace(http: Http, worker_id: str) -> Iterator[str]:
+    name = f"operations-{worker_id}"
+    http.post("/api/v1/namespaces", {"metadata": {"name": name}}).ok(201)
+    yield name
+    http.delete(f"/api/v1/namespaces/{name}").ok()
+
+
 @pytest.fixture
-def collection(http: Http, cluster: Cluster, kind: Kind) -> Iterator[str]:
-    """The path of the kind's collection, in the test's own namespace where there is one."""
+def collection(http: Http, namespace: str, kind: Kind) -> Iterator[str]:
+    """The path of the kind's collection, in the tests' namespace where there is one."""
     resource = kind.resource
-    namespace = json.loads(cluster.kubectl("config", "view", "--minify", "-o", "json"))["contexts"][0]["context"]
     root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-    where = f"/namespaces/{namespace['namespace']}" if resource.namespaced else ""
+    where = f"/namespaces/{namespace}" if resource.namespaced else ""
     yield f"{root}{where}/{resource.plural}"
     http.delete(f"{root}{where}/{resource.plural}?labelSelector={LABEL}")
 
@@ -35,11 +41,10 @@ def _identity(kind: Kind) -> str:
 
 
 @pytest.mark.parametrize("kind", SERVED, ids=_identity)
-def test_a_kind_answers_every_verb(http: Http, kind: Kind, collection: str) -> None:
+def test_a_kind_answers_every_verb(http: Http, kind: Kind, namespace: str, collection: str) -> None:
     everywhere = (
         collection.split("/namespaces/")[0] + "/" + kind.resource.plural if kind.resource.namespaced else ""
     )
-    namespace = collection.split("/")[-2]
     assert http.get(f"{collection}?labelSelector={LABEL}").ok()["items"] == []
     for number in range(3):
         made = http.post(f"{collection}?fieldValidation=Strict", manifest(kind, number, namespace)).ok(201)
