@@ -354,6 +354,11 @@ class Agent:
         if not self.simulated or handler.sleep is not None:
             await run_hook(self.runtime, self.clock, wanted, container, handler, self._ips(pod))
 
+    async def release_volumes(self, pod: Pod) -> None:
+        """Nothing of the pod runs or will run again. Raises OSError."""
+        if not self.simulated:
+            await self._inputs.release(pod.metadata.uid)
+
     async def forget(self, pod: Pod) -> None:
         """Files and probes of a pod that is over."""
         self._prober.keep(pod.metadata.uid, ())

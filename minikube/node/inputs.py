@@ -162,7 +162,7 @@ class Inputs:
         if new is None:
             return
         uid = new.metadata.uid
-        first = old is None and new.status.phase == "Running"
+        first = old is None and new.status.phase == "Running" and self._volumes.directory(uid).exists()
         before = self._current.get(uid)
         if before is not None:
             self._current[uid] = new
@@ -206,6 +206,12 @@ class Inputs:
         return await self._volumes.usage(pod)
 
     # ---- after them ----------------------------------------------------------------------------------
+
+    async def release(self, uid: str) -> None:
+        """Unmount and delete the volumes of a pod that has ended; what tells of its end stays. Raises OSError."""
+        async with self._lock(uid):
+            self._current.pop(uid, None)
+            await self._volumes.release(uid)
 
     async def remove(self, uid: str) -> None:
         """Unmount and delete everything of a pod whose containers are gone. Raises OSError."""

@@ -68,22 +68,15 @@ class Namespace:
         """What a pod that ends by itself has printed; its failure fails the test."""
         self.machine.wait(lambda: self.phase(name) in ("Succeeded", "Failed"), 40)
         uid = self.get("pod", name)["metadata"]["uid"]
-        lines = (
-            Path(
-                self.machine.variables.get("MINIKUBE_POD_LOGS_DIR", "/var/log/pods"),
-                f"{self.name}_{name}_{uid}/{container}/0.log",
-            )
-            .read_text()
-            .splitlines()
-        )
-        printed = "".join(one.split(" ", 3)[3] + ("\n" if one.split(" ", 3)[2] == "F" else "") for one in lines)
+        printed = said(self.machine.root / "logs" / f"{self.name}_{name}_{uid}" / container / "0.log")
         assert self.phase(name) == "Succeeded", printed
         return printed
 
     def waiting(self, name: str) -> tuple[str, str]:
         """Reason and message of the first container that waits."""
-        state = self.get("pod", name)["status"]["containerStatuses"][0]["state"]
-        return state.get("waiting", {}).get("reason", ""), state.get("waiting", {}).get("message", "")
+        [status, *_] = self.get("pod", name)["status"].get("containerStatuses") or [{}]
+        waiting = status.get("state", {}).get("waiting", {})
+        return waiting.get("reason", ""), waiting.get("message", "")
 
     def events(self, name: str) -> list[tuple[str, str]]:
         listed = self.kubectl("get", "events", "--field-selector", f"involvedObject.name={name}", "-o", "json")
@@ -109,6 +102,12 @@ class Namespace:
 
     def close(self) -> None:
         self.machine.kubectl("delete", "namespace", self.name, "--wait=false")
+
+
+def said(log: Path) -> str:
+    """The text of a container's log in CRI's format: time, stream, F (full) or P (partial), text."""
+    lines = [line.split(" ", 3) for line in log.read_text().splitlines()]
+    return "".join(text + ("\n" if tag == "F" else "") for _, _, tag, text in lines)
 
 
 def _processes(variable: str) -> Iterator[int]:

@@ -59,6 +59,18 @@ def test_an_empty_dir_lives_as_long_as_its_pod(ns: Namespace) -> None:
     ns.machine.wait(lambda: not directory.exists())
 
 
+def test_a_pod_that_has_ended_keeps_no_volumes(ns: Namespace) -> None:
+    mounts = [*at(memory="/memory", disk="/disk"), {"name": "disk", "mountPath": "/part", "subPath": "p"}]
+    script = "echo hello > /memory/f; echo last words > /dev/termination-log"
+    ns.apply(pod("done", script, volumes=[MEMORY, DISK], mounts=mounts))
+    ns.output("done")
+    directory = ns.directory("done")
+    ns.machine.wait(lambda: not (directory / "volumes").exists())
+    assert str(directory) not in Path("/proc/mounts").read_text()
+    [status] = ns.get("pod", "done")["status"]["containerStatuses"]
+    assert status["state"]["terminated"]["message"] == "last words\n"
+
+
 def host(path: Path, kind: str, **more: Any) -> dict[str, Any]:
     return {"name": "h", "hostPath": {"path": str(path), "type": kind}, **more}
 

@@ -182,13 +182,22 @@ class Volumes:
         used = await asyncio.to_thread(lambda: [usage_of(path) for path in paths])
         return {volume.name: one for volume, one in zip(mine, used, strict=True)}
 
+    async def release(self, uid: str) -> None:
+        """Unmount and delete the volumes of a pod whose containers have ended. Raises OSError."""
+        self._forget(uid)
+        directory = self.directory(uid)
+        await asyncio.to_thread(_tear_down, directory / "volume-subpaths", directory / "volumes")
+
     async def tear_down(self, uid: str) -> None:
         """Unmount and delete everything of a pod whose containers are gone. Raises OSError."""
+        self._forget(uid)
+        await asyncio.to_thread(_tear_down, self.directory(uid))
+
+    def _forget(self, uid: str) -> None:
         self._config_maps.hold(uid, frozenset())
         self._secrets.hold(uid, frozenset())
         self._tokens.forget(uid)
         self._places.pop(uid, None)
-        await asyncio.to_thread(_tear_down, self.directory(uid))
 
     def on_disk(self) -> list[str]:
         """Uids of pods that have a directory. Blocks."""
@@ -202,9 +211,10 @@ def _write(path: Path, content: list[File], group: int | None, *, memory: bool) 
     write(path, content, group)
 
 
-def _tear_down(directory: Path) -> None:
-    unmount_below(directory)
-    remove_tree(directory)
+def _tear_down(*directories: Path) -> None:
+    for directory in directories:
+        unmount_below(directory)
+        remove_tree(directory)
 
 
 __all__ = ["MountProblem", "Volumes", "used_volumes"]
