@@ -54,7 +54,7 @@ def test_an_empty_dir_lives_as_long_as_its_pod(ns: Namespace) -> None:
     ns.apply(pod("crasher", crash, volumes=[DISK], mounts=at(disk="/disk"), restartPolicy="Always"))
     ns.running("crasher")
     directory = ns.directory("crasher")
-    assert (directory / "volumes/disk/count").read_text() == "x\nx\n"
+    ns.machine.wait(lambda: (directory / "volumes/disk/count").read_text() == "x\nx\n")
     ns.kubectl("delete", "pod", "crasher")
     ns.machine.wait(lambda: not directory.exists())
 
