@@ -110,9 +110,10 @@ def sign_request(ca: Pair, pem: bytes, usages: Sequence[str], lifetime: timedelt
         .not_valid_before(start)
         .not_valid_after(min(end, issuer.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(usages), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
+    if any(usage in PLAIN for usage in usages):
+        builder = builder.add_extension(_key_usage(usages), critical=True)
     if extended := list(dict.fromkeys(EXTENDED[usage] for usage in usages if usage in EXTENDED)):
         builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
     names = _alternative_names(request)

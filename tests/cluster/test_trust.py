@@ -49,12 +49,16 @@ class Trio:
 
     def undisturbed(self, *machines: Machine) -> None:
         """Nodes are Ready by leases renewed after now, and no pod was touched."""
+        before = {machine.name: self.renewed(machine) for machine in machines}
+        self.server.wait(lambda: all(self.renewed(machine) != before[machine.name] for machine in machines))
         for machine in machines:
-            lease = ("get", "lease", machine.name, "-n", "kube-node-lease", "-o", "jsonpath={.spec.renewTime}")
-            before = self.server.kubectl(*lease)
-            self.server.wait(lambda lease=lease, before=before: self.server.kubectl(*lease) != before)
             assert self.server.ready(machine.name)
             assert self.container(machine) == self.began[machine.name]
+
+    def renewed(self, machine: Machine) -> str:
+        """When its lease was."""
+        path = "jsonpath={.spec.renewTime}"
+        return self.server.kubectl("get", "lease", machine.name, "-n", "kube-node-lease", "-o", path)
 
     @staticmethod
     def certificate(machine: Machine) -> x509.Certificate:
@@ -156,6 +160,7 @@ def test_the_cas_change_under_running_pods(trio: Trio) -> None:
 def test_certificates_are_renewed_before_they_end(trio: Trio) -> None:
     ended = trio.joined_with.not_valid_after_utc
     trio.server.wait(lambda: datetime.now(UTC) > ended, 90)
+    assert trio.certificate(trio.agent).not_valid_after_utc > ended
     trio.undisturbed(*trio.machines)
     trio.agent.minikube("certificate", "check")
 
