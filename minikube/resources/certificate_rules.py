@@ -47,7 +47,7 @@ class SigningRequestRules(Strategy[CertificateSigningRequest]):
         new["status"] = {}
 
     def requested_by(self, new: Obj, user: UserInfo) -> None:
-        spec = {key: value for key, value in new["spec"].items() if key not in _REQUESTER}
+        spec = {key: value for key, value in (new.get("spec") or {}).items() if key not in _REQUESTER}
         new["spec"] = spec | to_dict(user)
 
     def prepare_update(self, new: Obj, old: ReadOnlyObj) -> None:

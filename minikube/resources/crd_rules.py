@@ -33,7 +33,8 @@ _COLUMNS = ("boolean", "date", "integer", "number", "string")
 
 class DefinitionRules(Strategy[CustomResourceDefinition]):
     def prepare_create(self, new: Obj) -> None:
-        storage = [one.get("name", "") for one in new["spec"].get("versions") or () if one.get("storage")]
+        versions = (new.get("spec") or {}).get("versions") or ()
+        storage = [one.get("name", "") for one in versions if one.get("storage")]
         new["status"] = {
             "conditions": [], "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": storage,
         }  # fmt: skip
