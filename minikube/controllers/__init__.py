@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minikube.controllers.authentication_info import AuthenticationInfoController
 from minikube.controllers.claim_protection import ClaimProtectionController
 from minikube.controllers.cluster_info import ClusterInfoController
 from minikube.controllers.clusterrole_aggregation import ClusterRoleAggregationController
@@ -43,6 +44,7 @@ CONTROLLERS: tuple[type[Any], ...] = (
     ServiceAccountController,
     ClusterRoleAggregationController,
     TokenSecretController,
+    AuthenticationInfoController,
     ReplicaSetController,
     ReplicationControllerController,
     ResourceQuotaController,
