@@ -76,3 +76,25 @@ def test_nothing_is_created_in_a_namespace_that_does_not_exist() -> None:
                 await create(made, "configmaps", "nowhere", {"metadata": {"name": "a"}})
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("pod_says", "account_says", "mounted"),
+    [
+        (None, None, True), (None, True, True), (None, False, False),
+        (True, None, True), (True, True, True), (True, False, True),
+        (False, None, False), (False, True, False), (False, False, False),
+    ],
+)  # fmt: skip
+def test_the_pod_decides_about_its_token_before_the_account(
+    pod_says: bool | None, account_says: bool | None, mounted: bool
+) -> None:
+    async def scene() -> None:
+        async with registry() as made:
+            await create(made, "namespaces", "", {"metadata": {"name": "x"}})
+            said = {} if account_says is None else {"automountServiceAccountToken": account_says}
+            await create(made, "serviceaccounts", "x", {"metadata": {"name": "default"}, **said})
+            spec = (await create(made, "pods", "x", pod(automountServiceAccountToken=pod_says)))["spec"]
+            assert bool(spec.get("volumes")) is mounted
+
+    asyncio.run(scene())
