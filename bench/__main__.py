@@ -1,11 +1,11 @@
-"""python -m bench [rbac|store|server|node]"""
+"""python -m bench [rbac|store|server|node|pods]"""
 
 import asyncio
 import sys
 
-from bench import node, rbac, server, store
+from bench import node, pods, rbac, server, store
 
-ALL = {"rbac": rbac.run, "store": store.run, "server": server.run, "node": node.run}
+ALL = {"rbac": rbac.run, "store": store.run, "server": server.run, "node": node.run, "pods": pods.run}
 
 for name in sys.argv[1:] or ALL:
     asyncio.run(ALL[name]())

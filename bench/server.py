@@ -44,7 +44,7 @@ async def run() -> None:
                 process.wait()
 
 
-async def _session(kubeconfig: Path) -> aiohttp.ClientSession:
+async def opened(kubeconfig: Path, port: int = PORT) -> aiohttp.ClientSession:
     user = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]
     pair = kubeconfig.parent / "pair.pem"
     pair.write_bytes(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
@@ -52,13 +52,13 @@ async def _session(kubeconfig: Path) -> aiohttp.ClientSession:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.load_cert_chain(pair)
-    return aiohttp.ClientSession(f"https://127.0.0.1:{PORT}", connector=aiohttp.TCPConnector(ssl=context))
+    return aiohttp.ClientSession(f"https://127.0.0.1:{port}", connector=aiohttp.TCPConnector(ssl=context))
 
 
 async def _answers(kubeconfig: Path) -> None:
     while True:
         try:
-            async with await _session(kubeconfig) as session, session.get("/readyz") as response:
+            async with await opened(kubeconfig) as session, session.get("/readyz") as response:
                 if response.status == 200:
                     return
         except (OSError, aiohttp.ClientError):
@@ -67,7 +67,7 @@ async def _answers(kubeconfig: Path) -> None:
 
 async def _get_rate(kubeconfig: Path) -> None:
     count = 4000
-    async with await _session(kubeconfig) as session:
+    async with await opened(kubeconfig) as session:
 
         async def get() -> None:
             for _ in range(count // 16):
