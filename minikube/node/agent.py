@@ -9,8 +9,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import LifecycleHandler, Node, Pod
 from minikube.api.node_v1 import RuntimeClass
@@ -20,22 +18,21 @@ from minikube.errors import ApiError, Conflict, NotFound, ServiceUnavailable
 from minikube.kit.clock import Clock
 from minikube.kit.tasks import guard
 from minikube.node import resolver
-from minikube.node.admit import refusal
 from minikube.node.eviction import refused
 from minikube.node.hooks import run_hook
 from minikube.node.housekeeping import Housekeeping
 from minikube.node.inputs import Inputs
 from minikube.node.network.base import PodNetwork
-from minikube.node.observed import Observed
+from minikube.node.observed import Ending, Observed
 from minikube.node.pod_groups import PodGroups
-from minikube.node.pods import containers_of, field_of, is_mirror, is_terminal
+from minikube.node.pods import containers_of, field_of, is_terminal
 from minikube.node.probes.prober import Prober, probes_of
 from minikube.node.probes.tally import Kind
 from minikube.node.problems import ConfigProblem
 from minikube.node.registration import Registration
+from minikube.node.roster import Roster
 from minikube.node.runtime.base import Container, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
 from minikube.node.spec import log_directory
-from minikube.node.static import Mirrors, StaticPods, mirrors
 from minikube.node.volumes.usage import Usage
 from minikube.node.worker import PodWorker
 from minikube.settings import Settings
@@ -74,11 +71,9 @@ class Agent:
         self.simulated = self.scheme == "simulated"
         self.starting = asyncio.Semaphore(AT_ONCE if not self.simulated else 1000)
         self.host_dns = resolver.own() if not self.simulated else {}
-        self.workers: dict[str, PodWorker] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._pods = informers.of(Pod, fields=f"spec.nodeName={node_name}")
-        self._static = StaticPods(settings.manifests_dir, node_name, clock, self._static_changed)
-        self.mirrors = Mirrors(client, node_name)
+        self.shutting_down = False
+        """The machine goes down: no more pods."""
+        self.roster = Roster(self, informers)
         self._nodes = informers.of(Node, fields=f"metadata.name={node_name}")
         self._runtime_classes = informers.of(RuntimeClass)
         self._registration = Registration(client, settings, clock, node_name, node_ips)
@@ -97,21 +92,13 @@ class Agent:
         self._groups = PodGroups(settings)
         self._housekeeping = Housekeeping(self, kept_images)
         self._report_now = asyncio.Event()
-        self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
         try:
             await self._registration.register()
         except ServiceUnavailable as error:  # `_report` registers as soon as a server answers
             log.warning("%s; pods run on with what this node last knew", error.message)
-        try:
-            await self._run()
-        finally:
-            self._group = None  # informers outlive us: what they tell from now on is for our successor
-
-    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            self._group = group
             group.create_task(self._registration.heartbeat(), name="node lease")
             group.create_task(guard("node status", self._report), name="node status")
             group.create_task(guard("runtime events", self._follow_runtime), name="runtime events")
@@ -122,116 +109,42 @@ class Agent:
 
     async def _follow_pods(self) -> None:
         await self._start_network()
-        await self._pods.wait_synced()
         await self._nodes.wait_synced()
         await self._runtime_classes.wait_synced()
-        await self._static.load()
-        await self._clean_orphans()
-        assert self._group is not None
-        self._group.create_task(guard("static pods", self._static.run), name="static pods")
-        self._pods.add_handler(self._changed)
-        await asyncio.Event().wait()
+        known = await self.roster.known()
+        await self.roster.remove_orphans(known)
+        await self.network.keep_only(known)
+        await self._inputs.keep_only(known)
+        if not self.simulated:
+            await asyncio.to_thread(self._groups.start, *self._registration.for_pods())
+            await asyncio.to_thread(self._groups.keep_only, known)
+        await self.roster.run()
+
+    @property
+    def workers(self) -> Mapping[str, PodWorker]:
+        """By the uid of their pods."""
+        return self.roster.workers
+
+    def living(self, besides: str = "") -> Sequence[Pod]:
+        return self.roster.living(besides)
+
+    def under_pressure(self, pod: Pod) -> Ending | None:
+        """Why the node is too short of something to take this pod."""
+        return refused(pod, self._housekeeping.conditions)
 
     def _inputs_changed(self, uid: str) -> None:
         """What a pod's volumes wait for may be there now."""
         if (worker := self.workers.get(uid)) is not None:
             worker.retry()
 
-    def _changed(self, old: Pod | None, new: Pod | None) -> None:
-        if self._group is None:
-            return
-        if new is None:
-            if old is not None and is_mirror(old):
-                self._unmirrored(old)
-            elif old is not None and (worker := self.workers.get(old.metadata.uid)) is not None:
-                worker.removed()
-            return
-        if old is not None and old.metadata.uid != new.metadata.uid:
-            self._changed(old, None)
-        if new.spec.node_name != self.node_name:
-            return
-        worker = self.workers.get(new.metadata.uid)
-        if worker is not None:
-            worker.update(new)
-        elif is_mirror(new):
-            self._mirrored(new)
-        else:
-            self._look_after(new)
-
-    def _static_changed(self, old: Pod | None, new: Pod | None) -> None:
-        if old is not None and (worker := self.workers.get(old.metadata.uid)) is not None:
-            worker.retire()
-        if new is not None:
-            meta = new.metadata
-            mirror = self._pods.lister.get(meta.name, meta.namespace)
-            shown = mirror is not None and is_mirror(mirror) and mirrors(mirror, new)
-            worker = self._look_after(replace(new, status=mirror.status) if mirror and shown else new)
-            worker.mirror = mirror if shown else None
-
-    def _mirrored(self, mirror: Pod) -> None:
-        """A mirror shows its static pod; one that shows nothing any more goes."""
-        assert self._group is not None
-        static = self._static.named(mirror.metadata.namespace, mirror.metadata.name)
-        worker = self.workers.get(static.metadata.uid) if static is not None else None
-        if static is None or not mirrors(mirror, static) or mirror.metadata.deletion_timestamp is not None:
-            self._group.create_task(self.mirrors.delete(mirror), name="removal of a mirror pod")
-        elif worker is not None:
-            worker.mirror = mirror
-            worker.wake()
-
-    def _unmirrored(self, mirror: Pod) -> None:
-        """A mirror pod was deleted: the worker of its static pod makes another."""
-        static = self._static.named(mirror.metadata.namespace, mirror.metadata.name)
-        worker = self.workers.get(static.metadata.uid) if static is not None else None
-        if worker is not None:
-            if worker.mirror is not None and worker.mirror.metadata.uid == mirror.metadata.uid:
-                worker.mirror = None
-            worker.wake()
-
-    def _look_after(self, new: Pod) -> PodWorker:
-        uid = new.metadata.uid
-        worker = PodWorker(self, new)
-        if new.status.start_time is None and not is_terminal(new):
-            self._admit(worker)
-        self.workers[uid] = worker
-        assert self._group is not None
-        name = f"pod {new.metadata.namespace}/{new.metadata.name}"
-        self._tasks[uid] = self._group.create_task(self._live(uid, name, worker), name=name)
-        return worker
-
-    def _admit(self, worker: PodWorker) -> None:
-        """The node's own word on a pod that is new to it."""
-        node, pod = self.node(), worker.pod
-        if node is None or pod.metadata.deletion_timestamp is not None:
-            return
-        ending = refused(pod, self._housekeeping.conditions) or refusal(pod, node, self.living())
-        if ending is not None:
-            worker.end(ending)
-            self.recorder.warning(pod, ending.reason, ending.message)
-
     def node(self) -> Node | None:
         """This node as the API has it."""
         return self._nodes.lister.get(self.node_name)
-
-    def living(self, besides: str = "") -> Sequence[Pod]:
-        """The pods that take up room on the node, with what is allocated to them; `besides` is a uid left out."""
-        return [
-            each.accounted
-            for uid, each in self.workers.items()
-            if uid != besides and not (each.gone or each.leaving or each.ending or is_terminal(each.pod))
-        ]
 
     async def regroup(self, pod: Pod) -> None:
         """Set the limits of the pod's control group anew."""
         if not self.simulated:
             await asyncio.to_thread(self._groups.admit, pod, self._mine())
-
-    async def _live(self, uid: str, name: str, worker: PodWorker) -> None:
-        try:
-            await guard(name, worker.run)
-        finally:
-            self.workers.pop(uid, None)
-            self._tasks.pop(uid, None)
 
     async def _follow_runtime(self) -> None:
         async for event in self.runtime.events():
@@ -239,8 +152,7 @@ class Agent:
                 if (worker := self.workers.get(event.pod_uid)) is not None:
                     worker.wake()
             else:
-                for worker in self.workers.values():
-                    worker.wake()
+                self.roster.wake_all()
 
     async def _start_network(self) -> None:
         while True:
@@ -275,20 +187,6 @@ class Agent:
     async def volume_usage(self, pod: Pod) -> Mapping[str, Usage]:
         """What each volume of the pod holds, by its name."""
         return await self._inputs.usage(pod)
-
-    async def _clean_orphans(self) -> None:
-        """What runs for pods that are no longer there is stopped; the rest is adopted by its workers."""
-        known = {pod.metadata.uid for pod in self._pods.lister.list() if pod.spec.node_name == self.node_name}
-        known |= self._static.pods.keys()
-        for sandbox in await self.runtime.sandboxes():
-            if sandbox.pod_uid not in known:
-                await self.runtime.stop_sandbox(sandbox.id)
-                await self.runtime.remove_sandbox(sandbox.id)
-        await self.network.keep_only(frozenset(known))
-        await self._inputs.keep_only(frozenset(known))
-        if not self.simulated:
-            await asyncio.to_thread(self._groups.start, *self._registration.for_pods())
-            await asyncio.to_thread(self._groups.keep_only, frozenset(known))
 
     def _mine(self) -> Sequence[Pod]:
         return [worker.pod for worker in self.workers.values()]

@@ -152,7 +152,7 @@ class PodWorker:
         if ended != self._ended:
             return 0.0  # what was done meanwhile may not be in the picture: look again before acting on it
         if is_static(self.pod) and self.mirror is None and self.pod.metadata.deletion_timestamp is None:
-            self.mirror = await agent.mirrors.create(self.pod)
+            self.mirror = await agent.roster.mirrors.create(self.pod)
         pod = self._publish(observed)
         agent.probe(pod, observed, self._proven)
         actions = decide(pod, observed, now)

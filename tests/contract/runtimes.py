@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from minikube.node.cgroups import Cgroups
-from minikube.node.runtime.base import Runtime
+from minikube.node.runtime.base import Runtime, RuntimeFault
 from minikube.node.runtime.containerd import Containerd
 from minikube.node.runtime.cri import CriRuntime
 from minikube.settings import Settings
@@ -30,9 +31,20 @@ async def real() -> AsyncIterator[Runtime]:
             await runtime.import_archive(str(busybox_archive(directory / "busybox.tar")))
             yield runtime
         finally:
-            for sandbox in await runtime.sandboxes():
-                await runtime.stop_sandbox(sandbox.id)
-                await runtime.remove_sandbox(sandbox.id)
+            await _clear(runtime)
             await runtime.close()
             await containerd.uninstall()
             Cgroups(CGROUP).remove(CGROUP)
+
+
+async def _clear(runtime: Runtime) -> None:
+    """An agent that was killed may still have calls on their way: then once more."""
+    for _ in range(20):
+        try:
+            for sandbox in await runtime.sandboxes():
+                await runtime.stop_sandbox(sandbox.id)
+                await runtime.remove_sandbox(sandbox.id)
+        except RuntimeFault:
+            await asyncio.sleep(0.2)
+        else:
+            return
