@@ -82,6 +82,8 @@ HELP: dict[str, str] = {
     "image_gc_low_threshold": "Percent of the disk used to which they are removed.",
     "container_log_max_size": "Size at which the log of a container is rotated.",
     "container_log_max_files": "Most log files of a container.",
+    "shutdown_grace_period": "Seconds that pods get to end when the machine goes down (0: none).",
+    "shutdown_grace_period_critical_pods": "Seconds of these that are kept for critical pods.",
     "pod_max_pids": "Most processes of one pod (0: no limit).",
     "simulate": "Run no containers: pods go through their life on paper.",
     "log_level": "debug, info, warning or error.",

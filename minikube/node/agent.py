@@ -32,6 +32,7 @@ from minikube.node.problems import ConfigProblem
 from minikube.node.registration import Registration
 from minikube.node.roster import Roster
 from minikube.node.runtime.base import Container, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
+from minikube.node.shutdown import GracefulShutdown
 from minikube.node.spec import log_directory
 from minikube.node.volumes.usage import Usage
 from minikube.node.worker import PodWorker
@@ -48,7 +49,7 @@ WARNINGS = ("BackOff", "ErrImageNeverPull", "InspectFailed", "ProbeWarning", "Un
 
 
 class Agent:
-    """Everything of one node. `run` blocks until cancelled; containers keep running then."""
+    """Everything of one node."""
 
     def __init__(
         self,
@@ -91,9 +92,21 @@ class Agent:
         self._prober = Prober(runtime, clock, self._probed)
         self._groups = PodGroups(settings)
         self._housekeeping = Housekeeping(self, kept_images)
+        self._shutdown = GracefulShutdown(self)
         self._report_now = asyncio.Event()
 
     async def run(self) -> None:
+        """Until cancelled; containers go on running, unless pods are to end with us."""
+        running = asyncio.create_task(self._run(), name="agent")
+        try:
+            await asyncio.shield(running)
+        finally:
+            if self._shutdown.at_stop and not running.done():
+                await self._shutdown.end_pods()
+            running.cancel()
+            await asyncio.wait([running])
+
+    async def _run(self) -> None:
         try:
             await self._registration.register()
         except ServiceUnavailable as error:  # `_report` registers as soon as a server answers
@@ -105,6 +118,7 @@ class Agent:
             if not self.simulated:
                 group.create_task(guard("volumes", self._inputs.run), name="volumes")
                 group.create_task(guard("housekeeping", self._housekeeping.run), name="housekeeping")
+            group.create_task(guard("shutdown", self._shutdown.run), name="shutdown of the machine")
             group.create_task(guard("pods", self._follow_pods), name="pods of the node")
 
     async def _follow_pods(self) -> None:
@@ -178,7 +192,8 @@ class Agent:
                 log.warning("node status not written: %s", error)
             self._report_now.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._report_now.wait(), CHECK_EVERY)
+                async with asyncio.timeout(CHECK_EVERY):
+                    await self._report_now.wait()
 
     def report_soon(self) -> None:
         """Something that the node's status shows has changed."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ CRITICAL = 2_000_000_000
 """Pods of this priority and above (system-cluster-critical) are critical."""
 SYSTEMD = Path("/run/systemd/system")
 MESSAGE = "Pod was terminated in response to imminent node shutdown."
-_HOLD = ("systemd-inhibit", "--what=shutdown", "--mode=delay", "--who=minikube", "--why=Pods are being stopped", "cat")
+_HOLD = ("systemd-inhibit", "--what=shutdown", "--mode=delay", "--who=minikube", "--why=pods are stopped", "cat")
 _FOLLOW = (
     "busctl", "monitor", "--system", "--json=short",
     "--match=type='signal',interface='org.freedesktop.login1.Manager',member='PrepareForShutdown'",
@@ -38,8 +38,7 @@ def endings(pods: Iterable[Pod], seconds: float, critical_seconds: float) -> Map
     """By uid: how each pod ends within its share of the time. Pure."""
     found = {}
     for pod in pods:
-        critical = (pod.spec.priority or 0) >= CRITICAL
-        share = critical_seconds if critical else max(0.0, seconds - critical_seconds)
+        share = critical_seconds if is_critical(pod) else max(0.0, seconds - critical_seconds)
         grace = min(grace_of(pod), share)
         found[pod.metadata.uid] = Ending("Terminated", MESSAGE, grace=grace, disruption="TerminationByKubelet")
     return found
@@ -54,12 +53,18 @@ class GracefulShutdown:
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
+        self._systemd = SYSTEMD.is_dir() and shutil.which(_HOLD[0]) is not None
         settings = agent.settings
         self._seconds = float(settings.shutdown_grace_period)
         self._critical = float(min(settings.shutdown_grace_period_critical_pods, settings.shutdown_grace_period))
 
+    @property
+    def at_stop(self) -> bool:
+        """Whether pods end with the agent itself: nobody else would tell that the machine goes down."""
+        return self._seconds > 0 and not self._systemd
+
     async def run(self) -> None:
-        if self._seconds <= 0 or not SYSTEMD.is_dir() or shutil.which(_HOLD[0]) is None:
+        if self._seconds <= 0 or not self._systemd:
             await asyncio.Event().wait()
         async with _process(_HOLD, stdin=True), _process(_FOLLOW) as follower:
             assert follower.stdout is not None
@@ -87,9 +92,11 @@ class GracefulShutdown:
 
 
 @contextlib.asynccontextmanager
-async def _process(command: tuple[str, ...], *, stdin: bool = False):  # type: ignore[no-untyped-def]
+async def _process(command: tuple[str, ...], *, stdin: bool = False) -> AsyncIterator[asyncio.subprocess.Process]:
     pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe if stdin else null, stdout=pipe, stderr=null)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=pipe if stdin else null, stdout=pipe, stderr=null
+    )
     try:
         yield process
     finally:

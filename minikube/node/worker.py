@@ -67,6 +67,7 @@ class PodWorker:
         self.observed = Observed()
         self.ending: Ending | None = None
         self._wake = asyncio.Event()
+        self._looked = asyncio.Event()
         self._starter = Starter(agent)
         self._stopper = Stopper(agent)
         self._resizer = Resizer(agent, pod)
@@ -110,6 +111,12 @@ class PodWorker:
     def wake(self) -> None:
         self._wake.set()
 
+    async def ended(self) -> None:
+        """Until nothing of the pod runs any more."""
+        while self.observed.running or self._lanes:
+            self._looked.clear()
+            await self._looked.wait()
+
     @property
     def accounted(self) -> Pod:
         """The pod with what the node has allocated to it."""
@@ -138,8 +145,11 @@ class PodWorker:
                 except (RuntimeFault, ApiError, OSError) as error:
                     log.warning("pod %s/%s: %s", self.pod.metadata.namespace, self.pod.metadata.name, error)
                     timeout = FAULT_RETRY
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), timeout)
+                with contextlib.suppress(
+                    TimeoutError
+                ):  # not wait_for: 3.11's loses a cancellation that meets a wake
+                    async with asyncio.timeout(timeout):
+                        await self._wake.wait()
         finally:
             self._interrupt()
             self._publisher.close()
@@ -149,6 +159,7 @@ class PodWorker:
         agent, now = self._agent, self._agent.clock.now()
         ended = self._ended
         self.observed = observed = await self._look()
+        self._looked.set()
         if ended != self._ended:
             return 0.0  # what was done meanwhile may not be in the picture: look again before acting on it
         if is_static(self.pod) and self.mirror is None and self.pod.metadata.deletion_timestamp is None:

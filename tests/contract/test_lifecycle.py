@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from minikube.api.core_v1 import ContainerStatus, Pod
 from minikube.client.base import PatchType
 from minikube.node.runtime.base import State
 from minikube.node.runtime.simulated import SimulatedRuntime
+from minikube.node.shutdown import GracefulShutdown
 from tests.contract.runtimes import CGROUP, IMAGE, real
 from tests.fakes.node import NodeUnderTest, node_under_test
 from tests.fakes.unkind import Unkind
@@ -255,3 +257,81 @@ async def test_a_storm_of_pods_leaves_nothing(node: NodeUnderTest) -> None:
         await node.client.delete(Pod, name, "default", grace_period_seconds=0)
     await node.empty()
     await assert_nothing_left(node)
+
+
+async def test_pods_end_before_their_machine_does(node: NodeUnderTest) -> None:
+    node.settings = replace(node.settings, shutdown_grace_period=20, shutdown_grace_period_critical_pods=5)
+    await node.kill()
+    await node.start()
+    await node.run()
+    await node.run("last", priority=2_000_000_000)
+    await node.until(is_running)
+    await node.until(is_running, "last")
+    assert node.agent is not None
+    await GracefulShutdown(node.agent).end_pods()
+    for name in ("p", "last"):
+        pod = await node.until(lambda each: each.status.phase == "Failed", name)
+        assert pod.status.reason == "Terminated"
+        assert "DisruptionTarget" in {each.type for each in pod.status.conditions}
+    await node.run("late")
+    late = await node.until(lambda each: each.status.phase == "Failed", "late")
+    assert late.status.reason == "NodeShutdown"
+
+
+async def test_a_static_pod_is_shown_by_a_mirror_and_ends_with_its_manifest(node: NodeUnderTest) -> None:
+    manifest = node.settings.manifests_dir / "s.yaml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(
+        "{kind: Pod, apiVersion: v1, metadata: {name: s}, spec: {terminationGracePeriodSeconds: 1, containers: "
+        f"[{{name: c, image: '{IMAGE}', command: [sleep, '600']}}]}}}}"
+    )
+    pod = await node.until(is_running, "s-n")
+    assert "kubernetes.io/config.mirror" in pod.metadata.annotations
+    await node.client.delete(Pod, "s-n", "default", grace_period_seconds=0)
+    again = await node.until(lambda each: each.metadata.uid != pod.metadata.uid and is_running(each), "s-n")
+    assert status(again).container_id == status(pod).container_id
+    manifest.unlink()
+    await node.gone("s-n")
+    await assert_nothing_left(node)
+
+
+async def test_a_pod_that_the_node_cannot_hold_is_refused(node: NodeUnderTest) -> None:
+    asked = {"name": "c", "resources": {"requests": {"cpu": "1000"}}}
+    await node.until_node_reported()
+    await node.run(containers=[asked])
+    pod = await node.until(lambda each: each.status.phase == "Failed")
+    assert pod.status.reason == "OutOfcpu"
+    assert await node.runtime.sandboxes() == []
+
+
+async def test_a_container_gets_more_while_it_runs(node: NodeUnderTest) -> None:
+    await node.until_node_reported()
+    await node.run(containers=[{"name": "c", "resources": {"requests": {"cpu": "100m"}}}])
+    before = status(await node.until(is_running)).container_id
+    more = {"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "200m"}}}]}}
+    await node.client.patch(Pod, "p", "default", patch=more, type=PatchType.STRATEGIC, subresource="resize")
+
+    def resized(pod: Pod) -> bool:
+        given = status(pod).resources
+        return given is not None and given.requests.get("cpu") == "200m"
+
+    pod = await node.until(resized)
+    assert status(pod).container_id == before
+    assert "PodResizePending" not in {each.type for each in pod.status.conditions}
+
+
+async def test_an_ephemeral_container_joins_a_running_pod(node: NodeUnderTest) -> None:
+    await node.run()
+    await node.until(is_running)
+    added = {"name": "debug", "image": IMAGE, "command": ["sleep", "600"], "targetContainerName": "c"}
+    patch = {"spec": {"ephemeralContainers": [added]}}
+    await node.client.patch(
+        Pod, "p", "default", patch=patch, type=PatchType.STRATEGIC, subresource="ephemeralcontainers"
+    )
+
+    def joined(pod: Pod) -> bool:
+        found = [each.state for each in pod.status.ephemeral_container_statuses]
+        return bool(found and found[0] and found[0].running)
+
+    pod = await node.until(joined)
+    assert is_running(pod)

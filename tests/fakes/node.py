@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from minikube.api.core_v1 import Node, NodeSpec, Pod
 from minikube.api.meta import ObjectMeta, from_dict
-from minikube.errors import AlreadyExists
+from minikube.errors import AlreadyExists, NotFound
 from minikube.kit.clock import SYSTEM
 from minikube.node.agent import Agent
 from minikube.node.network.base import PodNetwork
@@ -77,11 +77,23 @@ class NodeUnderTest:
         return await self.client.get(Pod, name, "default")
 
     async def until(self, holds: Callable[[Pod], object], name: str = "p", seconds: float = 20) -> Pod:
+        """A pod that is not there (yet) does not hold."""
         deadline = SYSTEM.monotonic() + seconds
-        while not holds(found := await self.pod(name)):
-            assert SYSTEM.monotonic() < deadline, found.status
+        found: Pod | None = None
+        while SYSTEM.monotonic() < deadline:
+            with suppress(NotFound):
+                if holds(found := await self.pod(name)):
+                    return found
             await asyncio.sleep(0.02)
-        return found
+        raise AssertionError(found)
+
+    async def until_node_reported(self) -> None:
+        """Until the node's status says what it has."""
+        for _ in range(500):
+            if (await self.client.get(Node, "n")).status.allocatable:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError
 
     async def empty(self, seconds: float = 20) -> None:
         """Until the runtime has no sandbox any more."""
