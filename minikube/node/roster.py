@@ -106,6 +106,8 @@ class Roster:
         assert self._group is not None
         static = self._static.named(mirror.metadata.namespace, mirror.metadata.name)
         worker = self.workers.get(static.metadata.uid) if static is not None else None
+        if static is None and any(_shows(each, mirror) for each in self.workers.values()):
+            return  # its static pod is ending, and takes it along
         if static is None or not mirrors(mirror, static) or mirror.metadata.deletion_timestamp is not None:
             self._group.create_task(self.mirrors.delete(mirror), name="removal of a mirror pod")
         elif worker is not None:
@@ -117,7 +119,7 @@ class Roster:
         static = self._static.named(mirror.metadata.namespace, mirror.metadata.name)
         worker = self.workers.get(static.metadata.uid) if static is not None else None
         if worker is not None:
-            if worker.mirror is not None and worker.mirror.metadata.uid == mirror.metadata.uid:
+            if _shows(worker, mirror):
                 worker.mirror = None
             worker.wake()
 
@@ -174,3 +176,7 @@ class Roster:
             await runtime.remove_sandbox(sandbox.id)
         except RuntimeFault as error:
             log.warning("orphan %s/%s: %s", sandbox.namespace, sandbox.name, error.message)
+
+
+def _shows(worker: PodWorker, mirror: Pod) -> bool:
+    return worker.mirror is not None and worker.mirror.metadata.uid == mirror.metadata.uid
