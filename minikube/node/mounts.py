@@ -59,7 +59,7 @@ def share(directory: Path) -> None:
     """Make the directory a mount of its own that passes mounts on in both directions (a pods directory)."""
     directory.mkdir(parents=True, exist_ok=True)
     if not is_mount(directory):
-        mount(str(directory), directory, "", MS_BIND)
+        mount(str(directory), directory, "", MS_BIND | MS_REC)
     mount("", directory, "", MS_SHARED | MS_REC)
 
 

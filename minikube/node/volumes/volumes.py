@@ -62,10 +62,12 @@ class Volumes:
         self._pods_dir, self._node = pods_dir, node
         self._nodes = informers.of(Node, fields=f"metadata.name={node}")
         self._places: dict[str, dict[str, Place]] = {}
+        self._started = asyncio.Event()
 
     async def start(self) -> None:
         """Mounts that containers make in a pod's volumes are to be seen by its others: the directory is shared."""
         await asyncio.to_thread(share, self._pods_dir)
+        self._started.set()
 
     def stop(self) -> None:
         unshare(self._pods_dir)
@@ -91,6 +93,7 @@ class Volumes:
     async def set_up(self, pod: Pod) -> None:
         """Make what is missing, all volumes at once. Raises MountProblem with the first that can't be."""
         await self.ready()
+        await self._started.wait()  # what was mounted before would be hidden by the directory's own mount
         self._hold(pod)
         known = self._places.setdefault(pod.metadata.uid, {})
         made = (self._one(pod, volume) for volume in used_volumes(pod) if volume.name not in known)
@@ -101,6 +104,7 @@ class Volumes:
     async def refresh(self, pod: Pod) -> None:
         """Bring what has changed into the files of a pod that runs. Raises MountProblem: old files stay."""
         await self.ready()
+        await self._started.wait()  # what was mounted before would be hidden by the directory's own mount
         self._hold(pod)
         for volume in used_volumes(pod):
             if files.has_files(volume):
