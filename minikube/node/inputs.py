@@ -15,6 +15,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from minikube.api.certificates_v1 import ClusterTrustBundle
 from minikube.api.core_v1 import ConfigMap, Pod, Secret, Service
 from minikube.api.core_v1 import Container as Wanted
 from minikube.client.base import Client, Informers
@@ -36,7 +37,7 @@ from minikube.node.volumes.problems import MountProblem
 from minikube.node.volumes.references import References
 from minikube.node.volumes.tokens import Tokens
 from minikube.node.volumes.usage import Usage
-from minikube.node.volumes.volumes import Volumes
+from minikube.node.volumes.volumes import Volumes, shows_bundles
 from minikube.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Inputs:
         self._mounts = ContainerMounts(self._volumes, settings)
         self._current: dict[str, Pod] = {}
         """Pods whose volumes have been set up, as last seen."""
+        self._informers, self._bundles_followed = informers, False
         self._locks: dict[str, asyncio.Lock] = {}
         self._queue: WorkQueue[str] = WorkQueue()
 
@@ -140,6 +142,7 @@ class Inputs:
         async with self._lock(uid):
             await self._volumes.set_up(pod)
             self._current[uid] = pod
+            self._follow_bundles(pod)
         self._renew_in_time(uid)
 
     async def mounts(
@@ -157,6 +160,17 @@ class Inputs:
             self._queue.add(uid)
         self._wake(uid)
 
+    def _follow_bundles(self, pod: Pod) -> None:
+        """Trust bundles are watched, all of them, from the first pod on that needs one."""
+        if not self._bundles_followed and shows_bundles(pod):
+            self._bundles_followed = True
+            self._informers.of(ClusterTrustBundle).add_handler(self._bundle_changed)
+
+    def _bundle_changed(self, old: ClusterTrustBundle | None, new: ClusterTrustBundle | None) -> None:
+        for uid, pod in self._current.items():
+            if shows_bundles(pod):
+                self._queue.add(uid)
+
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         """Labels and annotations may be shown in a volume; a pod that was here before us is taken over."""
         if new is None:
@@ -168,6 +182,7 @@ class Inputs:
             self._current[uid] = new
         if first or (before is not None and _shown(before) != _shown(new)):
             self._current.setdefault(uid, new)
+            self._follow_bundles(new)
             self._queue.add(uid)
 
     async def _keep_current(self, backoff: Backoff[str]) -> None:

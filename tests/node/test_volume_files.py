@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.node.pods import STILL, Namespace, config_map, pod, secret
 
@@ -165,6 +170,40 @@ def test_changes_are_seen_in_running_pods_within_seconds(ns: Namespace) -> None:
         "cat /v/down/labels /v/pdown/labels; grep note /v/down/annotations",
         'step="two"step="two"note="hello"\n',
     )
+
+
+def certificate(name: str) -> str:
+    """A self-signed one in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    made = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(start).not_valid_after(start + timedelta(days=3650))
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def bundle(name: str, *names: str) -> dict[str, Any]:
+    """`names` are those of its certificates."""
+    return {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "ClusterTrustBundle",
+        "metadata": {"name": name},
+        "spec": {"trustBundle": "".join(certificate(one) for one in names)},
+    }
+
+
+def test_trust_bundles_are_shown_and_followed(ns: Namespace) -> None:
+    name = f"bundle-{ns.name}"
+    volumes = [projected("ca", {"clusterTrustBundle": {"name": name, "path": "ca.pem"}})]
+    first, second = bundle(name, "one"), bundle(name, "one", "two")
+    ns.apply(pod("trusting", STILL, volumes=volumes, mounts=mounts(volumes)))
+    why = f'clustertrustbundle "{name}" not found'
+    ns.told("trusting", "FailedMount", f'MountVolume.SetUp failed for volume "ca" : {why}')
+    ns.apply(first)
+    ns.running("trusting")
+    ns.apply(second)
+    ns.seen("trusting", "grep -c BEGIN /v/ca/ca.pem", "2\n")
+    ns.machine.kubectl("delete", "clustertrustbundle", name)
 
 
 def test_many_config_maps_in_many_pods_start_without_a_mount_failure(ns: Namespace) -> None:

@@ -32,6 +32,10 @@ def used_volumes(pod: Pod) -> list[Volume]:
     return [volume for volume in pod.spec.volumes if volume.name in names]
 
 
+def shows_bundles(pod: Pod) -> bool:
+    return any(files.needs_bundles(volume) for volume in used_volumes(pod))
+
+
 def config_map_names(pod: Pod) -> set[str]:
     """All that volumes and environments of the pod need."""
     found = {name for volume in used_volumes(pod) for name in files.config_map_names(volume)}
