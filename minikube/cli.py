@@ -248,6 +248,29 @@ def image_demo(busybox: Path, output: Path) -> None:
     demo_archive(busybox, output)
 
 
+@main.group("service-account-key")
+def service_account_key() -> None:
+    """The key that signs service account tokens; a running server notices by itself."""
+
+
+@service_account_key.command("rotate")
+def service_account_key_rotate() -> None:
+    """Sign with a new key from now on; tokens signed with the old ones stay good."""
+    from minikube.pki.signing_keys import rotate
+
+    identity = rotate(_settings(None, {}).tls_dir / "service-account.key")
+    click.echo(f"Tokens are signed with {identity} now")
+
+
+@service_account_key.command("forget")
+def service_account_key_forget() -> None:
+    """Believe no token that an older key has signed any more."""
+    from minikube.pki.signing_keys import forget
+
+    count = forget(_settings(None, {}).tls_dir / "service-account.key")
+    click.echo(f"Older keys forgotten: {count}")
+
+
 @main.group("secrets-encrypt")
 def secrets_encrypt() -> None:
     """Encryption of secrets at rest: status, enable, rotate, disable (on a running server)."""

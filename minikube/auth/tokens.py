@@ -22,7 +22,7 @@ from minikube.auth.coverage import quoted
 from minikube.client.base import Informers, Lister
 from minikube.errors import Unauthorized
 from minikube.kit.clock import Clock
-from minikube.pki.signing_keys import SigningKeys
+from minikube.pki.signing_keys import SigningKeys, VerificationKey
 
 LEEWAY = timedelta(seconds=60)
 """How long the token of something that is gone lives on."""
@@ -58,6 +58,7 @@ class ServiceAccountTokens:
         self._secrets = informers.of(Secret).lister
         self._nodes = informers.of(Node).lister
         self._verified: dict[str, Mapping[str, Any]] = {}
+        self._verified_with: tuple[VerificationKey, ...] = ()
 
     def sign(self, bound: Bound, *, until: datetime, audiences: tuple[str, ...] = ()) -> str:
         """A token for these audiences (none: the API server)."""
@@ -97,7 +98,10 @@ class ServiceAccountTokens:
         return self._user(bound, str(claims.get("jti", "")))
 
     def _claims(self, token: str) -> Mapping[str, Any] | None:
-        """Verified once; None: not a token of ours. Raises Unauthorized."""
+        """Verified once by the keys of today; None: not a token of ours. Raises Unauthorized."""
+        if self._verified_with != self.keys.verification:
+            self._verified_with = self.keys.verification
+            self._verified.clear()
         claims = self._verified.get(token)
         if claims is None:
             if unverified(token).get("iss") != self.issuer:

@@ -45,11 +45,11 @@ class SigningKeys:
     @property
     def verification(self) -> tuple[VerificationKey, ...]:
         """The signing key's own first."""
-        files = [self._path, *sorted(self._path.parent.glob(f"{self._path.stem}.*.pub"))]
-        seen = tuple((file, file.stat().st_mtime_ns) for file in files)
+        seen = tuple(path.stat().st_mtime_ns for path in (self._path, self._path.parent))
         if seen != self._seen:
             self._private = ensure_signing_key(self._path)
-            older = [_public(file.read_bytes()) for file in files[1:]]
+            files = sorted(self._path.parent.glob(f"{self._path.stem}.*.pub"))
+            older = [_public(file.read_bytes()) for file in files]
             self._public = tuple(verification_key(key) for key in (self._private.public_key(), *older))
             self._seen = seen
         return self._public
@@ -75,6 +75,14 @@ def rotate(path: Path) -> str:
     key = ensure_key(made)
     made.replace(path)
     return verification_key(key.public_key()).id
+
+
+def forget(path: Path) -> int:
+    """Only the present key is believed from now on; how many others there were."""
+    older = list(path.parent.glob(f"{path.stem}.*.pub"))
+    for one in older:
+        one.unlink()
+    return len(older)
 
 
 def verification_key(key: PublicKey) -> VerificationKey:

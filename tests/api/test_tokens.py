@@ -9,6 +9,7 @@ import jwt
 
 from tests.api.conftest import Cluster
 from tests.api.test_access import status_of
+from tests.api.test_encryption import minikube
 
 REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
 
@@ -34,6 +35,27 @@ def test_kubectl_creates_tokens_that_the_published_keys_verify(cluster: Cluster)
     assert claims["exp"] - claims["iat"] == 600
     refusal = cluster.refused("create", "token", "robot", "--duration=1m")
     assert "spec.expirationSeconds: Invalid value: 60: may not specify a duration less than 10 minutes" in refusal
+
+
+def test_the_signing_key_is_rotated_and_old_ones_forgotten_while_the_server_runs(own: Cluster) -> None:
+    own.kubectl("create", "serviceaccount", "robot", "-n", "default")
+
+    def made() -> str:
+        return own.kubectl("create", "token", "robot", "-n", "default").strip()
+
+    def good(token: str) -> bool:
+        return status_of(own, "/openid/v1/jwks", token)[0] == 200
+
+    old = made()
+    minikube(own, "service-account-key", "rotate")
+    new = made()
+    assert jwt.get_unverified_header(new)["kid"] != jwt.get_unverified_header(old)["kid"]
+    assert good(old)
+    assert good(new)
+    assert len(json.loads(own.kubectl("get", "--raw", "/openid/v1/jwks"))["keys"]) == 2
+    minikube(own, "service-account-key", "forget")
+    assert good(new)
+    assert not good(old)
 
 
 def test_a_token_review_knows_audiences(cluster: Cluster) -> None:

@@ -28,7 +28,7 @@ from minikube.auth.tokens import ServiceAccountTokens
 from minikube.controllers.token_secrets import ACCOUNT, TYPE, TokenSecretController
 from minikube.errors import ApiError, BadRequest, Conflict, Invalid, NotFound, Unauthorized
 from minikube.pki.certificates import write_private
-from minikube.pki.signing_keys import SigningKeys, jwks, rotate
+from minikube.pki.signing_keys import SigningKeys, forget, jwks, rotate
 from minikube.settings import Settings
 from tests.fakes.cluster import Cluster
 
@@ -201,6 +201,9 @@ def test_live_tokens_survive_a_new_signing_key(tmp_path: Path) -> None:
         for token in (old, new):
             assert await restarted.authenticate(Credentials(bearer=token))
         keys = jwt.PyJWKSet.from_dict(jwks(made.keys.verification))
+        forget(made.path)
+        assert await made.refused(old) == "no key of this cluster has signed this token"
+        assert await made.user(new)
         for token in (old, new):
             key = keys[jwt.get_unverified_header(token)["kid"]]
             assert jwt.decode(token, key, algorithms=["ES256"], audience=ISSUER)
