@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from minikube.api.labels import OWN_LABELS, may_label_itself
 from minikube.client.http import HttpClient
 from minikube.client.informer import WatchInformers
 from minikube.client.recorder import Recorder
@@ -16,7 +17,7 @@ from minikube.kit.clock import SYSTEM
 from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard, until_signalled
 from minikube.node.agent import Agent
-from minikube.node.certificates import NodeCertificates
+from minikube.node.certificates import NodeCertificates, Rejoin
 from minikube.node.join import join
 from minikube.node.network.base import PodNetwork
 from minikube.node.network.node import NodeNetwork
@@ -28,7 +29,7 @@ from minikube.node.runtime.simulated import SimulatedNetwork, SimulatedRuntime
 from minikube.node.servers import Servers
 from minikube.node.volumes.local_path import LocalPathVolumes
 from minikube.pki.node import NodePki, node_pki
-from minikube.settings import Settings
+from minikube.settings import Settings, SettingsError
 from minikube.transport.client import address_towards, client_context
 
 log = logging.getLogger(__name__)
@@ -37,10 +38,14 @@ ADDRESS_EVERY = 10.0
 
 async def run_agent(settings: Settings) -> None:
     """Join `settings.server` unless this machine has, then run its node until SIGTERM. Raises SettingsError."""
+    check_node(settings)
     pki, keeper = node_pki(settings), Keeper(os.environ, os.getpid())
 
-    async def work() -> None:
+    async def rejoin() -> None:
         await join(settings.server, settings.token, pki, settings.own_node_name, SYSTEM)
+
+    async def work() -> None:
+        await rejoin()
         address = settings.node_ip or address_towards(settings.server)
         while True:
             context = client_context(pki.server_ca, pki.client.certificate, pki.client.key)
@@ -49,10 +54,27 @@ async def run_agent(settings: Settings) -> None:
                 settings.server, context, user_agent="kubelet", directory=settings.agent_dir / "known"
             )
             client.use(servers.known())
-            node = run_node(client, pki, settings, address, keeper, servers)
+            node = run_node(client, pki, settings, address, keeper, rejoin, servers)
             address = await _until_moved(node, settings, address)
 
     await until_signalled(work())
+
+
+def check_node(settings: Settings) -> None:
+    """Whether this node may have the labels and taints it is to have. Raises SettingsError."""
+    forbidden = sorted(key for text in settings.node_label if not may_label_itself(key := text.partition("=")[0]))
+    if forbidden:
+        raise SettingsError(
+            f"node-label: a node may not give itself {', '.join(forbidden)} (an administrator can: kubectl label "
+            "node); in kubernetes.io and k8s.io it may set kubelet.kubernetes.io/…, node.kubernetes.io/… and "
+            f"{', '.join(sorted(OWN_LABELS))}"
+        )
+    for text in settings.node_taint:
+        key, _, effect = text.rpartition(":")
+        if not key or effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
+            raise SettingsError(
+                f"node-taint: {text!r} is not key[=value]:NoSchedule, PreferNoSchedule or NoExecute"
+            )
 
 
 async def _until_moved(node: Coroutine[Any, Any, None], settings: Settings, address: str) -> str:
@@ -78,6 +100,7 @@ async def run_node(
     settings: Settings,
     address: str,
     keeper: Keeper,
+    rejoin: Rejoin,
     servers: Servers | None = None,
 ) -> None:
     """This machine's node, real or simulated, over the client, until cancelled. `servers`: what it may change over
@@ -91,7 +114,7 @@ async def run_node(
             servers.follow(informers, client.use)
         recorder = Recorder(client, "kubelet", name)
         tasks.create_task(informers.run(), name="informers of the node")
-        certificates = NodeCertificates(client, informers, pki, name, SYSTEM)
+        certificates = NodeCertificates(client, informers, pki, name, SYSTEM, rejoin)
         tasks.create_task(guard("certificates", certificates.run), name="certificates of the node")
         runtime: Runtime = SimulatedRuntime()
         kept: Callable[[], frozenset[str]] = frozenset

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
-from minikube.agent import run_node
+from minikube.agent import check_node, run_node
 from minikube.api.core_v1 import Secret
 from minikube.apiserver.encryption import ENCRYPTION, encryption_document
 from minikube.apiserver.health import Health, HealthError, ping
@@ -218,7 +218,11 @@ class Server:
                 server = f"https://{self.settings.bind_address or '127.0.0.1'}:{self.settings.https_listen_port}"
                 tls = client_context(node.server_ca, node.client.certificate, node.client.key)
                 client_of_node = HttpClient(server, tls, user_agent="kubelet")
-                running = run_node(client_of_node, node, self.settings, self.address, self.keeper)
+
+                async def rejoin() -> None:
+                    await self._own_node(admin)
+
+                running = run_node(client_of_node, node, self.settings, self.address, self.keeper, rejoin)
                 tasks.create_task(running, name="node")
             self.keeper.ready()
             asyncio.get_running_loop().call_later(SOCKETS_ASKED_WITHIN, self.keeper.give_up_rest)
@@ -239,6 +243,8 @@ async def _settle() -> None:
 async def opened(settings: Settings) -> AsyncIterator[Server]:
     """A server whose state is loaded. Raises SettingsError with what to do."""
     address = settings.advertise_address or settings.node_ip or address_towards()
+    if not settings.disable_agent:
+        check_node(settings)
     await right_clock(settings, SYSTEM)
     store = None
     try:

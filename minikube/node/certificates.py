@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from minikube.api.core_v1 import ConfigMap, Node
@@ -21,18 +21,24 @@ from minikube.pki.certificates import Pair, due, ensure_key, load, renewal, writ
 from minikube.pki.node import NodePki
 from minikube.pki.requests import make_request
 from minikube.pki.rotation import ROTATE
+from minikube.settings import SettingsError
 from minikube.transport.client import client_context
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY, RETRY_EVERY = 2.0, 10.0
+Rejoin = Callable[[], Awaitable[None]]
+"""Gets a client certificate without having one. Raises SettingsError: there is no way."""
 
 
 class NodeCertificates:
     """`client` gets a new TLS context whenever its certificate or the server's CAs have changed."""
 
-    def __init__(self, client: HttpClient, informers: Informers, pki: NodePki, name: str, clock: Clock) -> None:
+    def __init__(
+        self, client: HttpClient, informers: Informers, pki: NodePki, name: str, clock: Clock, rejoin: Rejoin
+    ) -> None:
         self._client, self._pki, self._name, self._clock = client, pki, name, clock
+        self._rejoin = rejoin
         self._changed = asyncio.Event()
         self._node = informers.of(Node, fields=f"metadata.name={name}")
         self._info = informers.of(ConfigMap, namespace="kube-public", fields="metadata.name=cluster-info")
@@ -56,6 +62,7 @@ class NodeCertificates:
             self._changed.clear()
             pause = LOOK_EVERY
             try:
+                await self._survive_the_end()
                 await self._take_cas()
                 await self._renew_client()
                 await self._renew_serving()
@@ -66,7 +73,7 @@ class NodeCertificates:
                     "%s was given to another machine; pods here keep running", error.message, self._name,
                 )  # fmt: skip
                 pause = 6 * RETRY_EVERY
-            except (ApiError, Refused) as error:
+            except (ApiError, Refused, SettingsError) as error:
                 log.warning("no new certificate for this node yet: %s", error)
                 pause = RETRY_EVERY
             try:
@@ -74,6 +81,13 @@ class NodeCertificates:
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+    async def _survive_the_end(self) -> None:
+        """A certificate that ended (the machine slept, no server was there) renews nothing: join once more."""
+        certificate = load(self._pki.client)
+        if certificate is None or self._clock.now() >= certificate.not_valid_after_utc:
+            await self._rejoin()
+            await self._reconnect()
 
     async def _take_cas(self) -> None:
         found = self._clients.lister.get("extension-apiserver-authentication", "kube-system")

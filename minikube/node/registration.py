@@ -213,12 +213,15 @@ class Registration:
 
     async def heartbeat(self) -> None:
         """Renew the lease every 10 s until cancelled; errors are for the next try."""
+        pause = 1.0
         while True:
             try:
                 await self._renew()
             except (ApiError, OSError):
-                await self._clock.sleep(1)
+                await self._clock.sleep(pause)
+                pause = min(RENEW_EVERY, 2 * pause)
                 continue
+            pause = 1.0
             await self._clock.sleep(RENEW_EVERY)
 
     async def _renew(self) -> None:
