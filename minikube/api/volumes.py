@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from minikube.api import quantity
-from minikube.api.core_v1 import Node, PersistentVolume, PersistentVolumeClaim, Pod, Volume
+from minikube.api.core_v1 import Node, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod, Volume
 from minikube.api.meta import Quantity
 from minikube.api.node_selector import matches_selector
 from minikube.api.owners import controlled_by
@@ -73,8 +73,29 @@ def points_to(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
     return reference.uid in ("", meta.uid)
 
 
+def reference_to(claim: PersistentVolumeClaim) -> ObjectReference:
+    """What the claimRef of its volume says."""
+    meta = claim.metadata
+    return ObjectReference(
+        api_version="v1",
+        kind="PersistentVolumeClaim",
+        name=meta.name,
+        namespace=meta.namespace,
+        uid=meta.uid,
+        resource_version=meta.resource_version,
+    )
+
+
 def fully_bound(claim: PersistentVolumeClaim) -> bool:
     return bool(claim.spec.volume_name) and BIND_COMPLETED in claim.metadata.annotations
+
+
+def allowed_on(of: StorageClass, node: Node) -> bool:
+    """A volume of the class may be made there (allowedTopologies)."""
+    labels, terms = node.metadata.labels, of.allowed_topologies
+    return not terms or any(
+        all(labels.get(one.key) in one.values for one in term.match_label_expressions) for term in terms
+    )
 
 
 def reachable(volume: PersistentVolume, node: Node) -> bool:

@@ -20,7 +20,6 @@ from minikube.api.core_v1 import (
     NodeSelector,
     NodeSelectorRequirement,
     NodeSelectorTerm,
-    ObjectReference,
     PersistentVolume,
     PersistentVolumeClaim,
     PersistentVolumeSpec,
@@ -55,16 +54,9 @@ def choose_node(claim: PersistentVolumeClaim, of: StorageClass, nodes: Sequence[
         return NotYet()
     for node in sorted(nodes, key=lambda one: one.metadata.name):
         ready = any(one.type == "Ready" and one.status == "True" for one in node.status.conditions)
-        if ready and not node.spec.unschedulable and allowed(of, node):
+        if ready and not node.spec.unschedulable and rules.allowed_on(of, node):
             return node
     return Refused("no node is ready for a volume")
-
-
-def allowed(of: StorageClass, node: Node) -> bool:
-    labels, terms = node.metadata.labels, of.allowed_topologies
-    return not terms or any(
-        all(labels.get(one.key) in one.values for one in term.match_label_expressions) for term in terms
-    )
 
 
 def volume_for(claim: PersistentVolumeClaim, of: StorageClass, node: Node, directory: str) -> PersistentVolume:
@@ -82,14 +74,7 @@ def volume_for(claim: PersistentVolumeClaim, of: StorageClass, node: Node, direc
         spec=PersistentVolumeSpec(
             access_modes=claim.spec.access_modes,
             capacity={"storage": rules.requested(claim)},
-            claim_ref=ObjectReference(
-                api_version="v1",
-                kind="PersistentVolumeClaim",
-                namespace=meta.namespace,
-                name=meta.name,
-                uid=meta.uid,
-                resource_version=meta.resource_version,
-            ),
+            claim_ref=rules.reference_to(claim),
             local=LocalVolumeSource(path=f"{directory}/{name}_{meta.namespace}_{meta.name}"),
             mount_options=of.mount_options,
             node_affinity=VolumeNodeAffinity(required=NodeSelector(node_selector_terms=terms)),

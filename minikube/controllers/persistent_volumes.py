@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from minikube.api import volumes as rules
-from minikube.api.core_v1 import ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod
+from minikube.api.core_v1 import PersistentVolume, PersistentVolumeClaim, Pod
 from minikube.api.meta import Key, key_of, replace_meta
 from minikube.api.storage_v1 import StorageClass
 from minikube.controllers.base import After, Context, Watch
@@ -168,21 +168,14 @@ class PersistentVolumeBinder:
         await self._claim_status(claim, phase="Bound", access_modes=volume.spec.access_modes, capacity=dict(size))
 
     async def _point_to(self, volume: PersistentVolume, claim: PersistentVolumeClaim) -> PersistentVolume:
-        reference, meta = volume.spec.claim_ref, claim.metadata
-        if reference is not None and reference.uid == meta.uid:
+        reference = volume.spec.claim_ref
+        if reference is not None and reference.uid == claim.metadata.uid:
             return volume
         notes = dict(volume.metadata.annotations)
         if not rules.points_to(volume, claim):
             notes[rules.BOUND_BY_CONTROLLER] = "yes"
-        reference = ObjectReference(
-            api_version="v1",
-            kind="PersistentVolumeClaim",
-            name=meta.name,
-            namespace=meta.namespace,
-            uid=meta.uid,
-            resource_version=meta.resource_version,
-        )
-        wanted = replace(replace_meta(volume, annotations=notes), spec=replace(volume.spec, claim_ref=reference))
+        spec = replace(volume.spec, claim_ref=rules.reference_to(claim))
+        wanted = replace(replace_meta(volume, annotations=notes), spec=spec)
         return await self._client.update(wanted)
 
     async def _claim_status(self, claim: PersistentVolumeClaim, **fields: Any) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from minikube.api import volumes as rules
-from minikube.api.core_v1 import ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod
+from minikube.api.core_v1 import PersistentVolume, PersistentVolumeClaim, Pod
 from minikube.api.meta import Key, Object, key_of, replace_meta
 from minikube.api.storage_v1 import CSIDriver, CSIStorageCapacity, StorageClass
 from minikube.client.base import Lister
@@ -184,16 +184,8 @@ def reserved(volume: PersistentVolume, claim: PersistentVolumeClaim) -> Persiste
     """The volume, pointing to the claim; the binder does the rest."""
     if rules.points_to(volume, claim) and volume.spec.claim_ref and volume.spec.claim_ref.uid:
         return volume
-    meta = claim.metadata
-    reference = ObjectReference(
-        api_version="v1",
-        kind="PersistentVolumeClaim",
-        name=meta.name,
-        namespace=meta.namespace,
-        uid=meta.uid,
-        resource_version=meta.resource_version,
-    )
     notes = dict(volume.metadata.annotations)
     if volume.spec.claim_ref is None:
         notes[rules.BOUND_BY_CONTROLLER] = "yes"
-    return replace(replace_meta(volume, annotations=notes), spec=replace(volume.spec, claim_ref=reference))
+    spec = replace(volume.spec, claim_ref=rules.reference_to(claim))
+    return replace(replace_meta(volume, annotations=notes), spec=spec)

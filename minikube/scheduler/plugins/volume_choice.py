@@ -96,11 +96,7 @@ def _unmakeable(claim: PersistentVolumeClaim, node: Node, storage: Storage) -> s
     of = storage.classes.get(rules.class_of_claim(claim))
     if of is None or of.provisioner in ("", rules.NO_PROVISIONER):
         return NO_VOLUME
-    labels = node.metadata.labels
-    if of.allowed_topologies and not any(
-        all(labels.get(one.key) in one.values for one in term.match_label_expressions)
-        for term in of.allowed_topologies
-    ):
+    if not rules.allowed_on(of, node):
         return NO_VOLUME
     driver = storage.drivers.get(of.provisioner)
     if driver is None or not driver.spec.storage_capacity:
@@ -109,6 +105,6 @@ def _unmakeable(claim: PersistentVolumeClaim, node: Node, storage: Storage) -> s
     for one in storage.capacities:
         limit = one.maximum_volume_size if one.maximum_volume_size is not None else one.capacity
         fits = one.storage_class_name == of.metadata.name and quantity.parse(limit) >= wanted
-        if fits and one.node_topology is not None and matches(one.node_topology, labels):
+        if fits and one.node_topology is not None and matches(one.node_topology, node.metadata.labels):
             return ""
     return NO_SPACE
