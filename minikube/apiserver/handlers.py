@@ -11,6 +11,7 @@ from aiohttp import web
 
 from minikube.apiserver import views
 from minikube.apiserver.audit.trail import ANNOTATIONS
+from minikube.apiserver.headers import told
 from minikube.apiserver.negotiation import DELETE_OPTIONS, JSON, YAML, Body, Wanted, decode_body, read_body, wanted
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.watching import Watching, seconds_of
@@ -311,7 +312,7 @@ def _request(request: web.BaseRequest, user: User, *, dry_run: tuple[str, ...] =
             f'Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"',
         )
         raise Invalid.of("CreateOptions", "meta.k8s.io", "", [cause])
-    agent = request.headers.get("User-Agent", "").split("/")[0]
+    agent = told(request.headers.get("User-Agent", "")).split("/")[0]
     return Request(
         user=user,
         dry_run=bool(asked),

@@ -13,6 +13,7 @@ from aiohttp import web
 from minikube.api import time
 from minikube.apiserver.audit.log import AuditLog
 from minikube.apiserver.audit.policy import NAMES, SILENCE, Level, Policy, Stage, Verdict, judge, read_policy
+from minikube.apiserver.headers import told
 from minikube.apiserver.negotiation import JSON, read_body
 from minikube.apiserver.request_info import RequestInfo
 from minikube.auth.base import Decision, User
@@ -132,7 +133,7 @@ class Trail:
         if self._acting is not None:
             event["impersonatedUser"] = _user(self._acting)
         event["sourceIPs"] = [request.remote] if request.remote else []
-        event["userAgent"] = request.headers.get("User-Agent", "")
+        event["userAgent"] = told(request.headers.get("User-Agent", ""))
         if info.resource:
             event["objectRef"] = _reference(info)
         event.update(more)
@@ -144,12 +145,12 @@ class Trail:
 
 
 def _user(user: User) -> dict[str, Any]:
-    told = {"username": user.name, "uid": user.uid, "groups": list(user.groups), "extra": dict(user.extra)}
-    return {name: value for name, value in told.items() if value}
+    said = {"username": user.name, "uid": user.uid, "groups": list(user.groups), "extra": dict(user.extra)}
+    return {name: value for name, value in said.items() if value}
 
 
 def _reference(info: RequestInfo) -> dict[str, str]:
-    told = {
+    said = {
         "resource": info.resource,
         "namespace": info.namespace,
         "name": info.name,
@@ -157,7 +158,7 @@ def _reference(info: RequestInfo) -> dict[str, str]:
         "apiVersion": info.version,
         "subresource": info.subresource,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in said.items() if value}
 
 
 def _json(response: web.StreamResponse) -> Any:
