@@ -12,6 +12,9 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
+LEAST = 0.001
+"""Seconds: for less uvloop makes no timer, but a callback that does not know when it is due."""
+
 
 class WorkQueue(Generic[K]):
     def __init__(self) -> None:
@@ -42,7 +45,7 @@ class WorkQueue(Generic[K]):
             self.add(key)
             return
         loop = asyncio.get_running_loop()
-        due = loop.time() + seconds
+        due = loop.time() + max(seconds, LEAST)
         timer = self._timers.get(key)
         if timer is not None:
             if timer.when() <= due:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from minikube.api.core_v1 import Container as Wanted
@@ -43,6 +43,13 @@ log = logging.getLogger(__name__)
 CHECK_EVERY = 10.0
 AT_ONCE = 4
 """Sandboxes and containers started at the same time: more only makes each slower."""
+
+
+def keep_only_logs(root: Path, uids: Collection[str]) -> None:
+    """Remove the logs of pods that went while nobody was looking. Blocks."""
+    for directory in root.glob("*_*_*"):
+        if directory.name.rpartition("_")[2] not in uids:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 WARNINGS = ("BackOff", "ErrImageNeverPull", "InspectFailed", "ProbeWarning", "Unhealthy")
@@ -132,6 +139,7 @@ class Agent:
         if not self.simulated:
             await asyncio.to_thread(self._groups.start, *self._registration.for_pods())
             await asyncio.to_thread(self._groups.keep_only, known)
+            await asyncio.to_thread(keep_only_logs, Path(self.settings.pod_logs_dir), known)
         await self.roster.run()
 
     @property

@@ -18,6 +18,8 @@ from minikube.kit.clock import Clock
 
 INITIAL_BACKOFF, MAX_BACKOFF = 1.0, 10.0
 PARKED_AT_MOST = 300.0
+LEAST = 0.001
+"""Seconds: for less uvloop makes no timer, but a callback that does not know when it is due."""
 
 
 class Waiting(msgspec.Struct):
@@ -135,9 +137,10 @@ class Queue:
 
     def _activate_after(self, uid: str, seconds: float) -> None:
         timer = self._timers.pop(uid, None)
-        due = asyncio.get_running_loop().time() + seconds
+        now = asyncio.get_running_loop().time()
+        due = now + seconds
         if timer is not None:
             timer.cancel()
             if uid in self._parked:
                 due = min(due, timer.when())
-        self._timers[uid] = asyncio.get_running_loop().call_at(due, self._activate, uid)
+        self._timers[uid] = asyncio.get_running_loop().call_at(max(due, now + LEAST), self._activate, uid)
