@@ -32,7 +32,7 @@ from minikube.apiserver.negotiation import Wanted, read_body
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
 from minikube.auth.base import Action, Authenticator, Authorizer, Credentials, RuleResolver, User
-from minikube.auth.tokens import audiences_of, unverified
+from minikube.auth.verifier import audiences_of, unverified
 from minikube.errors import BadRequest, FieldError, Invalid, Unauthorized
 
 

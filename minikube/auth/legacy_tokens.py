@@ -14,7 +14,8 @@ import jwt
 from minikube.api.core_v1 import Secret, ServiceAccount
 from minikube.auth.accounts import account_groups, account_user
 from minikube.auth.base import Credentials, User
-from minikube.auth.tokens import INVALIDATED, unverified, verified
+from minikube.auth.tokens import INVALIDATED
+from minikube.auth.verifier import Verifier
 from minikube.client.base import Informers
 from minikube.errors import Unauthorized
 from minikube.pki.signing_keys import SigningKeys
@@ -40,18 +41,18 @@ def sign_legacy(keys: SigningKeys, account: ServiceAccount, secret: str) -> str:
 
 class LegacyTokens:
     def __init__(self, keys: SigningKeys, informers: Informers, *, audience: str) -> None:
-        self._keys = keys
+        self._verifier = Verifier(keys, ISSUER)
         self._audience = audience
         self._secrets = informers.of(Secret).lister
         self._accounts = informers.of(ServiceAccount).lister
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         token = credentials.bearer
-        if not token or unverified(token).get("iss") != ISSUER:
+        claims = self._verifier.claims(token)
+        if claims is None:
             return None
         if credentials.audiences and self._audience not in credentials.audiences:
             raise Unauthorized("this token is for the API server only")
-        claims = verified(token, self._keys)
 
         def said(claim: str) -> Any:
             return claims.get(f"{CLAIM}/{claim}", "")

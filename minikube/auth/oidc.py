@@ -12,7 +12,7 @@ import jwt
 import msgspec
 
 from minikube.auth.base import AUTHENTICATED, Credentials, User
-from minikube.auth.tokens import unverified
+from minikube.auth.verifier import unverified
 from minikube.client.documents import DocumentError
 from minikube.errors import Unauthorized
 from minikube.kit.clock import Clock

@@ -7,7 +7,6 @@ pkg/serviceaccount/claims.go.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,15 +18,15 @@ from minikube.api.meta import ObjectMeta
 from minikube.auth.accounts import account_groups, account_user
 from minikube.auth.base import Credentials, User
 from minikube.auth.coverage import quoted
+from minikube.auth.verifier import Verifier, audiences_of
 from minikube.client.base import Informers, Lister
 from minikube.errors import Unauthorized
 from minikube.kit.clock import Clock
-from minikube.pki.signing_keys import SigningKeys, VerificationKey
+from minikube.pki.signing_keys import SigningKeys
 
 LEEWAY = timedelta(seconds=60)
 """How long the token of something that is gone lives on."""
 EXTRA = "authentication.kubernetes.io"
-REMEMBERED = 4096
 INVALIDATED = "service account token has been invalidated"
 
 
@@ -57,8 +56,7 @@ class ServiceAccountTokens:
         self._pods = informers.of(Pod).lister
         self._secrets = informers.of(Secret).lister
         self._nodes = informers.of(Node).lister
-        self._verified: dict[str, Mapping[str, Any]] = {}
-        self._verified_with: tuple[VerificationKey, ...] = ()
+        self._verifier = Verifier(keys, issuer)
 
     def sign(self, bound: Bound, *, until: datetime, audiences: tuple[str, ...] = ()) -> str:
         """A token for these audiences (none: the API server)."""
@@ -78,11 +76,11 @@ class ServiceAccountTokens:
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         """Raises Unauthorized for a token of ours that is not good any more, or never was."""
-        claims = self._claims(credentials.bearer)
+        claims = self._verifier.claims(credentials.bearer)
         if claims is None:
             return None
         now = self._clock.now().timestamp()
-        if now >= claims["exp"]:
+        if now >= claims.get("exp", 0):
             raise Unauthorized("service account token has expired")
         if now < claims.get("nbf", 0):
             raise Unauthorized("service account token is not valid yet")
@@ -96,21 +94,6 @@ class ServiceAccountTokens:
         except msgspec.ValidationError as error:
             raise Unauthorized("service account claims are missing") from error
         return self._user(bound, str(claims.get("jti", "")))
-
-    def _claims(self, token: str) -> Mapping[str, Any] | None:
-        """Verified once by the keys of today; None: not a token of ours. Raises Unauthorized."""
-        if self._verified_with != self.keys.verification:
-            self._verified_with = self.keys.verification
-            self._verified.clear()
-        claims = self._verified.get(token)
-        if claims is None:
-            if unverified(token).get("iss") != self.issuer:
-                return None
-            claims = verified(token, self.keys)
-            if len(self._verified) >= REMEMBERED:
-                self._verified.clear()
-            self._verified[token] = claims
-        return claims
 
     def _user(self, bound: Bound, identity: str) -> User:
         namespace = bound.namespace
@@ -142,39 +125,3 @@ class ServiceAccountTokens:
         if meta.deletion_timestamp is not None and meta.deletion_timestamp < self._clock.now() - LEEWAY:
             raise Unauthorized(INVALIDATED)
         return meta
-
-
-def unverified(token: str) -> Mapping[str, Any]:
-    """What a token says of itself; nothing when it is no JWT. Believe only what has been verified."""
-    try:
-        found: Mapping[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    except jwt.PyJWTError:
-        return {}
-    return found
-
-
-def audiences_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    said = claims.get("aud") or ()
-    return (said,) if isinstance(said, str) else tuple(said)
-
-
-def verified(token: str, keys: SigningKeys) -> Mapping[str, Any]:
-    """The claims of a token that one of the keys has signed with its own algorithm; time is the caller's to judge.
-    Raises Unauthorized."""
-    try:
-        identity = jwt.get_unverified_header(token).get("kid")
-    except jwt.PyJWTError as error:
-        raise Unauthorized(str(error)) from error
-    known = keys.verification
-    for one in [key for key in known if key.id == identity] or known:
-        try:
-            claims: Mapping[str, Any] = jwt.decode(
-                token,
-                one.key,
-                algorithms=[one.algorithm],
-                options={"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
-            )
-        except jwt.PyJWTError:
-            continue
-        return claims
-    raise Unauthorized("no key of this cluster has signed this token")
