@@ -11,9 +11,7 @@ from typing import Any
 
 from minikube.api import time
 from minikube.resources.base import ReadOnlyObj
-
-APPROVAL = "api-approved.kubernetes.io"
-PROTECTED = ("k8s.io", "kubernetes.io")
+from minikube.resources.crd_rules import APPROVAL, is_protected
 
 
 def full_names(definition: ReadOnlyObj) -> dict[str, Any]:
@@ -97,10 +95,6 @@ def _approval(conditions: dict[str, Any], definition: ReadOnlyObj, now: datetime
     else:
         why = f'protected groups must have approval annotation "{APPROVAL}"'
         _set(conditions, type, False, "MissingAnnotation" if not given else "InvalidAnnotation", why, now)
-
-
-def is_protected(group: str) -> bool:
-    return any(group == domain or group.endswith("." + domain) for domain in PROTECTED)
 
 
 def _set(conditions: dict[str, Any], type: str, holds: bool, reason: str, message: str, now: datetime) -> None:

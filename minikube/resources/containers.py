@@ -205,6 +205,14 @@ def common(one: AnyContainer, spec: PodSpec, path: str) -> Iterator[FieldError]:
                 where = f"{at(f'{path}.ports', index)}.containerPort"
                 yield invalid(where, port.container_port, "must match `hostPort` when `hostNetwork` is true")
     context = one.security_context
+    for index, mount in enumerate(one.volume_mounts):
+        if mount.mount_propagation == "Bidirectional" and not (context and context.privileged):
+            why = "Bidirectional mount propagation is available only to privileged containers"
+            yield forbidden(f"{at(f'{path}.volumeMounts', index)}.mountPropagation", why)
+    claims = {claim.name for claim in spec.resource_claims}
+    for index, claim in enumerate(one.resources.claims if one.resources else ()):
+        if claim.name not in claims:
+            yield not_found(at(f"{path}.resources.claims", index), claim.name)
     yield from container_security(context, f"{path}.securityContext", host_users=spec.host_users)
 
 

@@ -14,6 +14,7 @@ from minikube.api.apiextensions_v1 import (
     JSONSchemaProps,
 )
 from minikube.api.apiregistration_v1 import APIService
+from minikube.api.meta import to_dict
 from minikube.api.names import label_1035_problems, subdomain_problems
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, Strategy
@@ -26,8 +27,14 @@ from minikube.resources.invalid import (
     not_supported,
     required,
 )
+from minikube.schema.jsonpath import JsonPathError, parse
+from minikube.schema.structure import compile_value
+from minikube.schema.validate import validate
 
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
+APPROVAL = "api-approved.kubernetes.io"
+PROTECTED = ("k8s.io", "kubernetes.io")
+_POLICY = "https://github.com/kubernetes/enhancements/pull/1111"
 _COLUMNS = ("boolean", "date", "integer", "number", "string")
 
 
@@ -45,6 +52,7 @@ class DefinitionRules(Strategy[CustomResourceDefinition]):
         if new.metadata.name != expected:
             yield invalid("metadata.name", new.metadata.name, 'must be spec.names.plural+"."+spec.group')
         yield from _group(spec.group)
+        yield from _approval(new)
         if spec.scope not in ("Cluster", "Namespaced"):
             yield not_supported("spec.scope", spec.scope, ("Cluster", "Namespaced"))
         yield from _versions(new)
@@ -80,6 +88,25 @@ def _group(group: str) -> Iterator[FieldError]:
         yield invalid("spec.group", group, "should be a domain with at least one dot")
 
 
+def is_protected(group: str) -> bool:
+    return any(group == domain or group.endswith("." + domain) for domain in PROTECTED)
+
+
+def _approval(new: CustomResourceDefinition) -> Iterator[FieldError]:
+    """Groups of the Kubernetes community name the review that approved them (KEP-1111)."""
+    group, given = new.spec.group, new.metadata.annotations.get(APPROVAL, "")
+    path = key("metadata.annotations", APPROVAL)
+    if not is_protected(group):
+        return
+    if not given:
+        yield required(path, f'protected groups must have approval annotation "{APPROVAL}", see {_POLICY}')
+    elif not given.startswith(("http://", "https://", "unapproved")):
+        need = f'protected groups must have approval annotation "{APPROVAL}"'
+        yield invalid(
+            path, given, f'{need} with either a URL or a reason starting with "unapproved", see {_POLICY}'
+        )
+
+
 def _versions(new: CustomResourceDefinition) -> Iterator[FieldError]:
     versions, path = new.spec.versions, "spec.versions"
     if not versions:
@@ -111,7 +138,8 @@ def _version(one: CustomResourceDefinitionVersion, path: str) -> Iterator[FieldE
                 if not schema.type
                 else invalid(f"{where}.type", schema.type, "must be object at the root")
             )
-        yield from _schema(schema, where, root=True)
+        wrong = list(_schema(schema, where, root=True))
+        yield from wrong or _defaults(to_dict(schema), where)
     for index, column in enumerate(one.additional_printer_columns):
         place = at(f"{path}.additionalPrinterColumns", index)
         if not column.name:
@@ -122,6 +150,14 @@ def _version(one: CustomResourceDefinitionVersion, path: str) -> Iterator[FieldE
             yield invalid(f"{place}.type", column.type, f"must be one of {','.join(_COLUMNS)}")
         if not column.json_path:
             yield required(f"{place}.jsonPath")
+        elif why := _path_problem(column.json_path):
+            yield invalid(f"{place}.jsonPath", column.json_path, why)
+    for index, field in enumerate(one.selectable_fields):
+        place = f"{at(f'{path}.selectableFields', index)}.jsonPath"
+        if not field.json_path:
+            yield required(place)
+        elif why := _path_problem(field.json_path):
+            yield invalid(place, field.json_path, why)
     scale = one.subresources.scale if one.subresources else None
     if scale is not None:
         place = f"{path}.subresources.scale"
@@ -133,6 +169,14 @@ def _version(one: CustomResourceDefinitionVersion, path: str) -> Iterator[FieldE
                 yield required(f"{place}.{name}")
             elif not value.startswith(prefix):
                 yield invalid(f"{place}.{name}", value, f"should be a json path under {prefix[:-1]}")
+
+
+def _path_problem(text: str) -> str:
+    try:
+        parse(text)
+    except JsonPathError as error:
+        return f"is not a valid JSON path: {error}"
+    return ""
 
 
 def _names(names: CustomResourceDefinitionNames, path: str) -> Iterator[FieldError]:
@@ -200,6 +244,19 @@ def _schema(schema: JSONSchemaProps, path: str, *, root: bool = False) -> Iterat
         if root and name == "metadata":
             continue
         yield from _schema(child, key(f"{path}.properties", name))
+
+
+def _defaults(schema: Mapping[str, Any], path: str) -> Iterator[FieldError]:
+    """Every default of a structural schema fits where it stands."""
+    if schema.get("default") is not None:
+        for error in validate(schema["default"], compile_value(schema)):
+            inner = "" if error.path in ("", "<nil>") else f".{error.path}"
+            yield FieldError(f"{path}.default{inner}", error.reason, error.detail)
+    for name, child in (schema.get("properties") or {}).items():
+        yield from _defaults(child, key(f"{path}.properties", name))
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), Mapping):
+            yield from _defaults(schema[name], f"{path}.{name}")
 
 
 class APIServiceRules(Strategy[APIService]):

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from minikube.api.core_v1 import AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext
 from minikube.errors import FieldError
 from minikube.resources.invalid import at, duplicate, forbidden, invalid, not_supported, required
+from minikube.resources.labelling import relative_path
 
 _ID = "must be between 0 and 2147483647, inclusive"
 _SYSCTL = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*([a-z0-9][-_a-z0-9]*)?[a-z0-9]\Z")
+_IPC = ("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.")
 _ADMIN = ("SYS_ADMIN", "CAP_SYS_ADMIN")
 
 
@@ -26,6 +28,8 @@ def _seccomp(profile: SeccompProfile | None, path: str) -> Iterator[FieldError]:
     if profile.type == "Localhost":
         if not profile.localhost_profile:
             yield required(where, "must be set when seccomp type is Localhost")
+        else:
+            yield from relative_path(profile.localhost_profile, where)
     elif profile.localhost_profile:
         yield invalid(where, profile.localhost_profile, "can only be set when seccomp type is Localhost")
     if not profile.type:
@@ -116,4 +120,6 @@ def _pod_context(context: PodSecurityContext, spec: PodSpec, path: str) -> Itera
             yield duplicate(f"{where}.name", one.name)
         if spec.host_network and one.name.startswith("net."):
             yield invalid(f"{where}.name", one.name, "may not be specified when 'hostNetwork' is true")
+        if spec.host_ipc and one.name.startswith(_IPC):
+            yield invalid(f"{where}.name", one.name, "may not be specified when 'hostIPC' is true")
         seen.add(one.name)

@@ -14,7 +14,7 @@ from minikube.api.core_v1 import (
     PersistentVolumeClaimSpec,
     PersistentVolumeSpec,
 )
-from minikube.api.names import qualified_name_problems
+from minikube.api.names import qualified_name_problems, subdomain_problems
 from minikube.api.storage_v1 import CSIDriver, StorageClass, VolumeAttachment, VolumeAttributesClass
 from minikube.errors import FieldError
 from minikube.kit.clock import SYSTEM
@@ -69,6 +69,8 @@ class PersistentVolumeRules(Strategy[PersistentVolume]):
         for name, amount in spec.capacity.items():
             if quantity.valid(amount) and quantity.parse(amount) <= 0:
                 yield invalid(key("spec.capacity", name), quantity.canonical(amount), "must be greater than zero")
+        for why in subdomain_problems(spec.storage_class_name) if spec.storage_class_name else ():
+            yield invalid("spec.storageClassName", spec.storage_class_name, why)
         policies = ("Delete", "Recycle", "Retain")
         if spec.persistent_volume_reclaim_policy not in ("", *policies):
             path = "spec.persistentVolumeReclaimPolicy"

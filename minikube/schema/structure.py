@@ -224,6 +224,11 @@ def compile(openapi: Mapping[str, Any]) -> Structure:
     return out
 
 
+def compile_value(openapi: Mapping[str, Any]) -> Structure:
+    """The structure of a part of a custom resource."""
+    return _custom(openapi)
+
+
 def _as_resource(out: Structure) -> None:
     text = Structure("string")
     meta = builtin(OBJECT_META)

@@ -1,0 +1,58 @@
+"""The table of validation in `validation/*.yaml`: kind x what is wrong x what is said of it.
+
+kind: Service
+set: {"spec.ports": []}                   a new object that is valid but for this (null: without the field)
+from: {...}                               or an object that has this,
+to: {...}                                 and an update to this
+says: "spec.ports: Required value"        one message, or all of them
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from tests.unit.resources.objects import GONE, errors_of_new, errors_of_update
+
+
+class Case(msgspec.Struct, frozen=True, rename={"before": "from"}):
+    kind: str
+    says: str | list[str]
+    set: dict[str, Any] = {}
+    before: dict[str, Any] = {}
+    to: dict[str, Any] = {}
+    area: str = ""
+
+    @property
+    def messages(self) -> list[str]:
+        return [self.says] if isinstance(self.says, str) else self.says
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.messages[0].partition(':')[0]}"
+
+
+def _cases() -> list[Case]:
+    found = []
+    for path in sorted((Path(__file__).parent / "validation").glob("*.yaml")):
+        rows = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        found += [msgspec.convert({**row, "area": path.stem}, Case) for row in rows]
+    return found
+
+
+def errors_of(case: Case) -> list[str]:
+    """What validation says, of an update beyond what it says of none."""
+    if not case.to:
+        return errors_of_new(case.kind, _changes(case.set))
+    before = _changes(case.before)
+    known = errors_of_update(case.kind, before, {})
+    return [one for one in errors_of_update(case.kind, before, _changes(case.to)) if one not in known]
+
+
+def _changes(given: dict[str, Any]) -> dict[str, Any]:
+    return {path: GONE if value is None else value for path, value in given.items()}
+
+
+CASES = _cases()
