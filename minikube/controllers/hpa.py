@@ -231,7 +231,9 @@ class HorizontalController:
             pods = [pod for pod in self._pods.list(namespace) if parsed.matches(pod.metadata.labels)]
             counted = self._count(current, source.target, pods, samples, container, source.name)
         except ApiError as error:
-            message = f"unable to fetch metrics from resource metrics API: {error.message}"
+            message = (
+                f"unable to fetch metrics from resource metrics API: {error.message} (get pods.metrics.k8s.io)"
+            )
             raise Unavailable(reason, f"failed to get {source.name} utilization: {message}") from error
         except NoMetrics as error:
             raise Unavailable(reason, f"failed to get {source.name} utilization: {error}") from error

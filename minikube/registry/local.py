@@ -194,7 +194,7 @@ class LocalClient:
 
     async def request(self, method: str, path: str, body: Any = None) -> Any:
         if self._registry.raw is None:
-            raise MethodNotAllowed(f"{method} {path} is not served in process")
+            raise NotFound.path()
         return await self._registry.raw(method, path, body)
 
     def _kind(self, resource: Resource) -> Kind:

@@ -149,3 +149,22 @@ async def test_a_revision_that_somebody_deleted_is_made_again() -> None:
     await cluster.client.delete(ControllerRevision, revision.metadata.name, "default")
     await cluster.settle(controller, WEB)
     assert len((await cluster.client.list(ControllerRevision, "default")).items) == 1
+
+
+async def test_scaling_of_an_ordered_set_halts_at_an_unhealthy_pod_both_ways() -> None:
+    cluster = await Cluster.open()
+    spec = StatefulSetSpec(replicas=2, selector=SELECTOR, template=template(), service_name="web")
+    await cluster.client.create(StatefulSet(metadata=META, spec=spec))
+    controller = StatefulSetController(cluster.context())
+    for _ in range(2):
+        await cluster.settle(controller, WEB)
+        await cluster.everything_runs()
+    first = (await cluster.pods())[0]
+    await cluster.phase(first, "Running")
+    for replicas in (3, 1):
+        await cluster.client.patch(StatefulSet, "web", "default", patch={"spec": {"replicas": replicas}})
+        await cluster.settle(controller, WEB)
+        assert [pod.metadata.name for pod in await cluster.pods()] == ["web-0", "web-1"]
+    await cluster.phase(first, "Running", ready=True)
+    await cluster.settle(controller, WEB)
+    assert [pod.metadata.name for pod in await cluster.pods()] == ["web-0"]

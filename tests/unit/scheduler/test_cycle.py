@@ -18,7 +18,7 @@ from minikube.api.core_v1 import (
     TopologySpreadConstraint,
 )
 from minikube.api.meta_v1 import LabelSelector
-from minikube.scheduler.cycle import Chosen, NoFit, find_node, total_scores
+from minikube.scheduler.cycle import Chosen, NoFit, enough_nodes, find_node, total_scores
 from minikube.scheduler.framework import Cycle
 from minikube.scheduler.preemption import no_victims
 from minikube.scheduler.requests import pod_info
@@ -122,6 +122,10 @@ def test_a_soft_spread_prefers_the_emptier_domain() -> None:
     others = [pod(f"q{n}", "b", labels={"app": "web"}) for n in range(3)]
     one = pod("p", labels={"app": "web"}, topology_spread_constraints=(constraint,))
     assert placed(cycle(nodes, others), one) == "a"
+
+
+def test_in_large_clusters_not_every_node_is_compared() -> None:
+    assert [enough_nodes(count) for count in (0, 99, 100, 1000, 5000, 10000)] == [0, 99, 100, 420, 500, 500]
 
 
 def test_emptier_nodes_score_higher() -> None:
