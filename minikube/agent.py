@@ -34,6 +34,8 @@ from minikube.transport.client import address_towards, client_context
 
 log = logging.getLogger(__name__)
 ADDRESS_EVERY = 10.0
+LOOPBACK = "127.0.0.1"
+"""What a machine without any route finds."""
 
 
 async def run_agent(settings: Settings) -> None:
@@ -44,20 +46,37 @@ async def run_agent(settings: Settings) -> None:
     async def rejoin() -> None:
         await join(settings.server, settings.token, pki, settings.own_node_name, SYSTEM)
 
+    async def node_at(address: str) -> None:
+        context = client_context(pki.server_ca, pki.client.certificate, pki.client.key)
+        servers = Servers(settings.server, settings.agent_dir / "servers.json")
+        client = RememberingClient(
+            settings.server, context, user_agent="kubelet", directory=settings.agent_dir / "known"
+        )
+        client.use(servers.known())
+        await run_node(client, pki, settings, address, keeper, rejoin, servers)
+
     async def work() -> None:
         await rejoin()
-        address = settings.node_ip or address_towards(settings.server)
-        while True:
-            context = client_context(pki.server_ca, pki.client.certificate, pki.client.key)
-            servers = Servers(settings.server, settings.agent_dir / "servers.json")
-            client = RememberingClient(
-                settings.server, context, user_agent="kubelet", directory=settings.agent_dir / "known"
-            )
-            client.use(servers.known())
-            node = run_node(client, pki, settings, address, keeper, rejoin, servers)
-            address = await _until_moved(node, settings, address)
+        await follow_address(lambda: settings.node_ip or address_towards(settings.server), node_at)
 
     await until_signalled(work())
+
+
+async def follow_address(find: Callable[[], str], node_at: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+    """Run the node at the address that `find` says, anew whenever it says another one. Pods keep running."""
+    address = find()
+    while True:
+        node = asyncio.create_task(node_at(address), name=f"node at {address}")
+        try:
+            while (now := find()) in (address, LOOPBACK):
+                done, _ = await asyncio.wait({node}, timeout=ADDRESS_EVERY)
+                if done:
+                    return await node
+            log.warning("this machine's address is %s now, it was %s", now, address)
+            address = now
+        finally:
+            node.cancel()
+            await asyncio.wait({node})
 
 
 def check_node(settings: Settings) -> None:
@@ -75,23 +94,6 @@ def check_node(settings: Settings) -> None:
             raise SettingsError(
                 f"node-taint: {text!r} is not key[=value]:NoSchedule, PreferNoSchedule or NoExecute"
             )
-
-
-async def _until_moved(node: Coroutine[Any, Any, None], settings: Settings, address: str) -> str:
-    """Run the node until this machine has another address; that address. Pods keep running."""
-    running = asyncio.create_task(node, name="node")
-    try:
-        while True:
-            done, _ = await asyncio.wait({running}, timeout=ADDRESS_EVERY)
-            if done:
-                await running
-            now = settings.node_ip or address_towards(settings.server)
-            if now not in (address, "127.0.0.1"):
-                log.warning("this machine's address is %s now, it was %s", now, address)
-                return now
-    finally:
-        running.cancel()
-        await asyncio.wait({running})
 
 
 async def run_node(

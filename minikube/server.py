@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
-from minikube.agent import check_node, run_node
+from minikube.agent import check_node, follow_address, run_node
 from minikube.api.core_v1 import Secret
 from minikube.apiserver.encryption import ENCRYPTION, encryption_document
 from minikube.apiserver.health import Health, HealthError, ping
@@ -166,6 +166,26 @@ class Server:
         await bind_node(admin, name, pki.client, SYSTEM.now())
         return pki
 
+    async def _run_node(self, admin: LocalClient, certificates: ServerCertificates) -> None:
+        """The node in this process, at whatever address this machine has; the API's own address moves with it."""
+        settings = self.settings
+        server = f"https://{settings.bind_address or '127.0.0.1'}:{settings.https_listen_port}"
+
+        async def rejoin() -> None:
+            await self._own_node(admin)
+
+        async def node_at(address: str) -> None:
+            if address != self.address:
+                self.address = address
+                certificates.moved([address])
+                await ensure_bootstrap(admin, settings, address)
+            node = await self._own_node(admin)
+            tls = client_context(node.server_ca, node.client.certificate, node.client.key)
+            client = HttpClient(server, tls, user_agent="kubelet")
+            await run_node(client, node, settings, address, self.keeper, rejoin)
+
+        await follow_address(lambda: own_address(settings), node_at)
+
     async def run(self) -> None:
         """Everything, until cancelled."""
         admin = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "minikube")
@@ -214,16 +234,7 @@ class Server:
                 tasks.create_task(one.run(), name=f"events of {name}")
             if not self.settings.disable_agent:
                 await self.api.ready.wait()
-                node = await self._own_node(admin)
-                server = f"https://{self.settings.bind_address or '127.0.0.1'}:{self.settings.https_listen_port}"
-                tls = client_context(node.server_ca, node.client.certificate, node.client.key)
-                client_of_node = HttpClient(server, tls, user_agent="kubelet")
-
-                async def rejoin() -> None:
-                    await self._own_node(admin)
-
-                running = run_node(client_of_node, node, self.settings, self.address, self.keeper, rejoin)
-                tasks.create_task(running, name="node")
+                tasks.create_task(self._run_node(admin, certificates), name="node")
             self.keeper.ready()
             asyncio.get_running_loop().call_later(SOCKETS_ASKED_WITHIN, self.keeper.give_up_rest)
             gc.collect()
@@ -239,10 +250,15 @@ async def _settle() -> None:
     memory.trim()
 
 
+def own_address(settings: Settings) -> str:
+    """Where this machine's node, and the API for other machines and pods, is."""
+    return settings.advertise_address or settings.node_ip or address_towards()
+
+
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Server]:
     """A server whose state is loaded. Raises SettingsError with what to do."""
-    address = settings.advertise_address or settings.node_ip or address_towards()
+    address = own_address(settings)
     if not settings.disable_agent:
         check_node(settings)
     await right_clock(settings, SYSTEM)

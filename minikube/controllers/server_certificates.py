@@ -47,7 +47,7 @@ class ServerCertificates:
         self._client, self._settings, self._pki, self._clock = client, settings, pki, clock
         self._maps = informers.of(ConfigMap).lister
         self._addresses, self._changed = addresses, changed
-        self._seen = self._files()
+        self._seen: tuple[int, ...] = self._files()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,6 +56,10 @@ class ServerCertificates:
             await asyncio.to_thread(self._obey)
             if self._files() != self._seen or self._due():
                 await self.renew()
+
+    def moved(self, addresses: Sequence[str]) -> None:
+        """This machine has other addresses now: the API is to have a certificate for them."""
+        self._addresses, self._seen = addresses, ()
 
     async def renew(self) -> None:
         """Issue what is due, then tell everybody what has changed."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.machines import Machine, Network
+from tests.machines import Machine, Network, sh
 
 pytestmark = pytest.mark.node
 
@@ -56,3 +56,24 @@ def test_pods_and_services_reach_across_machines(pair: tuple[Machine, Machine]) 
             ),
             10,
         )
+
+
+def test_a_server_that_moves_takes_its_api_along(network: Network) -> None:
+    machine = network.machine()
+    machine.serve()
+    machine.kubectl("run", "p", "--image=busybox:test", "--", "sleep", "600")
+    machine.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+    before = machine.kubectl("get", "pod", "p", "-o", "jsonpath={.status.containerStatuses[0].containerID}")
+    inside, moved = ("ip", "-n", machine.namespace), "172.31.0.99"
+    sh(*inside, "addr", "flush", "dev", "eth0")
+    sh(*inside, "addr", "add", f"{moved}/24", "dev", "eth0")
+    sh(*inside, "route", "add", "default", "via", "172.31.0.1")
+    node = ("get", "node", "-o", 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}')
+    machine.wait(lambda: machine.kubectl(*node) == moved)
+    api = ("get", "endpointslice", "kubernetes", "-o", "jsonpath={.endpoints[0].addresses[0]}")
+    assert machine.kubectl(*api) == moved
+    machine.wait(lambda: machine.kubectl("--server", f"https://{moved}:6443", "get", "pod", "p"))
+    status = "jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}"
+    assert machine.kubectl("get", "pod", "p", "-o", status) == f"{before} 0"
+    address = machine.kubectl("get", "pod", "p", "-o", "jsonpath={.status.podIP}")
+    machine.run("busybox", "ping", "-c1", "-W2", address)
