@@ -71,6 +71,7 @@ HELP: dict[str, str] = {
     "max_pods": "Most pods on this node.",
     "cgroup_root": "Control group that holds all pods.",
     "pod_logs_dir": "Where the logs of containers are.",
+    "default_local_storage_path": "Where volumes of the local-path class are.",
     "kube_reserved": "Resources kept for minikube itself, e.g. cpu=200m,memory=256Mi.",
     "system_reserved": "Resources kept for the rest of the machine.",
     "eviction_hard": "Thresholds at which pods are evicted at once.",

@@ -84,6 +84,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cgroup_root: str = "/kubepods"
     """The control group that holds all pods."""
     pod_logs_dir: Path = Path("/var/log/pods")
+    default_local_storage_path: str = ""
+    """Empty: agent/storage in the data directory."""
     kube_reserved: str = ""
     system_reserved: str = ""
     """Resources that pods do not get: cpu=200m,memory=256Mi."""
@@ -146,7 +148,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def storage_dir(self) -> Path:
         """Directories that are persistent volumes."""
-        return self.agent_dir / "storage"
+        return Path(self.default_local_storage_path or self.agent_dir / "storage")
 
 
 class SettingsError(Exception):

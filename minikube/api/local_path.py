@@ -21,6 +21,15 @@ def is_local_path(volume: PersistentVolume) -> bool:
     return volume.metadata.annotations.get(PROVISIONED_BY) == PROVISIONER and volume.spec.local is not None
 
 
+def directory_name(volume: str, namespace: str, claim: str) -> str:
+    """Tells people which claim a directory belongs to, and us (`names`) that it is the volume's."""
+    return f"{volume}_{namespace}_{claim}"
+
+
+def names(directory: str, volume: str) -> bool:
+    return directory.startswith(f"{volume}_")
+
+
 def node_of(volume: PersistentVolume) -> str:
     """The hostname that a provisioned volume is pinned to; empty if there is none."""
     affinity = volume.spec.node_affinity

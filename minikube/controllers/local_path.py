@@ -75,7 +75,9 @@ def volume_for(claim: PersistentVolumeClaim, of: StorageClass, node: Node, direc
             access_modes=claim.spec.access_modes,
             capacity={"storage": rules.requested(claim)},
             claim_ref=rules.reference_to(claim),
-            local=LocalVolumeSource(path=f"{directory}/{name}_{meta.namespace}_{meta.name}"),
+            local=LocalVolumeSource(
+                path=f"{directory}/{local_path.directory_name(name, meta.namespace, meta.name)}"
+            ),
             mount_options=of.mount_options,
             node_affinity=VolumeNodeAffinity(required=NodeSelector(node_selector_terms=terms)),
             persistent_volume_reclaim_policy=of.reclaim_policy or "Delete",

@@ -33,6 +33,15 @@ def due(volume: PersistentVolume, node: str) -> bool:
     )
 
 
+def directory_of(volume: PersistentVolume) -> Path:
+    """What of the node is the volume's own. Raises OSError: it names something else, which is left alone."""
+    assert volume.spec.local is not None
+    path, name = Path(volume.spec.local.path), volume.metadata.name
+    if not local_path.names(path.name, name):
+        raise OSError(f"{path} is not the directory of {name}")
+    return path
+
+
 class LocalPathVolumes:
     """`run` until cancelled."""
 
@@ -82,12 +91,8 @@ class LocalPathVolumes:
         volume = self._volumes.lister.get(name)
         if volume is None or not due(volume, self._node):
             return
-        assert volume.spec.local is not None
-        path = Path(volume.spec.local.path)
         if volume.spec.persistent_volume_reclaim_policy == "Delete":
-            if path.parent != self._directory:
-                raise OSError(f"{path} is not a volume in {self._directory}")
-            await asyncio.to_thread(remove_tree, path)
+            await asyncio.to_thread(remove_tree, directory_of(volume))
         kept = [each for each in volume.metadata.finalizers if each != local_path.FINALIZER]
         meta = {"finalizers": kept or None, "resourceVersion": volume.metadata.resource_version}
         await self._client.patch(PersistentVolume, name, patch={"metadata": meta})
