@@ -16,6 +16,7 @@ import msgspec
 
 from minikube import __version__
 from minikube.commands.certificate import certificate
+from minikube.commands.image import image
 from minikube.commands.node import node
 from minikube.commands.token import token
 from minikube.kit import memory, pidfile
@@ -144,7 +145,7 @@ def main() -> None:
     """
 
 
-for group in (token, node, certificate):
+for group in (image, token, node, certificate):
     main.add_command(group)
 
 
@@ -197,56 +198,6 @@ def uninstall(config: Path | None, data: bool) -> None:
     _run(settings, take_off(settings, lambda text: click.echo(f"==> {text}"), data=data))
     if not data:
         click.echo(f"The data stays in {settings.data_dir} (--data removes it)")
-
-
-@main.group()
-def image() -> None:
-    """Images of this machine: list, load, save, remove, pull."""
-
-
-@image.command("ls")
-def image_ls() -> None:
-    """List the images on this machine."""
-    _image(lambda commands, settings: commands.show(settings))
-
-
-@image.command("load")
-@click.argument("archives", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def image_load(archives: tuple[Path, ...]) -> None:
-    """Load docker or OCI archives (.tar, .tar.gz, .tar.zst)."""
-    _image(lambda commands, settings: commands.load(settings, archives))
-
-
-@image.command("save")
-@click.argument("name")
-@click.option("--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path))
-def image_save(name: str, output: Path) -> None:
-    """Save an image as a docker archive."""
-    _image(lambda commands, settings: commands.save(settings, name, output))
-
-
-@image.command("rm")
-@click.argument("names", nargs=-1, required=True)
-def image_rm(names: tuple[str, ...]) -> None:
-    """Remove images from this machine."""
-    _image(lambda commands, settings: commands.remove(settings, names))
-
-
-@image.command("pull")
-@click.argument("names", nargs=-1, required=True)
-def image_pull(names: tuple[str, ...]) -> None:
-    """Pull images with this machine's registry configuration."""
-    _image(lambda commands, settings: commands.pull(settings, names))
-
-
-@image.command("demo")
-@click.argument("busybox", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path))
-def image_demo(busybox: Path, output: Path) -> None:
-    """Make an archive with minikube/demo:1 and :2 around a static BUSYBOX."""
-    from minikube.node.runtime.demo import demo_archive
-
-    demo_archive(busybox, output)
 
 
 @main.group("service-account-key")
@@ -312,17 +263,6 @@ def _secrets(command: Callable[[Any, Settings], Coroutine[Any, Any, None]]) -> N
         raise click.ClickException(error.message) from error
     except OSError as error:
         raise click.ClickException(f"the server of this machine cannot be reached: {error}") from error
-
-
-def _image(command: Callable[[Any, Settings], Coroutine[Any, Any, None]]) -> None:
-    from minikube import image_commands
-    from minikube.node.runtime.base import RuntimeFault
-
-    settings = _settings(None, {})
-    try:
-        _run(settings, command(image_commands, settings))
-    except RuntimeFault as error:
-        raise click.ClickException(error.message) from error
 
 
 def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:
