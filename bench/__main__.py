@@ -1,11 +1,18 @@
-"""python -m bench [rbac|store|server|node|pods]"""
+"""python -m bench [rbac|store|server|node|proxy|pods]"""
 
 import asyncio
 import sys
 
-from bench import node, pods, rbac, server, store
+from bench import node, pods, proxy, rbac, server, store
 
-ALL = {"rbac": rbac.run, "store": store.run, "server": server.run, "node": node.run, "pods": pods.run}
+ALL = {
+    "rbac": rbac.run,
+    "store": store.run,
+    "server": server.run,
+    "node": node.run,
+    "proxy": proxy.run,
+    "pods": pods.run,
+}
 
 for name in sys.argv[1:] or ALL:
     asyncio.run(ALL[name]())

@@ -34,27 +34,27 @@ configs:
 """
 PUSH = """
 import base64, hashlib, json, sys, tarfile, urllib.request
-url, archive, name, user = sys.argv[1:]
+url, archive, repository, user = sys.argv[1:]
 auth = {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
 def call(method, path, body=None, **headers):
     where = path if path.startswith("http") else url + path
     return urllib.request.urlopen(urllib.request.Request(where, body, {**auth, **headers}, method=method))
 def blob(body):
     digest = "sha256:" + hashlib.sha256(body).hexdigest()
-    where = call("POST", f"/v2/{name}/blobs/uploads/", b"").headers["Location"]
+    where = call("POST", f"/v2/{repository}/blobs/uploads/", b"").headers["Location"]
     call("PUT", where + "&digest=" + digest, body, **{"Content-Type": "application/octet-stream"})
     return {"digest": digest, "size": len(body)}
 tar = tarfile.open(archive)
 [item] = json.load(tar.extractfile("manifest.json"))
 kind = "application/vnd.docker."
+layer = kind + "image.rootfs.diff.tar"
 manifest = {
     "schemaVersion": 2, "mediaType": kind + "distribution.manifest.v2+json",
     "config": {"mediaType": kind + "container.image.v1+json", **blob(tar.extractfile(item["Config"]).read())},
-    "layers": [
-        {"mediaType": kind + "image.rootfs.diff.tar", **blob(tar.extractfile(layer).read())} for layer in item["Layers"]
-    ],
+    "layers": [{"mediaType": layer, **blob(tar.extractfile(each).read())} for each in item["Layers"]],
 }
-call("PUT", f"/v2/{name}/manifests/1", json.dumps(manifest).encode(), **{"Content-Type": manifest["mediaType"]})
+kind = {"Content-Type": manifest["mediaType"]}
+call("PUT", f"/v2/{repository}/manifests/1", json.dumps(manifest).encode(), **kind)
 """
 POD = """
 apiVersion: v1

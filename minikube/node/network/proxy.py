@@ -33,6 +33,7 @@ class NftProxy:
         self._nft = Nft()
         self._lock = asyncio.Lock()
         self._held: Ruleset | None = None
+        self._digest = ""
         self._services: Ruleset | None = None
         self._ports: tuple[ServicePort, ...] = ()
         self._host_ports: dict[str, Ruleset] = {}
@@ -78,17 +79,19 @@ class NftProxy:
             if not text:
                 return
             try:
-                self._nft.run_now(text + _marked(ruleset.digest(held), ruleset.digest(desired)))
-                self._remember(desired)
+                digest = ruleset.digest(desired)
+                self._nft.run_now(text + _marked(self._digest, digest))
+                self._remember(desired, digest)
                 return
             except NftError as error:
                 log.warning("the table is not as it was left, building it anew: %s", error)
         everything = ruleset.difference(Ruleset(), desired)
-        self._nft.run_now(ruleset.skeleton(self._cluster_cidr) + everything + _marked("", ruleset.digest(desired)))
-        self._remember(desired)
+        digest = ruleset.digest(desired)
+        self._nft.run_now(ruleset.skeleton(self._cluster_cidr) + everything + _marked("", digest))
+        self._remember(desired, digest)
 
-    def _remember(self, state: Ruleset) -> None:
-        self._held = state
+    def _remember(self, state: Ruleset, digest: str) -> None:
+        self._held, self._digest = state, digest
         self._memory.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._memory.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode(ruleset.pack(state)))
@@ -101,7 +104,8 @@ class NftProxy:
         except (FileNotFoundError, msgspec.DecodeError):
             return None
         try:
-            self._nft.run_now(f"list chain ip {TABLE} {MARKER}{ruleset.digest(state)}\n")
+            self._digest = ruleset.digest(state)
+            self._nft.run_now(f"list chain ip {TABLE} {MARKER}{self._digest}\n")
         except NftError:
             return None
         return state
