@@ -19,11 +19,12 @@ from minikube.store.errors import StoreError
 from minikube.store.sql import SqlStore
 
 ROUNDS = 4
+CHECKOUT = Path(__file__).parents[2]
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.contract.store_process", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
 
 
 def killed_while_writing(path: Path, seed: int, seconds: float) -> list[tuple[str, str, int]]:
