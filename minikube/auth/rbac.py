@@ -34,7 +34,12 @@ class RbacAuthorizer:
         if MASTERS in user.groups:
             return Decision(True)
         missing = []
+        asked: set[tuple[str, str]] = set()
         for binding, namespace in self._bindings_of(user, action.namespace):
+            role = (binding.role_ref.kind, binding.role_ref.name)
+            if role in asked:
+                continue
+            asked.add(role)
             rules = self.rules_of_role(binding.role_ref, namespace)
             if rules is None:
                 missing.append(_no_role(binding.role_ref))
