@@ -16,6 +16,7 @@ from minikube.client.base import Client, Informers
 from minikube.client.events import EventRecorder
 from minikube.errors import ApiError, Conflict, NotFound, ServiceUnavailable
 from minikube.kit.clock import Clock
+from minikube.kit.gate import Gate
 from minikube.kit.tasks import guard
 from minikube.node import resolver
 from minikube.node.eviction import refused
@@ -77,7 +78,7 @@ class Agent:
         self.node_name, self.host_ips = node_name, tuple(node_ips)
         self.scheme = runtime.scheme
         self.simulated = self.scheme == "simulated"
-        self.starting = asyncio.Semaphore(AT_ONCE if not self.simulated else 1000)
+        self.starting = Gate(AT_ONCE if not self.simulated else 1000)
         self.host_dns = resolver.own() if not self.simulated else {}
         self.shutting_down = False
         """The machine goes down: no more pods."""

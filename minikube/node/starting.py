@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from minikube.node.agent import Agent
 
 R = TypeVar("R")
+START, CONTAINER, SANDBOX = range(3)
+"""Who goes first when many pods start: what has begun is brought to its end before something new begins."""
 
 
 class Starter:
@@ -43,7 +45,7 @@ class Starter:
             if observed.sandboxes:
                 await agent.network.detach(pod.metadata.uid)
             spec = sandbox_spec(pod, action.attempt, agent.settings, agent.host_dns, agent.handler_of(pod))
-            async with agent.starting:
+            async with agent.starting.enter(SANDBOX):
                 sandbox = await _whole(agent.runtime.run_sandbox(spec))
             await self.network(pod, sandbox)
             self.problems.solved("")
@@ -119,7 +121,7 @@ class Starter:
             seccomp_root=str(agent.settings.agent_dir / "seccomp"),
             resources=observed.allocated.get(wanted.name, wanted.resources),
         )
-        async with agent.starting:
+        async with agent.starting.enter(CONTAINER):
             identifier = await _whole(agent.runtime.create_container(sandbox, spec))
         agent.event(pod, wanted, "Created", "Container created")
         return identifier
@@ -129,7 +131,7 @@ class Starter:
         if wanted.lifecycle is not None and wanted.lifecycle.post_start is not None:
             self.hooking.add(identifier)
         try:
-            async with agent.starting:
+            async with agent.starting.enter(START):
                 await _whole(agent.runtime.start_container(identifier))
         except CreateFailed as error:
             self.hooking.discard(identifier)
