@@ -52,5 +52,6 @@ class ServiceAccountController:
             )
             await client.create(ConfigMap(metadata=meta, data=data))
         elif dict(found.data) != data:
-            await client.patch(ConfigMap, ROOT_CA, key.name, patch={"data": data})
+            foreign = dict.fromkeys(found.data.keys() - data.keys())
+            await client.patch(ConfigMap, ROOT_CA, key.name, patch={"data": {**foreign, **data}})
         return None
