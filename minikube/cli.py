@@ -36,7 +36,7 @@ HELP: dict[str, str] = {
     "advertise_address": "Address other nodes and pods reach the API at (default: the node's).",
     "tls_san": "Another name or address for the API's certificate (repeatable).",
     "datastore_endpoint": "SQLAlchemy URL of the datastore (default: SQLite in the data directory).",
-    "token": "Join token (agent); <6>.<16> characters a-z0-9 for a server that shall not make up its own.",
+    "token": "Join token, or a file with it (agent); <6>.<16> characters that a server is to use as its own.",
     "certificate_lifetime": "How long certificates are good, e.g. 365d; they are renewed in time.",
     "disable_agent": "Run no pods on this machine.",
     "enable_admission_plugins": "Admission plugin that is off by default (repeatable).",

@@ -11,6 +11,7 @@ import itertools
 import logging
 import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 import yaml
 
@@ -52,10 +53,7 @@ async def join(server: str, token: str, pki: NodePki, name: str, clock: Clock) -
             "this machine has not joined yet (or its certificate has ended): --token is needed; "
             "the server keeps one in /var/lib/minikube/server/node-token"
         )
-    try:
-        wanted = parse_join_token(token)
-    except ValueError as error:
-        raise SettingsError(str(error)) from error
+    wanted = token_of(token)
     pause = FIRST_PAUSE
     while True:
         try:
@@ -72,6 +70,15 @@ async def join(server: str, token: str, pki: NodePki, name: str, clock: Clock) -
             ) from error
         await clock.sleep(pause)
         pause = min(LONGEST_PAUSE, pause * 2)
+
+
+def token_of(text: str) -> JoinToken:
+    """A token, or the path of a file that has it: what is on a command line, everybody on the machine can read.
+    Raises SettingsError."""
+    try:
+        return parse_join_token(Path(text).read_text() if text.startswith("/") else text)
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"{text}: {error}" if text.startswith("/") else str(error)) from error
 
 
 async def _has_joined(pair: Pair, clock: Clock) -> bool:
