@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from minikube.api.labels import OWN_LABELS, may_label_itself
@@ -19,6 +20,7 @@ from minikube.kit.tasks import guard, until_signalled
 from minikube.node.agent import Agent
 from minikube.node.certificates import NodeCertificates, Rejoin
 from minikube.node.join import join
+from minikube.node.kubelet import KubeletApi
 from minikube.node.network.base import PodNetwork
 from minikube.node.network.node import NodeNetwork
 from minikube.node.runtime.archives import Archives
@@ -30,7 +32,9 @@ from minikube.node.servers import Servers
 from minikube.node.volumes.local_path import LocalPathVolumes
 from minikube.pki.node import NodePki, node_pki
 from minikube.settings import Settings, SettingsError
+from minikube.transport.certificates import LiveContext
 from minikube.transport.client import address_towards, client_context
+from minikube.transport.parking import Dial, Parker, Parkers
 
 log = logging.getLogger(__name__)
 ADDRESS_EVERY = 10.0
@@ -104,16 +108,15 @@ async def run_node(
     keeper: Keeper,
     rejoin: Rejoin,
     servers: Servers | None = None,
+    dial: Dial | None = None,
 ) -> None:
     """This machine's node, real or simulated, over the client, until cancelled. `servers`: what it may change over
-    to."""
+    to. `dial` parks connections at the server of this very process; without it they are parked at all `servers`."""
     name = settings.own_node_name
     async with client, asyncio.TaskGroup() as tasks:
         if isinstance(client, RememberingClient):
             tasks.create_task(guard("memory of the node", client.remember), name="memory of the node")
         informers = WatchInformers(client)
-        if servers is not None:
-            servers.follow(informers, client.use)
         recorder = Recorder(client, "kubelet", name)
         tasks.create_task(informers.run(), name="informers of the node")
         certificates = NodeCertificates(client, informers, pki, name, SYSTEM, rejoin)
@@ -140,7 +143,40 @@ async def run_node(
         agent = Agent(
             client, informers, runtime, network, recorder, settings, SYSTEM, name, [address], kept_images=kept
         )
+        kubelet = KubeletApi(agent)
+        if dial is not None:
+            tasks.create_task(Parker(kubelet.trusted, dial, name="here").run(), name="parked connections")
+        elif servers is not None:
+            tasks.create_task(_parked(kubelet, servers, client, informers, pki, name), name="parked connections")
+        if not settings.simulate:
+            port = partial(_kubelet_port, kubelet, certificates, pki)
+            tasks.create_task(guard("kubelet port", port), name="kubelet port")
         local_path = LocalPathVolumes(client, informers, settings, name)
         tasks.create_task(guard("local-path volumes", local_path.run), name="local-path volumes")
         tasks.create_task(recorder.run(), name="events of the node")
         tasks.create_task(guard("node", agent.run), name="node")
+
+
+async def _parked(
+    kubelet: KubeletApi, servers: Servers, client: HttpClient, informers: WatchInformers, pki: NodePki, name: str
+) -> None:
+    """Connections at every server that is known, now and later; requests change over among the same."""
+    parkers = Parkers(
+        kubelet.trusted, name, lambda: client_context(pki.server_ca, pki.client.certificate, pki.client.key)
+    )
+
+    def use(known: Sequence[str]) -> None:
+        client.use(known)
+        parkers.at(known)
+
+    parkers.at(servers.known())
+    servers.follow(informers, use)
+    await parkers.run()
+
+
+async def _kubelet_port(kubelet: KubeletApi, certificates: NodeCertificates, pki: NodePki) -> None:
+    """Open as soon as there is a certificate to show; each new one is taken into new connections."""
+    await certificates.served.wait()
+    live = LiveContext(pki.serving.certificate, pki.serving.key, [pki.client_ca])
+    certificates.renewed.append(live.reload)
+    await kubelet.listen(live.context)

@@ -17,6 +17,7 @@
     ├── TooManyRequests          429   TooManyRequests
     ├── InternalError            500   InternalError
     ├── ServiceUnavailable       503   ServiceUnavailable
+    │   └── NodeUnreachable      503   ServiceUnavailable
     └── Timeout                  504   Timeout
 
 The rules of wording are those of k8s.io/apimachinery/pkg/api/errors.
@@ -210,6 +211,10 @@ class InternalError(ApiError):
 
 class ServiceUnavailable(ApiError):
     code, reason = 503, "ServiceUnavailable"
+
+
+class NodeUnreachable(ServiceUnavailable):
+    """No way to the agent of a node, or from it to what was asked for."""
 
 
 class Timeout(ApiError):

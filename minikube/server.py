@@ -18,8 +18,10 @@ from minikube.apiserver.encryption import ENCRYPTION, encryption_document
 from minikube.apiserver.health import Health, HealthError, ping
 from minikube.apiserver.node_connections import NodeConnections
 from minikube.apiserver.openid import openid_documents
+from minikube.apiserver.proxy import Proxy
 from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
+from minikube.apiserver.streams import Streams
 from minikube.apiserver.subresources import Subresources
 from minikube.auth.base import AUTHENTICATED, MASTERS, User
 from minikube.auth.bootstrap_roles import NODE
@@ -64,6 +66,7 @@ from minikube.store.encryption import Encryption
 from minikube.store.errors import StoreError
 from minikube.store.sql import SqlStore
 from minikube.transport.client import address_towards, client_context
+from minikube.transport.parking import Nodes
 
 log = logging.getLogger(__name__)
 SETTLED_AFTER = 10.0
@@ -91,6 +94,7 @@ class Server:
         self._store = encryption.store
         self.registry = StoreRegistry(encryption.store, ALL, settings=settings)
         self.informers = LocalInformers(self.registry)
+        self.nodes = Nodes()
 
     async def start(self) -> None:
         await self.registry.start()
@@ -99,7 +103,8 @@ class Server:
         rbac = RbacAuthorizer(self.informers)
         authorizer = UnionAuthorizer((NodeAuthorizer(self.informers, NODE), rbac))
         keeper = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
-        self.registry.use_admission(Chain(plugins(self.informers, rbac, keeper, SYSTEM, self.settings)))
+        admission = Chain(plugins(self.informers, rbac, keeper, SYSTEM, self.settings))
+        self.registry.use_admission(admission)
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
         keys = SigningKeys(self.pki.service_account_key)
         tokens = ServiceAccountTokens(keys, self.informers, SYSTEM, issuer=issuer)
@@ -132,7 +137,13 @@ class Server:
             keeper=self.keeper,
             connections=NodeConnections(self.informers),
             health=self.health,
-            subresources={**subresources.table(), **reviews.table()},
+            subresources={
+                **subresources.table(),
+                **reviews.table(),
+                **Streams(self.informers, self.nodes, authorizer, admission).table(),
+                **Proxy(self.informers, self.nodes, admission).table(),
+            },
+            nodes=self.nodes,
             documents={
                 **openid_documents(keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"),
                 ENCRYPTION: encryption_document(self._encryption),
@@ -182,7 +193,8 @@ class Server:
             node = await self._own_node(admin)
             tls = client_context(node.server_ca, node.client.certificate, node.client.key)
             client = HttpClient(server, tls, user_agent="kubelet")
-            await run_node(client, node, settings, address, self.keeper, rejoin)
+            dial = self.nodes.local(settings.own_node_name)
+            await run_node(client, node, settings, address, self.keeper, rejoin, dial=dial)
 
         await follow_address(lambda: own_address(settings), node_at)
 
@@ -212,7 +224,7 @@ class Server:
         runner = Runner(context, CONTROLLERS)
         owners = context("generic-garbage-collector")
         garbage = GarbageCollector(owners.client, self.informers, owners.events)
-        async with asyncio.TaskGroup() as tasks:
+        async with self.nodes, asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.run(), name="registry")
             tasks.create_task(guard("encryption", self._encryption.run), name="encryption")
             tasks.create_task(guard("custom resources", self.custom.run), name="custom-resources")

@@ -30,7 +30,7 @@ class Access:
 
     async def admit(self, request: web.BaseRequest, info: RequestInfo, trail: Trail | None) -> User:
         """Whom the request goes on as. Raises Unauthorized, Forbidden."""
-        user = await self._user(request)
+        user = await self.user(request)
         if trail is not None:
             trail.identified(user)
         acting = impersonated(user, impersonation_of(request.headers), self._authorizer)
@@ -42,7 +42,7 @@ class Access:
             raise refused(acting, action, decision.reason)
         return acting
 
-    async def _user(self, request: web.BaseRequest) -> User:
+    async def user(self, request: web.BaseRequest) -> User:
         """Whom the credentials name; anonymous without any. Raises Unauthorized, which tells no reason."""
         headers = request.headers
         credentials = Credentials(peer_certificate(request), bearer_of(headers), remote_of(headers))

@@ -15,6 +15,8 @@ async def compressed(request: web.BaseRequest, response: web.StreamResponse) -> 
     """The answer to send: the same, or its body compressed on a thread."""
     if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
         return response
+    if "Content-Encoding" in response.headers:
+        return response
     response.headers.setdefault("Cache-Control", "no-cache, private")
     if len(response.body) < MINIMUM or response.prepared or not _takes_gzip(request):
         return response

@@ -24,6 +24,7 @@ from minikube.apiserver.handlers import Resources, answer, error_response
 from minikube.apiserver.health import Health, ping
 from minikube.apiserver.negotiation import BODY_LIMIT, Wanted, wanted
 from minikube.apiserver.node_connections import NodeConnections
+from minikube.apiserver.nodes import node_of, park
 from minikube.apiserver.openapi import OpenApi
 from minikube.apiserver.request_info import RequestInfo, request_info
 from minikube.apiserver.traffic import CONTENT_TYPE, HEALTH, Traffic
@@ -35,6 +36,7 @@ from minikube.pki.server import ServerPki
 from minikube.registry.base import Registry
 from minikube.settings import Settings
 from minikube.transport.certificates import LiveContext
+from minikube.transport.parking import Nodes
 from minikube.transport.server import listening
 
 log = logging.getLogger(__name__)
@@ -76,6 +78,7 @@ class ApiServer:
         connections: NodeConnections | None = None,
         subresources: dict[str, Subresource] | None = None,
         documents: Mapping[str, Document] | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
         self._registry = registry
         self._settings = settings
@@ -91,6 +94,7 @@ class ApiServer:
         self._health = health or Health({"ping": ping})
         self._flow = Flow(settings.max_requests_inflight, settings.max_mutating_requests_inflight)
         self._traffic = Traffic(self._flow, registry.object_counts)
+        self._nodes = nodes or Nodes()
         self.ready = asyncio.Event()
         self._tls: LiveContext | None = None
 
@@ -148,8 +152,10 @@ class ApiServer:
             return error_response(InternalError(f"Internal error occurred: {error}"))
 
     async def _answer(self, request: web.BaseRequest, info: RequestInfo, trail: Trail | None) -> web.StreamResponse:
-        if (request.content_length or 0) > BODY_LIMIT:
+        if (request.content_length or 0) > BODY_LIMIT and info.subresource != "proxy":
             raise TooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
+        if node_of(info.path):
+            return await park(request, await self._access.user(request), self._nodes)
         user = await self._access.admit(request, info, trail)
         async with self._flow.admitted(user, info):
             return await self._route(request, info, user)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from minikube.api.core_v1 import Container
-from minikube.node.kubelet.logs import parse
+from minikube.node.kubelet.logs import Renderer, Wanted
 
 POD_LIMIT, LIMIT = 12 * 1024, 4 * 1024
 LOG_LIMIT, LOG_LINES = 2 * 1024, 80
@@ -35,5 +35,5 @@ def tail(log: Path, limit: int) -> str:
             content = opened.read()
     except OSError:
         return ""
-    lines = [line.text for raw in content.splitlines()[-LOG_LINES:] if (line := parse(raw)) is not None]
-    return b"".join(lines)[-limit:].decode(errors="replace")
+    lines = content.split(b"\n")[-LOG_LINES - 1 :]
+    return Renderer(Wanted()).render(b"\n".join(lines))[-limit:].decode(errors="replace")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from minikube.kit.keeper import BACKLOG, Keeper
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+GONE_SECONDS = 1.0
 
 
 def server_context(certificate: Path, key: Path, client_cas: Sequence[Path] = ()) -> ssl.SSLContext:
@@ -64,3 +67,16 @@ def peer_certificate(request: web.BaseRequest) -> bytes:
     transport = request.transport
     connection = transport.get_extra_info("ssl_object") if transport is not None else None
     return (connection.getpeercert(True) or b"") if connection is not None else b""
+
+
+async def while_connected(request: web.BaseRequest, work: Coroutine[Any, Any, None]) -> None:
+    """Do `work`, but give it up when the client has gone: a stream may have nothing to write for hours."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=GONE_SECONDS))[0]:
+            if request.transport is None or request.transport.is_closing():
+                return
+        task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import hashlib
 import ipaddress
 import logging
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 from pyroute2 import IPRoute, NetlinkError
 
 from minikube.node.network.base import AddressesExhausted, Attachment
+from minikube.node.network.netns import within
 from minikube.node.network.proxy import NftProxy
 from minikube.node.runtime.base import PortMapping
 
 log = logging.getLogger(__name__)
-R = TypeVar("R")
 
 SYSCTLS = {"net/ipv4/ip_forward": "1"}
 BRIDGE_SYSCTLS = {"route_localnet": "1"}
@@ -161,7 +158,7 @@ class VethNetwork:
             hairpin = Path(f"/sys/class/net/{found.interface}/brport/hairpin_mode")
             if hairpin.exists():
                 hairpin.write_text("1")
-        _within(found.netns, lambda: _configure(found.ips[0], str(gateway)))
+        within(found.netns, lambda: _configure(found.ips[0], str(gateway)))
 
 
 def _configure(ip: str, gateway: str) -> None:
@@ -179,29 +176,6 @@ def _configure(ip: str, gateway: str) -> None:
             route.route("add", dst=f"{gateway}/32", oif=index, scope=253)
         with _already_there():
             route.route("add", dst="0.0.0.0/0", gateway=gateway)
-
-
-def _within(netns: str, work: Callable[[], R]) -> R:
-    """Do `work` in a thread of its own that has entered `netns`, so that no other thread is moved."""
-    results: list[R] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with open(netns) as namespace:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0x40000000):
-                    number = ctypes.get_errno()
-                    raise OSError(number, os.strerror(number), netns)
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="netns")
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ from minikube.node.runtime.base import (
     Unavailable,
 )
 from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore
+from minikube.node.runtime.streams import CriStreams
 from minikube.node.runtime.wire import decode, encode
 
 cri = messages.cri
@@ -174,10 +175,18 @@ class CriRuntime:
     async def exec(
         self, container: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
     ) -> ExecStreams:
-        raise RuntimeFault("interactive exec is not supported yet")
+        request = cri.ExecRequest(
+            container_id=container, cmd=command, stdin=stdin, stdout=stdout, stderr=stderr and not tty, tty=tty
+        )
+        answer = await _call(self._runtime.Exec(request, timeout=30))
+        return await CriStreams.connect(answer.url, stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
 
     async def attach(self, container: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool) -> ExecStreams:
-        raise RuntimeFault("attach is not supported yet")
+        request = cri.AttachRequest(
+            container_id=container, stdin=stdin, stdout=stdout, stderr=stderr and not tty, tty=tty
+        )
+        answer = await _call(self._runtime.Attach(request, timeout=30))
+        return await CriStreams.connect(answer.url, stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
 
     async def reopen_log(self, container: str) -> None:
         await _call(

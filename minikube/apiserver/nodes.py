@@ -1,0 +1,37 @@
+"""Where agents park their connections: `GET /minikube/v1/nodes/{name}/connection`."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from aiohttp import web
+
+from minikube.auth.base import User
+from minikube.errors import BadRequest, Forbidden
+from minikube.transport.hijack import Hijacked, hijack
+from minikube.transport.parking import UPGRADE, Nodes
+
+log = logging.getLogger(__name__)
+
+GROUP = "system:nodes"
+_PATH = re.compile(r"/minikube/v1/nodes/([a-z0-9.-]+)/connection")
+
+
+def node_of(path: str) -> str:
+    """The node that a connection at this path is of; empty: it is another path."""
+    found = _PATH.fullmatch(path)
+    return found[1] if found else ""
+
+
+async def park(request: web.BaseRequest, user: User, nodes: Nodes) -> web.StreamResponse:
+    """Keep the connection until somebody needs it. Raises Forbidden: a node parks only for itself."""
+    node = node_of(request.path)
+    if user.name != f"system:node:{node}" or GROUP not in user.groups:
+        raise Forbidden(f'forbidden: User "{user.name}" is not node "{node}"')
+    if request.headers.get("Upgrade", "") != UPGRADE:
+        raise BadRequest("Upgrade request required")
+    stream = hijack(request, {"Connection": "Upgrade", "Upgrade": UPGRADE})
+    nodes.park(node, stream)
+    await stream.wait_closed()
+    return Hijacked()
