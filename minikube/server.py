@@ -16,6 +16,7 @@ from minikube.agent import check_node, follow_address, run_node
 from minikube.api.core_v1 import Secret
 from minikube.apiserver.encryption import ENCRYPTION, encryption_document
 from minikube.apiserver.health import Health, HealthError, ping
+from minikube.apiserver.metrics import Metrics
 from minikube.apiserver.node_connections import NodeConnections
 from minikube.apiserver.openid import openid_documents
 from minikube.apiserver.proxy import Proxy
@@ -126,6 +127,8 @@ class Server:
         self.health = Health(
             {"ping": ping, "etcd": self._store_answers}, {"informer-sync": self._cache_caught_up}, HOOKS
         )
+        metrics = Metrics(self.informers, self.nodes)
+        self.registry.raw = metrics.raw
         self.api = ApiServer(
             self.registry,
             self.settings,
@@ -144,6 +147,7 @@ class Server:
                 **Proxy(self.informers, self.nodes, admission).table(),
             },
             nodes=self.nodes,
+            metrics=metrics,
             documents={
                 **openid_documents(keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"),
                 ENCRYPTION: encryption_document(self._encryption),

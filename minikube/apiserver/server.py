@@ -22,6 +22,8 @@ from minikube.apiserver.compression import compressed
 from minikube.apiserver.flow import Flow, is_long_running
 from minikube.apiserver.handlers import Resources, answer, error_response
 from minikube.apiserver.health import Health, ping
+from minikube.apiserver.metrics import GROUP as METRICS
+from minikube.apiserver.metrics import Metrics
 from minikube.apiserver.negotiation import BODY_LIMIT, Wanted, wanted
 from minikube.apiserver.node_connections import NodeConnections
 from minikube.apiserver.nodes import node_of, park
@@ -79,6 +81,7 @@ class ApiServer:
         subresources: dict[str, Subresource] | None = None,
         documents: Mapping[str, Document] | None = None,
         nodes: Nodes | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._registry = registry
         self._settings = settings
@@ -95,6 +98,7 @@ class ApiServer:
         self._flow = Flow(settings.max_requests_inflight, settings.max_mutating_requests_inflight)
         self._traffic = Traffic(self._flow, registry.object_counts)
         self._nodes = nodes or Nodes()
+        self._metrics = metrics
         self.ready = asyncio.Event()
         self._tls: LiveContext | None = None
 
@@ -183,6 +187,8 @@ class ApiServer:
         raise NotFound.path()
 
     async def _resource(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        if self._metrics is not None and info.group == METRICS:
+            return await self._metrics.serve(request, info)
         kind = self._registry.find(info.group, info.version, info.resource)
         if kind is None:
             raise NotFound.path()
@@ -205,7 +211,7 @@ class ApiServer:
         return await self._resources.serve(request, kind, info, user)
 
     def _discovery(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        kinds = self._registry.kinds()
+        kinds = [*self._registry.kinds(), *(self._metrics.kinds if self._metrics is not None else ())]
         parts = path.strip("/").split("/")
         offer = wanted(request.headers.get("Accept", ""))
         if path.rstrip("/") in ("/api", "/apis") and offer.discovery in ("v2", "v2beta1"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import mimetypes
+import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
@@ -303,8 +304,8 @@ class KubeletApi:
             return await dial("127.0.0.1", port, sock=await asyncio.to_thread(tcp_socket, netns))
         except OSError as error:
             raise OSError(
-                f"{prefix}failed to connect to localhost:{port} inside namespace {sandbox.id!r}: "
-                f"dial tcp4 127.0.0.1:{port}: connect: {(error.strerror or str(error)).lower()}"
+                f'{prefix}failed to connect to localhost:{port} inside namespace "{netns or sandbox.id}": '
+                f"dial tcp4 127.0.0.1:{port}: connect: {_said(error)}"
             ) from error
 
     async def _dial(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -323,7 +324,7 @@ class KubeletApi:
         except TimeoutError:
             return web.Response(status=502, text=f"dial tcp {host}:{port}: i/o timeout")
         except (OSError, ssl.SSLError) as error:
-            text = f"dial tcp {host}:{port}: connect: {(error.strerror or str(error)).lower()}"
+            text = f"dial tcp {host}:{port}: connect: {_said(error)}"
             return web.Response(status=502, text=text)
         await splice(hijack(request, {"Connection": "Upgrade", "Upgrade": "tcp"}), target)
         return Hijacked()
@@ -348,6 +349,11 @@ class KubeletApi:
         if container is None:
             raise Refused(500, f'container not found ("{parts[-1]}")')
         return worker, container.id
+
+
+def _said(error: OSError) -> str:
+    """As Go says it: connection refused, no route to host …"""
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
 
 
 def _json(body: object) -> web.Response:

@@ -158,10 +158,12 @@ def _sums(containers: Sequence[Json], what: str) -> Json:
 def node_stats(name: str, before: Look, now: Look, capacity: int) -> Json:
     seconds = (now.at - before.at).total_seconds()
     memory = now.memory
+    # rateWindowSeconds is ours: the time that usageNanoCores is the mean of.
     usage = memory.get("MemTotal", capacity) - memory.get("MemFree", 0)
     working = max(0, usage - memory.get("Inactive(file)", 0))
     return {
         "nodeName": name,
+        "rateWindowSeconds": seconds,
         "cpu": cpu_stats(now.at, now.node_cpu, rate(before.node_cpu, now.node_cpu, seconds)),
         "memory": {
             "time": time.text(now.at),

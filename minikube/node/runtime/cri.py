@@ -35,6 +35,7 @@ from minikube.node.runtime.base import (
     Unavailable,
 )
 from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore
+from minikube.node.runtime.processes import Process, Tasks
 from minikube.node.runtime.streams import CriStreams
 from minikube.node.runtime.wire import decode, encode
 
@@ -175,11 +176,8 @@ class CriRuntime:
     async def exec(
         self, container: str, command: Sequence[str], *, stdin: bool, stdout: bool, stderr: bool, tty: bool
     ) -> ExecStreams:
-        request = cri.ExecRequest(
-            container_id=container, cmd=command, stdin=stdin, stdout=stdout, stderr=stderr and not tty, tty=tty
-        )
-        answer = await _call(self._runtime.Exec(request, timeout=30))
-        return await CriStreams.connect(answer.url, stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr and not tty}
+        return await Process.start(Tasks(self._channel), container, command, streams, tty=tty)
 
     async def attach(self, container: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool) -> ExecStreams:
         request = cri.AttachRequest(

@@ -1,4 +1,4 @@
-"""Interactive processes over CRI's streaming server: exec and attach as SPDY/3.1 streams (v4.channel.k8s.io).
+"""A running container's own streams over CRI's streaming server: attach as SPDY/3.1 (v4.channel.k8s.io).
 
 Of the two protocols that runtimes speak only SPDY knows an end of stdin.
 """

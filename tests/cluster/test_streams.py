@@ -1,0 +1,148 @@
+"""Streams to real containers, by the real kubectl over both protocols, and by the Python client."""
+
+import hashlib
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.machines import KUBECTL, Machine, Network
+
+pytestmark = pytest.mark.node
+
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: c
+    image: busybox:test
+    command: [sh, -c, "mkdir /www; echo '<a href=/x>page</a>' > /www/index.html; httpd -p 8080 -h /www; sleep 3600"]
+    ports: [{containerPort: 8080}]
+  - name: reader
+    image: busybox:test
+    stdin: true
+    stdinOnce: true
+    command: [sh, -c, "while read line; do echo got $line; done; echo over"]
+"""
+DATA = os.urandom(3_000_000)
+DIGEST = hashlib.sha256(DATA).hexdigest().encode()
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    with Network(f"s{os.getpid()}") as network:
+        found = network.machine()
+        found.serve()
+        found.kubectl("apply", "-f", "-", stdin=POD)
+        found.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+        yield found
+
+
+@pytest.fixture(params=["true", "false"], ids=["websocket", "spdy"])
+def protocol(request: pytest.FixtureRequest, machine: Machine) -> str:
+    for name in ("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "KUBECTL_PORT_FORWARD_WEBSOCKETS"):
+        machine.variables[name] = request.param
+    found: str = request.param
+    return found
+
+
+def kubectl(machine: Machine, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*machine.enter, KUBECTL, *arguments], env=machine.environment, input=data, capture_output=True, timeout=60
+    )
+
+
+@pytest.mark.usefixtures("protocol")
+def test_a_commands_output_and_exit_code_come_back(machine: Machine) -> None:
+    done = kubectl(machine, "exec", "p", "-c", "c", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (done.returncode, done.stdout) == (3, b"out\n")
+    assert done.stderr.startswith(b"err\n")
+
+
+@pytest.mark.usefixtures("protocol")
+def test_stdin_arrives_whole_and_ends(machine: Machine) -> None:
+    assert DIGEST in kubectl(machine, "exec", "-i", "p", "-c", "c", "--", "sha256sum", data=DATA).stdout
+    assert kubectl(machine, "exec", "-i", "p", "-c", "c", "--", "cat", data=DATA).stdout == DATA
+
+
+@pytest.mark.usefixtures("protocol")
+def test_a_command_that_leaves_its_stdin_unread_ends_all_the_same(machine: Machine) -> None:
+    done = kubectl(machine, "exec", "-i", "p", "-c", "c", "--", "sh", "-c", "head -c 1; exit 4", data=DATA)
+    assert (done.returncode, done.stdout) == (4, DATA[:1])
+
+
+@pytest.mark.usefixtures("protocol")
+def test_a_command_that_is_not_there_is_told(machine: Machine) -> None:
+    done = kubectl(machine, "exec", "p", "-c", "c", "--", "nosuch")
+    assert done.returncode != 0
+    assert b'exec: "nosuch": executable file not found in $PATH' in done.stderr
+
+
+@pytest.mark.usefixtures("protocol")
+def test_files_are_copied_both_ways(machine: Machine) -> None:
+    (machine.root / "there").write_bytes(DATA)
+    machine.kubectl("cp", "-c", "c", str(machine.root / "there"), "p:/copied")
+    machine.kubectl("cp", "-c", "c", "p:/copied", str(machine.root / "back"))
+    assert (machine.root / "back").read_bytes() == DATA
+
+
+@pytest.mark.usefixtures("protocol")
+def test_many_connections_are_forwarded_at_once(machine: Machine) -> None:
+    command = [*machine.enter, KUBECTL, "port-forward", "p", "18080:8080"]
+    forwarding = subprocess.Popen(
+        command, env=machine.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        assert forwarding.stdout is not None
+        assert b"Forwarding from" in forwarding.stdout.readline()
+        answers: list[str] = []
+
+        def ask() -> None:
+            answers.append(machine.run("busybox", "wget", "-qO-", "http://127.0.0.1:18080/").stdout)
+
+        askers = [threading.Thread(target=ask) for _ in range(10)]
+        for each in askers:
+            each.start()
+        for each in askers:
+            each.join()
+        assert answers == ["<a href=/x>page</a>\n"] * 10
+    finally:
+        forwarding.terminate()
+        forwarding.wait(10)
+
+
+def test_an_attached_client_talks_to_the_container_itself(machine: Machine) -> None:
+    done = kubectl(machine, "attach", "-i", "p", "-c", "reader", data=b"one\ntwo\n")
+    assert b"got one\ngot two\nover\n" in done.stdout
+    assert kubectl(machine, "logs", "p", "-c", "reader", "--tail=2").stdout == b"got two\nover\n"
+
+
+def test_pods_are_proxied_to_with_their_links_rewritten(machine: Machine) -> None:
+    path = "/api/v1/namespaces/default/pods/p:8080/proxy"
+    assert machine.kubectl("get", "--raw", f"{path}/") == f'<a href="{path}/x">page</a>\n'
+    machine.kubectl("expose", "pod", "p", "--port=80", "--target-port=8080", "--selector=run=p")
+    machine.kubectl("label", "pod", "p", "run=p")
+    service = "/api/v1/namespaces/default/services/p:80/proxy"
+    machine.wait(lambda: "page" in machine.kubectl("get", "--raw", f"{service}/"))
+
+
+def test_usage_is_shown_without_anything_installed(machine: Machine) -> None:
+    assert machine.name in machine.kubectl("top", "nodes", "--no-headers")
+    rows = [row.split() for row in machine.kubectl("top", "pods", "--containers", "--no-headers").splitlines()]
+    assert ["p", "c"] in [row[:2] for row in rows]
+
+
+def test_the_kubelets_port_answers_only_who_may(machine: Machine) -> None:
+    asked = machine.run("curl", "-sk", f"https://{machine.address}:10250/pods", check=False)
+    assert asked.stdout == "Unauthorized"
+    token = machine.kubectl("create", "token", "default").strip()
+    header = f"Authorization: Bearer {token}"
+    asked = machine.run("curl", "-sk", "-H", header, f"https://{machine.address}:10250/pods", check=False)
+    assert asked.stdout.startswith(
+        "Forbidden (user=system:serviceaccount:default:default, verb=get, resource=nodes"
+    )
