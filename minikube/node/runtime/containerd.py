@@ -54,6 +54,23 @@ _CONFLIST = (
     '"ips":[{"version":"4","address":"127.1.1.1/32"}],"dns":{}}]}'
 )
 
+READY_WITHIN = 120.0
+"""Seconds; with a hundred dead pods to take in after a reboot it needs some thirty."""
+
+
+async def _recovered(channel: grpc.aio.Channel) -> None:
+    """Until CRI has taken in what it finds: it listens before, and refuses every call."""
+    status = channel.unary_unary("/runtime.v1.RuntimeService/Status")
+    while True:
+        try:
+            await status(b"")
+        except grpc.aio.AioRpcError as error:
+            if "not initialized" not in (error.details() or ""):
+                raise
+        else:
+            return
+        await asyncio.sleep(0.2)
+
 
 class Containerd:
     """Pods survive our restarts: containerd lives in a session of its own and is adopted by its pid file."""
@@ -76,7 +93,9 @@ class Containerd:
         await asyncio.to_thread(self._spawn)
         async with grpc.aio.insecure_channel(self.endpoint, options=CHANNEL_OPTIONS) as channel:
             try:
-                await asyncio.wait_for(channel.channel_ready(), 30)
+                async with asyncio.timeout(READY_WITHIN):
+                    await channel.channel_ready()
+                    await _recovered(channel)
             except TimeoutError:
                 raise SettingsError(f"containerd does not answer; see {self._log}") from None
             await ImageStore(channel).add(pause_bundle())

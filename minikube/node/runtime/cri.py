@@ -311,7 +311,8 @@ async def _gone(call: Any) -> None:
 
 def _fault(error: grpc.aio.AioRpcError, kind: type[RuntimeFault]) -> RuntimeFault:
     message = error.details() or str(error.code())
-    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+    gone = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    if gone or message == "server is not initialized yet":  # containerd still takes in what it finds
         return Unavailable(message)
     if error.code() is grpc.StatusCode.NOT_FOUND and kind is RuntimeFault:
         return NotFound(message)
