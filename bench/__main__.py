@@ -1,11 +1,12 @@
-"""python -m bench [rbac|store|server|node|proxy|pods]"""
+"""python -m bench [api|rbac|store|server|node|proxy|pods]"""
 
 import asyncio
 import sys
 
-from bench import node, pods, proxy, rbac, server, store
+from bench import api, node, pods, proxy, rbac, server, store
 
 ALL = {
+    "api": api.run,
     "rbac": rbac.run,
     "store": store.run,
     "server": server.run,
