@@ -40,6 +40,7 @@ class Bucket:
     def __init__(self, kind: Kind, revision: int) -> None:
         self.kind = kind
         self.objects: dict[str, StoredObject] = {}
+        self._by_namespace: dict[str, dict[str, StoredObject]] = {}
         self.floor = revision
         self.listeners: list[Listener] = []
         self._changes: list[Change] = []
@@ -47,9 +48,9 @@ class Bucket:
 
     def apply(self, change: Change, path: str) -> None:
         if change.new is None:
-            self.objects.pop(path, None)
+            self._drop(path)
         else:
-            self.objects[path] = change.new
+            self.put(path, change.new)
         self._changes.append(change)
         self._revisions.append(change.revision)
         if len(self._changes) > 2 * HISTORY:
@@ -58,6 +59,19 @@ class Bucket:
         for listener in tuple(self.listeners):
             listener(change)
 
+    def put(self, path: str, stored: StoredObject) -> None:
+        """The present state of namespace/name, without telling anybody."""
+        self.objects[path] = stored
+        self._by_namespace.setdefault(path.partition("/")[0], {})[path] = stored
+
+    def _drop(self, path: str) -> None:
+        if self.objects.pop(path, None) is not None:
+            namespace = path.partition("/")[0]
+            inside = self._by_namespace[namespace]
+            del inside[path]
+            if not inside:
+                del self._by_namespace[namespace]
+
     def since(self, revision: int, limit: int = 500) -> Sequence[Change]:
         """Changes after a revision, oldest first; the caller has checked the floor."""
         begin = bisect_right(self._revisions, revision)
@@ -65,10 +79,8 @@ class Bucket:
 
     def select(self, namespace: str) -> Iterable[tuple[str, StoredObject]]:
         """(namespace/name, object) in no particular order."""
-        if not namespace:
-            return list(self.objects.items())
-        prefix = namespace + "/"
-        return [(path, stored) for path, stored in self.objects.items() if path.startswith(prefix)]
+        inside = self._by_namespace.get(namespace, {}) if namespace else self.objects
+        return list(inside.items())
 
     def as_of(self, revision: int, namespace: str) -> dict[str, StoredObject]:
         """The objects at a past revision: the present with later changes undone."""
@@ -111,7 +123,7 @@ class Cache:
         bucket = Bucket(kind, self.revision)
         self._buckets[prefix] = bucket
         for path, event in self._homeless.pop(prefix, {}).items():
-            bucket.objects[path] = StoredObject(kind, event.record)
+            bucket.put(path, StoredObject(kind, event.record))
 
     def remove_kind(self, kind: Kind) -> None:
         self._buckets.pop(bucket_of(kind.storage), None)
@@ -176,7 +188,7 @@ class Cache:
         old = bucket.objects.get(path)
         stored = StoredObject(bucket.kind, record)
         if first:
-            bucket.objects[path] = stored
+            bucket.put(path, stored)
         elif event.type is EventType.DELETE:
             bucket.apply(Change(record.revision, old, None, stored), path)
         else:
