@@ -15,15 +15,21 @@ pytestmark = pytest.mark.node
 POD = """
 apiVersion: v1
 kind: Pod
-metadata: {name: p}
+metadata: {name: p, labels: {run: p}}
 spec:
-  restartPolicy: Never
   containers:
   - name: c
     image: busybox:test
     command: [sh, -c, "mkdir /www; echo '<a href=/x>page</a>' > /www/index.html; httpd -p 8080 -h /www; sleep 3600"]
     ports: [{containerPort: 8080}]
-  - name: reader
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: reader}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: c
     image: busybox:test
     stdin: true
     stdinOnce: true
@@ -39,7 +45,7 @@ def machine() -> Iterator[Machine]:
         found = network.machine()
         found.serve()
         found.kubectl("apply", "-f", "-", stdin=POD)
-        found.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+        found.kubectl("wait", "--for=condition=Ready", "pod/p", "pod/reader", "--timeout=30s")
         yield found
 
 
@@ -117,16 +123,15 @@ def test_many_connections_are_forwarded_at_once(machine: Machine) -> None:
 
 
 def test_an_attached_client_talks_to_the_container_itself(machine: Machine) -> None:
-    done = kubectl(machine, "attach", "-i", "p", "-c", "reader", data=b"one\ntwo\n")
+    done = kubectl(machine, "attach", "-i", "reader", data=b"one\ntwo\n")
     assert b"got one\ngot two\nover\n" in done.stdout
-    assert kubectl(machine, "logs", "p", "-c", "reader", "--tail=2").stdout == b"got two\nover\n"
+    assert kubectl(machine, "logs", "reader", "--tail=2").stdout == b"got two\nover\n"
 
 
 def test_pods_are_proxied_to_with_their_links_rewritten(machine: Machine) -> None:
     path = "/api/v1/namespaces/default/pods/p:8080/proxy"
     assert machine.kubectl("get", "--raw", f"{path}/") == f'<a href="{path}/x">page</a>\n'
-    machine.kubectl("expose", "pod", "p", "--port=80", "--target-port=8080", "--selector=run=p")
-    machine.kubectl("label", "pod", "p", "run=p")
+    machine.kubectl("expose", "pod", "p", "--port=80", "--target-port=8080")
     service = "/api/v1/namespaces/default/services/p:80/proxy"
     machine.wait(lambda: "page" in machine.kubectl("get", "--raw", f"{service}/"))
 
