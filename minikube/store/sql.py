@@ -14,16 +14,16 @@ import fcntl
 import logging
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
 
-from minikube.store.base import Durability, Event, EventType, Page, Record
+from minikube.store.base import Durability, Event, EventType, Record
 from minikube.store.database import Database, Row
 from minikube.store.errors import StoreError
 from minikube.store.log import Log
+from minikube.store.logged import LoggedStore
 from minikube.store.plan import Outcome, Write, answer, fail, plan
 
 log = logging.getLogger(__name__)
@@ -36,14 +36,14 @@ GARBAGE_LIMIT = 20_000
 FORGET_AT_ONCE = 500
 
 
-class SqlStore:
+class SqlStore(LoggedStore):
     """Use `await SqlStore.open(...)`; `close()` writes what is behind and ends a clean run."""
 
     def __init__(self, database: Database, lock: int | None, *, compact_seconds: float) -> None:
+        super().__init__(Log())
         self._database = database
         self._lock = lock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._log = Log()
         self._allocated = 0
         self._ceiling = 0
         self._pending: list[Write] = []
@@ -75,33 +75,6 @@ class SqlStore:
             asyncio.create_task(store._compact_now_and_then(), name="store-compaction"),
         ]
         return store
-
-    @property
-    def published(self) -> int:
-        return self._log.published
-
-    async def current_revision(self) -> int:
-        return self._log.published
-
-    async def get(self, key: str) -> Record | None:
-        return self._log.current.get(key)
-
-    async def list(self, prefix: str, *, at: int | None = None, start: str = "", limit: int = 0) -> Page:
-        return self._log.snapshot(prefix, at=at, start=start, limit=limit)
-
-    async def create(self, key: str, value: bytes, *, durability: Durability = Durability.DURABLE) -> Record:
-        return await self._submit(key, value, None, durability)
-
-    async def update(
-        self, key: str, value: bytes, *, expect: int, durability: Durability = Durability.DURABLE
-    ) -> Record:
-        return await self._submit(key, value, expect, durability)
-
-    async def delete(self, key: str, *, expect: int, durability: Durability = Durability.DURABLE) -> Record:
-        return await self._submit(key, None, expect, durability)
-
-    def watch(self, prefix: str, *, after: int) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Event]]]:
-        return self._log.watch(prefix, after=after)
 
     async def compact(self, before: int) -> None:
         before = min(before, self._log.published)
@@ -140,7 +113,7 @@ class SqlStore:
 
     # ---- writing -------------------------------------------------------------------------------------
 
-    async def _submit(self, key: str, value: bytes | None, expect: int | None, durability: Durability) -> Record:
+    async def _write(self, key: str, value: bytes | None, expect: int | None, durability: Durability) -> Record:
         if self._closing:
             raise StoreError("the store is closed")
         write = Write(key, value, expect, durability, asyncio.get_running_loop().create_future())
