@@ -19,10 +19,6 @@ def controlled_by(obj: Object, owner: Object) -> bool:
     return found is not None and found.uid == owner.metadata.uid
 
 
-def owned_by(obj: Object, uid: str) -> bool:
-    return any(owner.uid == uid for owner in obj.metadata.owner_references)
-
-
 def controller_reference(owner: Object) -> OwnerReference:
     """What an object carries whose managing controller works for `owner`."""
     resource = type(owner).resource

@@ -13,6 +13,7 @@ from cronsim import CronSim, CronSimError
 
 from minikube.api.batch_v1 import CronJob, CronJobStatus, Job
 from minikube.api.core_v1 import ObjectReference
+from minikube.api.cron import MACROS
 from minikube.api.meta import Key, ObjectMeta
 from minikube.api.owners import controller_reference
 from minikube.api.time import text
@@ -21,15 +22,6 @@ from minikube.controllers.job_plan import ended
 from minikube.errors import AlreadyExists, NotFound
 
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
-_MACROS = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 MAX_MISSED = 100
 
 
@@ -61,7 +53,7 @@ def due(cron: CronJob, now: datetime) -> Due:
         message = f'invalid timeZone: "{cron.spec.time_zone}": {error}'
         raise ScheduleError("UnknownTimeZone", message) from error
     schedule = cron.spec.schedule.strip()
-    schedule = _MACROS.get(schedule, schedule)
+    schedule = MACROS.get(schedule, schedule)
     try:
         coming = next(CronSim(schedule, now.astimezone(zone)), None)
         missed = _missed(schedule, since, now, zone)

@@ -10,8 +10,7 @@ import shutil
 import stat
 from pathlib import Path
 
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT = 1, 2, 4, 32
-MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 4096, 16384, 1 << 18, 1 << 20
+MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20
 UMOUNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 MOUNTINFO = Path("/proc/self/mountinfo")
 

@@ -52,11 +52,6 @@ def amount(name: str, given: Quantity, path: str) -> Iterator[FieldError]:
         yield invalid(path, quantity.canonical(given), "must be an integer")
 
 
-def positive_amount(given: Quantity | None, path: str) -> Iterator[FieldError]:
-    if given is not None and quantity.valid(given) and quantity.parse(given) <= 0:
-        yield invalid(path, quantity.canonical(given), "must be greater than zero")
-
-
 def _parsed(given: Quantity) -> Fraction | None:
     return quantity.parse(given) if quantity.valid(given) else None
 

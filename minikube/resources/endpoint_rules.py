@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from minikube.api.coordination_v1 import Lease
@@ -16,6 +15,7 @@ from minikube.api.names import (
     subdomain_problems,
 )
 from minikube.errors import FieldError
+from minikube.resources.addresses import not_special
 from minikube.resources.base import Strategy
 from minikube.resources.containers import PROTOCOLS
 from minikube.resources.invalid import at, duplicate, immutable, invalid, not_supported, one_of, required, too_many
@@ -29,15 +29,8 @@ def _plain_ip(text: str, path: str) -> Iterator[FieldError]:
     wrong = list(ip_problems(text))
     for why in wrong:
         yield invalid(path, text, why)
-    if wrong:
-        return
-    address = ipaddress.ip_address(text)
-    if address.is_unspecified:
-        yield invalid(path, text, f"may not be unspecified ({address})")
-    elif address.is_loopback:
-        yield invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
-    elif address.is_link_local:
-        yield invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    if not wrong:
+        yield from not_special(text, path)
 
 
 class EndpointsRules(Strategy[Endpoints]):

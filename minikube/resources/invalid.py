@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -50,15 +50,6 @@ def invalid(path: str, value: Any, why: str) -> FieldError:
     return FieldError(path, "FieldValueInvalid", f"Invalid value: {shown(value)}: {why}")
 
 
-def invalid_all(path: str, value: Any, reasons: Iterable[str]) -> Iterable[FieldError]:
-    """One error for each thing that a check of `minikube.api.names` found."""
-    return [invalid(path, value, why) for why in reasons]
-
-
-def type_invalid(path: str, value: Any, why: str) -> FieldError:
-    return FieldError(path, "FieldValueTypeInvalid", f"Invalid value: {shown(value)}: {why}")
-
-
 def not_supported(path: str, value: Any, allowed: Iterable[str]) -> FieldError:
     choice = ", ".join(quoted(one) for one in sorted(allowed))
     detail = f"Unsupported value: {shown(value)}"
@@ -102,23 +93,3 @@ def not_negative(path: str, value: int | None) -> Iterable[FieldError]:
     if value is not None and value < 0:
         return [invalid(path, value, "must be greater than or equal to 0")]
     return []
-
-
-def positive(path: str, value: int | None) -> Iterable[FieldError]:
-    if value is not None and value <= 0:
-        return [invalid(path, value, "must be greater than 0")]
-    return []
-
-
-def unique(path: str, values: Sequence[str], field: str = "") -> Iterable[FieldError]:
-    """Duplicates among the entries of a list; `field` is the entry's field that has to be unique."""
-    seen: dict[str, None] = {}
-    found = []
-    for index, value in enumerate(values):
-        if value in seen:
-            found.append(duplicate(f"{at(path, index)}.{field}" if field else at(path, index), value))
-        seen[value] = None
-    return found
-
-
-Labels = Mapping[str, str]

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from minikube.api.batch_v1 import CronJob, Job, JobSpec, PodFailurePolicy, PodFailurePolicyRule
 from minikube.api.core_v1 import PodSpec
+from minikube.api.cron import MACROS
 from minikube.api.names import qualified_name_problems, subdomain_problems
 from minikube.api.selectors import matches
 from minikube.errors import FieldError
@@ -33,15 +34,6 @@ CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
 _MOST_INDEXES, _MOST_PARALLEL = 100_000, 100_000
 _ANY_TIME = datetime(2000, 1, 1)
-_MACROS = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 
 
 class JobRules(Strategy[Job]):
@@ -285,7 +277,7 @@ def schedule_problem(schedule: str) -> str:
         fine = re.fullmatch(r"(\d+(\.\d+)?(h|m|s|ms|us|ns))+", schedule.removeprefix("@every "))
         return "" if fine else f"failed to parse duration {schedule}: time: invalid duration"
     if schedule.startswith("@"):
-        return "" if schedule in _MACROS else f"unrecognized descriptor: {schedule}"
+        return "" if schedule in MACROS else f"unrecognized descriptor: {schedule}"
     fields = schedule.split()
     if len(fields) != 5:
         return f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from minikube.api.names import (
     subdomain_problems,
 )
 from minikube.errors import FieldError
+from minikube.resources.addresses import not_special
 from minikube.resources.base import Obj, ReadOnlyObj, Strategy
 from minikube.resources.containers import PROTOCOLS
 from minikube.resources.invalid import at, duplicate, forbidden, invalid, not_supported, one_of, required
@@ -246,7 +246,7 @@ def _outside(spec: ServiceSpec) -> Iterator[FieldError]:
         for why in wrong:
             yield invalid(at("spec.externalIPs", index), address, why)
         if not wrong:
-            yield from _not_special(address, at("spec.externalIPs", index))
+            yield from not_special(address, at("spec.externalIPs", index))
     for index, source in enumerate(spec.load_balancer_source_ranges):
         for why in cidr_problems(source.strip()):
             yield invalid(at("spec.loadBalancerSourceRanges", index), source, why)
@@ -259,19 +259,6 @@ def _outside(spec: ServiceSpec) -> Iterator[FieldError]:
             yield forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'")
         for why in qualified_name_problems(spec.load_balancer_class):
             yield invalid("spec.loadBalancerClass", spec.load_balancer_class, why)
-
-
-def _not_special(text: str, path: str) -> Iterator[FieldError]:
-    """ValidateNonSpecialIP."""
-    address = ipaddress.ip_address(text)
-    if address.is_unspecified:
-        yield invalid(path, text, f"may not be unspecified ({address})")
-    elif address.is_loopback:
-        yield invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
-    elif address.is_link_local:
-        yield invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
-    elif address.is_multicast:
-        yield invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
 
 
 def _update(new: ServiceSpec, old: ServiceSpec) -> Iterator[FieldError]:

@@ -17,7 +17,6 @@ from minikube.transport.hijack import ByteStream, Hijacked, RawStream, hijack
 from minikube.transport.spdy import SpdyConnection, SpdyStream
 
 PROTOCOL = "portforward.k8s.io"
-PAIR_SECONDS = 30.0
 AHEAD = 64
 
 Dial = Callable[[int], Awaitable[RawStream]]

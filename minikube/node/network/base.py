@@ -52,12 +52,6 @@ class Peer(msgspec.Struct, frozen=True):
     vtep_mac: str = ""
 
 
-class Overlay(Protocol):
-    async def apply(self, peers: Sequence[Peer]) -> None:
-        """Exactly these peers are reachable afterwards."""
-        ...
-
-
 class Backend(msgspec.Struct, frozen=True, order=True):
     ip: str
     port: int

@@ -18,8 +18,8 @@ from minikube.resources import invalid
 
 HOME = Path(invalid.__file__).parent
 MAKERS = {
-    "required", "invalid", "invalid_all", "type_invalid", "not_supported", "one_of", "duplicate", "forbidden",
-    "not_found", "too_long", "too_many", "immutable", "not_negative", "positive", "unique",
+    "required", "invalid", "not_supported", "one_of", "duplicate", "forbidden",
+    "not_found", "too_long", "too_many", "immutable", "not_negative",
 }  # fmt: skip
 Rule = tuple[str, int, int]
 """(module, first line, last line)"""
