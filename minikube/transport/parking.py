@@ -25,8 +25,8 @@ from yarl import URL
 
 from minikube.errors import NodeUnreachable
 from minikube.kit.backoff import Backoff
-from minikube.transport.client import watch, watchful_socket
-from minikube.transport.hijack import RawStream, hijack_response
+from minikube.transport.client import watch
+from minikube.transport.hijack import RawStream, hijack_response, upgrade
 from minikube.transport.server import Handler
 
 log = logging.getLogger(__name__)
@@ -253,29 +253,30 @@ class Parkers:
 
     async def run(self) -> None:
         """Until cancelled."""
-        connector = aiohttp.TCPConnector(limit=0, force_close=True, socket_factory=watchful_socket)
-        async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             parkers: dict[str, asyncio.Task[None]] = {}
             while True:
                 self._changed.clear()
                 for server in parkers.keys() - self._servers:
                     parkers.pop(server).cancel()
                 for server in self._servers - parkers.keys():
-                    parker = Parker(self._handler, partial(self._park_at, session, server), name=server)
+                    parker = Parker(self._handler, partial(self._park_at, URL(server)), name=server)
                     parkers[server] = group.create_task(parker.run(), name=f"connections parked at {server}")
                 await self._changed.wait()
 
-    async def _park_at(self, session: aiohttp.ClientSession, server: str) -> RawStream:
-        """Raises aiohttp.ClientError, and OSError with the server's refusal."""
+    async def _park_at(self, server: URL) -> RawStream:
+        """Raises OSError, with the server's refusal."""
+        loop = asyncio.get_running_loop()
+        host, port = server.host or "", server.port or 443
+        headers = {"Host": server.authority, "Connection": "Upgrade", "Upgrade": UPGRADE}
         async with asyncio.timeout(DIAL_SECONDS):
-            response = await session.get(
-                f"{server}/minikube/v1/nodes/{self._node}/connection",
-                headers={"Connection": "Upgrade", "Upgrade": UPGRADE},
-                timeout=aiohttp.ClientTimeout(total=None),
-                ssl=self._context(),
-            )
-            if response.status == 101:
-                return hijack_response(response)
-            text = await response.text()
-            response.close()
-        raise ConnectionRefusedError(f"{server} answered {response.status}: {text[:300]}")
+            _, stream = await loop.create_connection(RawStream, host, port, ssl=self._context())
+            try:
+                status = await upgrade(stream, "GET", f"/minikube/v1/nodes/{self._node}/connection", headers)
+                if status != 101:
+                    text = (await stream.read()).decode(errors="replace")
+                    raise ConnectionRefusedError(f"{server} answered {status}: {text[:300]}")
+            except BaseException:
+                stream.abort()
+                raise
+        return stream
