@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
+from minikube.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from minikube.agent import check_node, follow_address, run_node
 from minikube.api.core_v1 import Secret
 from minikube.apiserver.encryption import ENCRYPTION, encryption_document
@@ -22,8 +23,10 @@ from minikube.apiserver.openid import openid_documents
 from minikube.apiserver.proxy import Proxy
 from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
+from minikube.apiserver.services import Services
 from minikube.apiserver.streams import Streams
 from minikube.apiserver.subresources import Subresources
+from minikube.apiserver.webhook_calls import WebhookCalls
 from minikube.auth.base import AUTHENTICATED, MASTERS, User
 from minikube.auth.bootstrap_roles import NODE
 from minikube.auth.bootstrap_tokens import BootstrapTokens
@@ -104,7 +107,10 @@ class Server:
         rbac = RbacAuthorizer(self.informers)
         authorizer = UnionAuthorizer((NodeAuthorizer(self.informers, NODE), rbac))
         keeper = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
-        admission = Chain(plugins(self.informers, rbac, keeper, SYSTEM, self.settings))
+        calls = WebhookCalls(Services(self.informers), self.nodes)
+        asked = (self.informers, calls, self.registry.equivalents)
+        webhooks = (MutatingWebhooks(*asked), ValidatingWebhooks(*asked))
+        admission = Chain(plugins(self.informers, rbac, keeper, SYSTEM, self.settings, webhooks))
         self.registry.use_admission(admission)
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
         keys = SigningKeys(self.pki.service_account_key)

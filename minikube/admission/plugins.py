@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from minikube.admission.base import Mutator, Validator
 from minikube.admission.certificates import (
     CertificateApproval,
@@ -45,10 +47,17 @@ OFF = frozenset({"DenyServiceExternalIPs", "ExtendedResourceToleration"})
 
 
 def plugins(
-    informers: Informers, rbac: RbacAuthorizer, client: Client, clock: Clock, settings: Settings
+    informers: Informers,
+    rbac: RbacAuthorizer,
+    client: Client,
+    clock: Clock,
+    settings: Settings,
+    webhooks: Sequence[Plugin] = (),
 ) -> tuple[Plugin, ...]:
-    """Those that are on. `client` writes what plugins keep. Raises SettingsError for names that are no plugin's."""
-    every = known(informers, rbac, client, clock)
+    """Those that are on. `client` writes what plugins keep; `webhooks` come after all of ours but the quota, which
+    counts what is left in the end. Raises SettingsError for names that are no plugin's."""
+    *ours, quota = known(informers, rbac, client, clock)
+    every = (*ours, *webhooks, quota)
     names = {plugin.name for plugin in every}
     asked = {*settings.enable_admission_plugins, *settings.disable_admission_plugins}
     if asked - names:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import gzip
 import ipaddress
-import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import msgspec
@@ -20,10 +19,10 @@ from yarl import URL
 from minikube.admission.base import Attributes
 from minikube.admission.chain import Chain
 from minikube.api.core_v1 import Node, Pod, Service
-from minikube.api.discovery_v1 import EndpointSlice
 from minikube.apiserver.links import rewritten, through
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
+from minikube.apiserver.services import Services
 from minikube.auth.base import User
 from minikube.client.base import Informers
 from minikube.errors import BadRequest, NodeUnreachable, NotFound, ServiceUnavailable
@@ -31,7 +30,6 @@ from minikube.transport.hijack import Hijacked, RawStream, header_lines, hijack,
 from minikube.transport.parking import Nodes, streaming_session
 from minikube.transport.server import while_connected
 
-SERVICE_LABEL = "kubernetes.io/service-name"
 HOP_BY_HOP = (
     "Connection",
     "Keep-Alive",
@@ -60,8 +58,7 @@ class Target(msgspec.Struct, frozen=True):
 class Proxy:
     def __init__(self, informers: Informers, nodes: Nodes, admission: Chain) -> None:
         self._pods = informers.of(Pod).lister
-        self._services = informers.of(Service).lister
-        self._slices = informers.of(EndpointSlice).lister
+        self._services = Services(informers)
         self._node_objects = informers.of(Node).lister
         self._nodes, self._admission = nodes, admission
 
@@ -83,15 +80,11 @@ class Proxy:
     async def service(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         scheme, name, port = split(info.name, "service")
         await self._admit(info, user, Service, name, "ServiceProxyOptions")
-        service = self._services.get(name, info.namespace)
-        if service is None:
-            raise NotFound.of("services", "", name)
-        named = port_name(service, port)
-        endpoints = list(self._endpoints(info.namespace, name, named))
-        if not endpoints:
-            raise ServiceUnavailable(f'no endpoints available for service "{info.name}"')
-        node, ip, number = random.choice(endpoints)
-        return await forward(request, self._reached(node, ip, str(number), scheme))
+        try:
+            chosen = self._services.choose(info.namespace, name, port)
+        except ServiceUnavailable as error:
+            raise ServiceUnavailable(error.message.replace(f'"{name}"', f'"{info.name}"')) from error
+        return await forward(request, self._reached(chosen.node, chosen.ip, str(chosen.port), scheme))
 
     async def node(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         scheme, name, port = split(info.name, "node")
@@ -119,18 +112,6 @@ class Proxy:
         host = f"[{ip}]" if address.version == 6 else ip
         authority = f"{host}:{port}" if port else host
         return Target(authority, lambda: self._nodes.dial(node, ip, number, tls=tls))
-
-    def _endpoints(self, namespace: str, service: str, port: str) -> Iterator[tuple[str, str, int]]:
-        """(node, address, port) of every ready endpoint of a port by its name."""
-        for found in self._slices.list(namespace):
-            if found.metadata.labels.get(SERVICE_LABEL) != service:
-                continue
-            numbers = [each.port for each in found.ports if each.name == port and each.port]
-            for endpoint in found.endpoints:
-                ready = endpoint.conditions is None or endpoint.conditions.ready is not False
-                for number in numbers[:1]:
-                    if ready and endpoint.addresses:
-                        yield endpoint.node_name, endpoint.addresses[0], number
 
     async def _admit(
         self, info: RequestInfo, user: User, kind: type[Pod] | type[Service] | type[Node], name: str, options: str
@@ -162,16 +143,6 @@ def split(name: str, what: str) -> tuple[str, str, str]:
     if len(parts) == 3 and parts[0] in ("", "http", "https"):
         return parts[0], parts[1], parts[2]
     raise BadRequest(f'invalid {what} request "{name}"')
-
-
-def port_name(service: Service, port: str) -> str:
-    """Of a port given by number or name. Raises ServiceUnavailable."""
-    if not port.isdigit():
-        return port
-    for each in service.spec.ports:
-        if each.port == int(port):
-            return each.name
-    raise ServiceUnavailable(f'no service port {port} found for service "{service.metadata.name}"')
 
 
 def place(raw_path: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from minikube.admission.chain import Chain
+from minikube.api.meta import Resource
 from minikube.client.base import PatchType
 from minikube.errors import NotFound
 from minikube.kit.clock import SYSTEM, Clock
@@ -97,6 +98,18 @@ class StoreRegistry:
 
     def kinds(self) -> Sequence[Kind]:
         return list(self._kinds.values())
+
+    def equivalents(self, resource: Resource) -> Sequence[Resource]:
+        """The other versions a custom resource is served in; between them only the name of the version differs."""
+        kind = self._kinds.get((resource.group, resource.version, resource.plural))
+        if kind is None or kind.schema is None:
+            return ()
+        others = (each.resource for each in self._kinds.values())
+        return [
+            each
+            for each in others
+            if (each.group, each.plural) == (resource.group, resource.plural) and each.version != resource.version
+        ]
 
     def object_counts(self) -> Iterable[tuple[str, str, int]]:
         for kind in self._kinds.values():

@@ -19,6 +19,7 @@ from typing import Any
 from weakref import WeakSet
 
 import aiohttp
+import msgspec
 from aiohttp import web
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
@@ -146,12 +147,19 @@ class Nodes:
         return dial
 
 
+class Tls(msgspec.Struct, frozen=True):
+    """TLS of ours on a connection: whom to trust, and the name that the other end has to prove."""
+
+    context: ssl.SSLContext
+    server_name: str
+
+
 class StreamConnector(aiohttp.BaseConnector):
     """A session's connections come from `open(host, port)`, whatever way that takes; HTTP is spoken on them."""
 
-    def __init__(self, open: Callable[[str, int], Awaitable[RawStream]]) -> None:
+    def __init__(self, open: Callable[[str, int], Awaitable[RawStream]], tls: Tls | None = None) -> None:
         super().__init__(limit=0, keepalive_timeout=10)
-        self._open = open
+        self._open, self._tls = open, tls
 
     async def _create_connection(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
@@ -159,8 +167,15 @@ class StreamConnector(aiohttp.BaseConnector):
         stream = await self._open(req.url.raw_host or "", req.url.port or 0)
         assert stream.transport is not None
         protocol = _OverStream(self._loop, stream)
-        stream.transport.set_protocol(protocol)
-        protocol.connection_made(stream.transport)
+        if self._tls is None:
+            stream.transport.set_protocol(protocol)
+            protocol.connection_made(stream.transport)
+            return protocol
+        context, name = self._tls.context, self._tls.server_name
+        inner = await self._loop.start_tls(stream.transport, protocol, context, server_hostname=name)
+        if inner is None:
+            raise ConnectionResetError("the connection was closed during the TLS handshake")
+        protocol.connection_made(inner)
         return protocol
 
 
@@ -176,10 +191,12 @@ class _OverStream(ResponseHandler):
         self._former.connection_lost(exc if isinstance(exc, Exception) else None)
 
 
-def streaming_session(open: Callable[[str, int], Awaitable[RawStream]]) -> aiohttp.ClientSession:
+def streaming_session(
+    open: Callable[[str, int], Awaitable[RawStream]], tls: Tls | None = None
+) -> aiohttp.ClientSession:
     """For proxies: nothing is added, followed, unpacked or timed out."""
     return aiohttp.ClientSession(
-        connector=StreamConnector(open),
+        connector=StreamConnector(open, tls),
         timeout=aiohttp.ClientTimeout(total=None, connect=None),
         auto_decompress=False,
         read_bufsize=1 << 18,
