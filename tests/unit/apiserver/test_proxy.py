@@ -3,7 +3,8 @@ import pytest
 from minikube.api.core_v1 import Service
 from minikube.api.meta import from_dict
 from minikube.apiserver.links import rewritten, through
-from minikube.apiserver.proxy import place, port_name, split
+from minikube.apiserver.proxy import place, split
+from minikube.apiserver.services import port_name
 from minikube.errors import BadRequest, ServiceUnavailable
 
 PREFIX = "/api/v1/namespaces/n/pods/p:80/proxy"
