@@ -13,7 +13,7 @@ from minikube.kit.tasks import guard
 from minikube.node.network.base import Peer
 from minikube.node.network.dns import Dns
 from minikube.node.network.foreign import Drop, drops
-from minikube.node.network.nft import whole_ruleset
+from minikube.node.network.nft import NftError, whole_ruleset
 from minikube.node.network.proxy import NftProxy
 from minikube.node.network.services import ServiceSync
 from minikube.node.network.veth import VethNetwork
@@ -23,6 +23,7 @@ from minikube.settings import Settings
 log = logging.getLogger(__name__)
 DNS_PORT = 10053
 FIREWALL_EVERY = 300.0
+FIREWALL_RETRY = 5.0
 
 
 class NodeNetwork:
@@ -71,7 +72,12 @@ class NodeNetwork:
         told: frozenset[Drop] = frozenset()
         cidr = self._settings.cluster_cidr
         while True:
-            found = frozenset(drops(await whole_ruleset(), cidr))
+            try:
+                found = frozenset(drops(await whole_ruleset(), cidr))
+            except NftError as error:  # a listing that a transaction came across is no listing
+                log.debug("no list of the rules this time: %s", error)
+                await asyncio.sleep(FIREWALL_RETRY)
+                continue
             for each in found - told:
                 log.warning("%s", each.message(cidr))
                 if (node := self._nodes.lister.get(self._node_name)) is not None:
