@@ -1,4 +1,4 @@
-"""Container runtimes. Nothing of ours forks a process that goes on calling gRPC, so gRPC need not prepare for it."""
+"""Container runtimes. No process forked by us goes on calling gRPC, so gRPC need not prepare for forks."""
 
 import os
 
