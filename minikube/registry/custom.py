@@ -189,6 +189,7 @@ def _kind(definition: ReadOnlyObj, version: Mapping[str, Any], home: Resource | 
         categories=tuple(names.get("categories") or ()),
         columns=columns,
         row=row,
+        counted=True,
         status="status" in subresources,
         status_metadata=(),
         scale=_scale(subresources.get("scale")),

@@ -48,7 +48,7 @@ def stamp_new(obj: Obj, kind: Kind, namespace: str, now: datetime) -> None:
         metadata.pop("namespace", None)
     metadata["uid"] = str(uuid.uuid4())
     metadata["creationTimestamp"] = time.text(now)
-    if kind.status or "spec" in obj:
+    if kind.counted:
         metadata["generation"] = 1
 
 
@@ -67,10 +67,11 @@ def keep_system_owned(new: Obj, old: ReadOnlyObj) -> None:
         metadata.setdefault("generateName", before["generateName"])
 
 
-def spec_changed(new: ReadOnlyObj, old: ReadOnlyObj) -> bool:
-    """Whether anything outside metadata and status differs: then the generation grows."""
-    names = (new.keys() | old.keys()) - {"metadata", "status", "apiVersion", "kind"}
-    return any(new.get(name) != old.get(name) for name in names)
+def count(kind: Kind, new: Obj, old: ReadOnlyObj) -> None:
+    """The generation grows when anything but metadata differs, or status where that is a subresource."""
+    uncounted = {"metadata", "apiVersion", "kind"} | ({"status"} if kind.status else set())
+    if kind.counted and any(new.get(name) != old.get(name) for name in (new.keys() | old.keys()) - uncounted):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 
 def validate_metadata(obj: ReadOnlyObj, name_problems: Callable[[str], Iterator[str]]) -> Iterator[FieldError]:

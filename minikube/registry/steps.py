@@ -93,9 +93,8 @@ def prepare_change(kind: Kind, new: Obj, old: ReadOnlyObj, subresource: str) -> 
         kind.strategy.prepare_status(new, old)
     else:
         kind.strategy.prepare_subresource(new, old, subresource)
-    counted = subresource not in ("status", "binding") and "generation" in old["metadata"]
-    if counted and rules.spec_changed(new, old):
-        new["metadata"]["generation"] = old["metadata"]["generation"] + 1
+    if subresource not in ("status", "binding"):
+        rules.count(kind, new, old)
 
 
 def validate(kind: Kind, shape: Shape, new: Obj, old: ReadOnlyObj | None, subresource: str = "") -> None:

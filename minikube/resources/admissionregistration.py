@@ -56,11 +56,15 @@ _BINDING = columns("Name", "PolicyName", "ParamRef", "Age")
 
 KINDS = (
     declare(
-        MutatingAdmissionPolicy, columns=columns("Name", "Mutations:integer", "ParamKind", "Age"), row=mutating_row
+        MutatingAdmissionPolicy,
+        counted=True,
+        columns=columns("Name", "Mutations:integer", "ParamKind", "Age"),
+        row=mutating_row,
     ),
-    declare(MutatingAdmissionPolicyBinding, columns=_BINDING, row=binding_row),
+    declare(MutatingAdmissionPolicyBinding, counted=True, columns=_BINDING, row=binding_row),
     declare(
         MutatingWebhookConfiguration,
+        counted=True,
         strategy=MutatingWebhookRules(),
         categories=("api-extensions",),
         columns=_WEBHOOKS,
@@ -68,6 +72,7 @@ KINDS = (
     ),
     declare(
         ValidatingAdmissionPolicy,
+        counted=True,
         strategy=ValidatingPolicyRules(),
         categories=("api-extensions",),
         status=True,
@@ -77,6 +82,7 @@ KINDS = (
     ),
     declare(
         ValidatingAdmissionPolicyBinding,
+        counted=True,
         strategy=ValidatingBindingRules(),
         categories=("api-extensions",),
         columns=_BINDING,
@@ -84,6 +90,7 @@ KINDS = (
     ),
     declare(
         ValidatingWebhookConfiguration,
+        counted=True,
         strategy=ValidatingWebhookRules(),
         categories=("api-extensions",),
         columns=_WEBHOOKS,

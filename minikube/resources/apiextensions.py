@@ -31,6 +31,7 @@ def api_service_row(service: APIService, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         CustomResourceDefinition,
+        counted=True,
         strategy=DefinitionRules(),
         short_names=("crd", "crds"),
         categories=("api-extensions",),

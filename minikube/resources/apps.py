@@ -98,6 +98,7 @@ def revision_row(revision: ControllerRevision, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Deployment,
+        counted=True,
         strategy=DeploymentRules(),
         short_names=("deploy",),
         categories=("all",),
@@ -118,6 +119,7 @@ KINDS = (
     ),
     declare(
         ReplicaSet,
+        counted=True,
         strategy=ReplicaSetRules(),
         short_names=("rs",),
         categories=("all",),
@@ -137,6 +139,7 @@ KINDS = (
     ),
     declare(
         StatefulSet,
+        counted=True,
         strategy=StatefulSetRules(),
         short_names=("sts",),
         categories=("all",),
@@ -147,6 +150,7 @@ KINDS = (
     ),
     declare(
         DaemonSet,
+        counted=True,
         strategy=DaemonSetRules(),
         short_names=("ds",),
         categories=("all",),

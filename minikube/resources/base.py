@@ -26,8 +26,8 @@ class Strategy(Generic[T]):
     """The exceptions of a kind. Every hook does nothing by default; this is the order they run in.
 
     The registry does what is the same for all kinds: metadata (name, generateName, uid, timestamps),
-    generation (bumped when anything outside metadata and status changes), status dropped on create and
-    kept on update, spec kept on a status update, metadata validation.
+    generation (of counted kinds), status dropped on create and kept on update, spec kept on a status update,
+    metadata validation.
     """
 
     def name_problems(self, name: str) -> Iterator[str]:
@@ -176,6 +176,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     row: Row = name_age
     verbs: tuple[str, ...] = ALL_VERBS
     """Only ("create",) for reviews that are never stored."""
+    counted: bool = False
+    """Has a metadata.generation: 1 at creation, one more with every change of anything but metadata and status."""
     status: bool = False
     """Has a /status subresource."""
     status_metadata: tuple[str, ...] = ("labels", "annotations", "finalizers", "ownerReferences")

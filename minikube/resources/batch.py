@@ -79,6 +79,7 @@ def cron_job_row(cron: CronJob, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Job,
+        counted=True,
         strategy=JobRules(),
         categories=("all",),
         status=True,
@@ -87,6 +88,7 @@ KINDS = (
     ),
     declare(
         CronJob,
+        counted=True,
         strategy=CronJobRules(),
         short_names=("cj",),
         categories=("all",),

@@ -154,7 +154,7 @@ class PodTemplateRules(Strategy[PodTemplate]):
 
 KINDS = (
     declare(
-        Pod,
+        Pod, counted=True,
         strategy=PodRules(),
         short_names=("po",),
         categories=("all",),
@@ -168,7 +168,7 @@ KINDS = (
         row=pod_row,
     ),
     declare(
-        PodTemplate,
+        PodTemplate, counted=True,
         strategy=PodTemplateRules(),
         columns=columns("Name", "Containers", "Images", "Pod Labels"),
         row=_template_row,

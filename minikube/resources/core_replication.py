@@ -29,6 +29,7 @@ def controller_row(controller: ReplicationController, now: datetime) -> Sequence
 KINDS = (
     declare(
         ReplicationController,
+        counted=True,
         strategy=ReplicationControllerRules(),
         short_names=("rc",),
         categories=("all",),

@@ -20,6 +20,7 @@ def slice_row(of: EndpointSlice, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         EndpointSlice,
+        counted=True,
         strategy=EndpointSliceRules(),
         columns=columns("Name", "AddressType", "Ports", "Endpoints", "Age"),
         row=slice_row,

@@ -43,6 +43,7 @@ def level_row(level: PriorityLevelConfiguration, now: datetime) -> Sequence[Any]
 KINDS = (
     declare(
         FlowSchema,
+        counted=True,
         status=True,
         status_metadata=(),
         columns=columns(
@@ -52,6 +53,7 @@ KINDS = (
     ),
     declare(
         PriorityLevelConfiguration,
+        counted=True,
         status=True,
         status_metadata=(),
         columns=columns(

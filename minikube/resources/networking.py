@@ -56,6 +56,7 @@ def address_row(address: IPAddress, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         Ingress,
+        counted=True,
         strategy=IngressRules(),
         short_names=("ing",),
         status=True,
@@ -64,12 +65,14 @@ KINDS = (
     ),
     declare(
         IngressClass,
+        counted=True,
         strategy=IngressClassRules(),
         columns=columns("Name", "Controller", "Parameters", "Age"),
         row=ingress_class_row,
     ),
     declare(
         NetworkPolicy,
+        counted=True,
         strategy=NetworkPolicyRules(),
         short_names=("netpol",),
         columns=columns("Name", "Pod-Selector", "Age"),

@@ -28,6 +28,7 @@ def budget_row(budget: PodDisruptionBudget, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         PodDisruptionBudget,
+        counted=True,
         strategy=DisruptionBudgetRules(),
         short_names=("pdb",),
         status=True,

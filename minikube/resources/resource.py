@@ -45,12 +45,13 @@ def slice_row(of: ResourceSlice, now: datetime) -> Sequence[Any]:
 
 
 KINDS = (
-    declare(DeviceClass),
-    declare(DeviceTaintRule, status=True, status_metadata=()),
+    declare(DeviceClass, counted=True),
+    declare(DeviceTaintRule, counted=True, status=True, status_metadata=()),
     declare(ResourceClaim, status=True, status_metadata=(), columns=columns("Name", "State", "Age"), row=claim_row),
     declare(ResourceClaimTemplate),
     declare(
         ResourceSlice,
+        counted=True,
         strategy=SliceRules(),
         columns=columns("Name", "Node", "Driver", "Pool", "Age"),
         row=slice_row,

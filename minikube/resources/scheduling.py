@@ -19,6 +19,7 @@ def class_row(of: PriorityClass, now: datetime) -> Sequence[Any]:
 KINDS = (
     declare(
         PriorityClass,
+        counted=True,
         strategy=PriorityClassRules(),
         short_names=("pc",),
         columns=columns("Name", "Value:integer", "Global-Default:boolean", "Age", "PreemptionPolicy"),
