@@ -19,6 +19,7 @@ from minikube.api.autoscaling_v2 import (
     ContainerResourceMetricStatus,
     HorizontalPodAutoscaler,
     HorizontalPodAutoscalerCondition,
+    HorizontalPodAutoscalerSpec,
     HorizontalPodAutoscalerStatus,
     MetricSpec,
     MetricStatus,
@@ -96,24 +97,21 @@ class HorizontalController:
         self._pods = context.informers.of(Pod).lister
         self._scales = Scales(context.client)
         self._past: dict[str, Past] = {}
-        self._next: dict[str, float] = {}
+        self._next: dict[str, tuple[HorizontalPodAutoscalerSpec, float]] = {}
 
     async def reconcile(self, key: Key) -> After | None:
         hpa = self._hpas.get(key.name, key.namespace)
         if hpa is None:
             return None
-        now, seen = self._context.clock.monotonic(), f"{hpa.metadata.uid}/{hpa.metadata.generation}"
-        left = self._next.get(seen, now) - now
-        if left > 0:
+        now, uid = self._context.clock.monotonic(), hpa.metadata.uid
+        spec, at = self._next.get(uid, (hpa.spec, now))
+        if at > now and spec == hpa.spec:
             # Our own status write, not a new wish.
-            return After(left)
-        self._next = {one: at for one, at in self._next.items() if not one.startswith(hpa.metadata.uid)}
-        self._next[seen] = now + PERIOD
+            return After(at - now)
+        self._next[uid] = hpa.spec, now + PERIOD
         conditions = Conditions(hpa.status.conditions, self._context.clock.now())
         status = await self._follow(hpa, conditions)
-        status = msgspec.structs.replace(
-            status, conditions=conditions.all(), observed_generation=hpa.metadata.generation
-        )
+        status = msgspec.structs.replace(status, conditions=conditions.all())
         if status != hpa.status:
             await self._context.client.update(msgspec.structs.replace(hpa, status=status), subresource="status")
         return After(PERIOD)
