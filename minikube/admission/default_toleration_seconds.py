@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from minikube.admission.base import Attributes
+from minikube.api.well_known import NOT_READY, UNREACHABLE
 
-TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+TAINTS = (NOT_READY, UNREACHABLE)
 SECONDS = 300
 
 

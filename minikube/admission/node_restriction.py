@@ -14,14 +14,15 @@ from minikube.api import local_path
 from minikube.api.core_v1 import Node, PersistentVolume, Pod
 from minikube.api.labels import may_label_itself
 from minikube.api.meta import from_dict
-from minikube.auth.node_names import PREFIX, node_of
+from minikube.api.well_known import NODE_LEASES
+from minikube.auth.node_names import node_of
 from minikube.auth.pod_references import references
 from minikube.client.base import Lister
 from minikube.errors import Forbidden, NotFound
+from minikube.pki.node import PREFIX
 from minikube.pki.requests import read_request
 
 MIRROR = "kubernetes.io/config.mirror"
-LEASES = "kube-node-lease"
 NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
 _CLAIM_STATUS = ("capacity", "conditions", "allocatedResources", "allocatedResourceStatuses")
 
@@ -200,8 +201,8 @@ def _without(obj: Mapping[str, Any], part: str, fields: Iterable[str]) -> dict[s
 
 
 def _lease(node: str, request: Attributes) -> str:
-    if request.namespace != LEASES:
-        return f'can only access leases in the "{LEASES}" system namespace'
+    if request.namespace != NODE_LEASES:
+        return f'can only access leases in the "{NODE_LEASES}" system namespace'
     if request.name != node:
         return "can only access node lease with the same name as the requesting node"
     return ""

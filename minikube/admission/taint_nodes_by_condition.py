@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from minikube.admission.base import Attributes
 from minikube.admission.concerns import is_new
+from minikube.api.well_known import NOT_READY
 
-NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+TAINT = {"key": NOT_READY, "effect": "NoSchedule"}
 
 
 class TaintNodesByCondition:
@@ -21,5 +22,5 @@ class TaintNodesByCondition:
             return
         spec = request.object.setdefault("spec", {})
         taints = spec.get("taints") or []
-        if not any((taint.get("key"), taint.get("effect")) == tuple(NOT_READY.values()) for taint in taints):
-            spec["taints"] = [*taints, dict(NOT_READY)]
+        if not any((taint.get("key"), taint.get("effect")) == tuple(TAINT.values()) for taint in taints):
+            spec["taints"] = [*taints, dict(TAINT)]

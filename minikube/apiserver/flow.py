@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from minikube.apiserver.nodes import node_of
+from minikube.apiserver.parking import node_parked_at
 from minikube.apiserver.request_info import RequestInfo
 from minikube.auth.base import MASTERS, User
 from minikube.errors import TooManyRequests
@@ -102,7 +102,7 @@ class Flow:
 
 
 def is_long_running(info: RequestInfo) -> bool:
-    return info.verb == "watch" or info.subresource in LONG_RUNNING or bool(node_of(info.path))
+    return info.verb == "watch" or info.subresource in LONG_RUNNING or bool(node_parked_at(info.path))
 
 
 def _refused() -> TooManyRequests:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from minikube import KUBERNETES_VERSION
 from minikube.apiserver import discovery, profiling
 from minikube.apiserver.access import Access
 from minikube.apiserver.audit.trail import Trail, audit_of
@@ -26,8 +27,8 @@ from minikube.apiserver.metrics import GROUP as METRICS
 from minikube.apiserver.metrics import Metrics
 from minikube.apiserver.negotiation import BODY_LIMIT, Wanted, wanted
 from minikube.apiserver.node_connections import NodeConnections
-from minikube.apiserver.nodes import node_of, park
 from minikube.apiserver.openapi import OpenApi
+from minikube.apiserver.parking import node_parked_at, park
 from minikube.apiserver.request_info import RequestInfo, request_info
 from minikube.apiserver.traffic import CONTENT_TYPE, HEALTH, Traffic
 from minikube.auth.base import Authenticator, Authorizer, User
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 VERSION = {
     "major": "1",
     "minor": "37",
-    "gitVersion": "v1.37.0+minikube1",
+    "gitVersion": f"{KUBERNETES_VERSION}+minikube1",
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "2026-10-01T00:00:00Z",
@@ -158,7 +159,7 @@ class ApiServer:
     async def _answer(self, request: web.BaseRequest, info: RequestInfo, trail: Trail | None) -> web.StreamResponse:
         if (request.content_length or 0) > BODY_LIMIT and info.subresource != "proxy":
             raise TooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
-        if node_of(info.path):
+        if node_parked_at(info.path):
             return await park(request, await self._access.user(request), self._nodes)
         user = await self._access.admit(request, info, trail)
         async with self._flow.admitted(user, info):

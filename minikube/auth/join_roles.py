@@ -8,7 +8,7 @@ from __future__ import annotations
 from minikube.api.meta import Object, ObjectMeta
 from minikube.api.rbac_v1 import ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject
 from minikube.auth.bootstrap_tokens import NODE_GROUP
-from minikube.auth.node_names import GROUP as NODES
+from minikube.pki.node import GROUP as NODES
 
 API_GROUP = "rbac.authorization.k8s.io"
 READ = ("get", "list", "watch")

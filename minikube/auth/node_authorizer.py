@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from minikube.api.core_v1 import PersistentVolume, Pod
 from minikube.api.rbac_v1 import PolicyRule
 from minikube.api.storage_v1 import VolumeAttachment
+from minikube.api.well_known import NODE_LEASES
 from minikube.auth.base import Action, Decision, User
 from minikube.auth.node_names import node_of
 from minikube.auth.pod_references import references
@@ -18,7 +19,6 @@ from minikube.auth.rbac import rule_allows
 from minikube.client.base import Informers
 
 BY_REFERENCE, BY_SECRET = "node-reference", "secret"
-LEASES = "kube-node-lease"
 OWN = ("create", "delete", "get", "patch", "update")
 NO_OPINION, ALLOWED = Decision(False), Decision(True)
 
@@ -148,8 +148,8 @@ def _own_node(node: str, action: Action) -> Decision:
 def _lease(node: str, action: Action) -> Decision:
     if action.verb not in OWN:
         return Decision(False, "can only get, create, update, patch, or delete a node lease")
-    if action.namespace != LEASES:
-        return Decision(False, f'can only access leases in the "{LEASES}" system namespace')
+    if action.namespace != NODE_LEASES:
+        return Decision(False, f'can only access leases in the "{NODE_LEASES}" system namespace')
     if action.verb != "create" and action.name != node:
         return Decision(False, "can only access node lease with the same name as the requesting node")
     return ALLOWED

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from minikube.auth.base import User
-
-GROUP, PREFIX = "system:nodes", "system:node:"
+from minikube.pki.node import GROUP, PREFIX
 
 
 def node_of(user: User) -> str | None:

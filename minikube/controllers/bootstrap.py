@@ -4,6 +4,7 @@ and storage classes."""
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator, Mapping
 
 from minikube.api.core_v1 import (
     EndpointAddress,
@@ -22,30 +23,25 @@ from minikube.api.meta import Object, ObjectMeta
 from minikube.api.scheduling_v1 import PriorityClass
 from minikube.api.storage_v1 import StorageClass
 from minikube.api.volumes import DEFAULT_CLASS
+from minikube.api.well_known import NODE_LEASES, SERVICE_NAME
 from minikube.client.base import Client
 from minikube.errors import NotFound
 from minikube.settings import Settings
 
-NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+NAMESPACES = ("default", "kube-system", "kube-public", NODE_LEASES)
+PRIORITIES = (
+    ("system-cluster-critical", 2000000000, "Used for system critical pods that must run in the cluster."),
+    ("system-node-critical", 2000001000, "Used for system critical pods that must not be moved."),
+)
 
 
 def bootstrap_objects(settings: Settings, address: str) -> list[Object]:
     """In the order in which they can be created; `address` is where the API is reached."""
-    first = str(ipaddress.ip_network(settings.service_cidr)[1])
-    port = settings.https_listen_port
-    dns_labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
     return [
         *(Namespace(metadata=ObjectMeta(name=name)) for name in NAMESPACES),
         *(
             PriorityClass(metadata=ObjectMeta(name=name), value=value, description=description)
-            for name, value, description in (
-                (
-                    "system-cluster-critical",
-                    2000000000,
-                    "Used for system critical pods that must run in the cluster.",
-                ),
-                ("system-node-critical", 2000001000, "Used for system critical pods that must not be moved."),
-            )
+            for name, value, description in PRIORITIES
         ),
         StorageClass(
             metadata=ObjectMeta(name=CLASS, annotations={DEFAULT_CLASS: "true"}),
@@ -54,49 +50,57 @@ def bootstrap_objects(settings: Settings, address: str) -> list[Object]:
             volume_binding_mode="WaitForFirstConsumer",
             allow_volume_expansion=True,
         ),
-        Service(
-            metadata=ObjectMeta(
-                name="kubernetes",
-                namespace="default",
-                labels={"component": "apiserver", "provider": "kubernetes"},
-            ),
-            spec=ServiceSpec(
-                cluster_ip=first,
-                ports=(ServicePort(name="https", port=443, target_port=port, protocol="TCP"),),
-                type="ClusterIP",
-            ),
-        ),
-        Service(
-            metadata=ObjectMeta(name="kube-dns", namespace="kube-system", labels=dns_labels),
-            spec=ServiceSpec(
-                cluster_ip=settings.cluster_dns,
-                selector={"k8s-app": "kube-dns"},
-                ports=(
-                    ServicePort(name="dns", port=53, protocol="UDP"),
-                    ServicePort(name="dns-tcp", port=53, protocol="TCP"),
-                ),
-            ),
-        ),
-        Endpoints(
-            metadata=ObjectMeta(
-                name="kubernetes", namespace="default", labels={"endpointslice.kubernetes.io/skip-mirror": "true"}
-            ),
-            subsets=(
-                EndpointSubset(
-                    addresses=(EndpointAddress(ip=address),),
-                    ports=(EndpointPort(name="https", port=port, protocol="TCP"),),
-                ),
-            ),
-        ),
-        EndpointSlice(
-            metadata=ObjectMeta(
-                name="kubernetes", namespace="default", labels={"kubernetes.io/service-name": "kubernetes"}
-            ),
-            address_type="IPv4",
-            endpoints=(Endpoint(addresses=(address,), conditions=EndpointConditions(ready=True)),),
-            ports=(SlicePort(name="https", port=port, protocol="TCP"),),
-        ),
+        *_kubernetes(settings, address),
+        _dns(settings),
     ]
+
+
+def _kubernetes(settings: Settings, address: str) -> Iterator[Object]:
+    """The Service at which pods reach the API, and where it leads."""
+    port = settings.https_listen_port
+    yield Service(
+        metadata=_metadata({"component": "apiserver", "provider": "kubernetes"}),
+        spec=ServiceSpec(
+            cluster_ip=str(ipaddress.ip_network(settings.service_cidr)[1]),
+            ports=(ServicePort(name="https", port=443, target_port=port, protocol="TCP"),),
+            type="ClusterIP",
+        ),
+    )
+    yield Endpoints(
+        metadata=_metadata({"endpointslice.kubernetes.io/skip-mirror": "true"}),
+        subsets=(
+            EndpointSubset(
+                addresses=(EndpointAddress(ip=address),),
+                ports=(EndpointPort(name="https", port=port, protocol="TCP"),),
+            ),
+        ),
+    )
+    yield EndpointSlice(
+        metadata=_metadata({SERVICE_NAME: "kubernetes"}),
+        address_type="IPv4",
+        endpoints=(Endpoint(addresses=(address,), conditions=EndpointConditions(ready=True)),),
+        ports=(SlicePort(name="https", port=port, protocol="TCP"),),
+    )
+
+
+def _dns(settings: Settings) -> Service:
+    """The name server's Service; the agents answer it themselves."""
+    labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
+    return Service(
+        metadata=ObjectMeta(name="kube-dns", namespace="kube-system", labels=labels),
+        spec=ServiceSpec(
+            cluster_ip=settings.cluster_dns,
+            selector={"k8s-app": "kube-dns"},
+            ports=(
+                ServicePort(name="dns", port=53, protocol="UDP"),
+                ServicePort(name="dns-tcp", port=53, protocol="TCP"),
+            ),
+        ),
+    )
+
+
+def _metadata(labels: Mapping[str, str]) -> ObjectMeta:
+    return ObjectMeta(name="kubernetes", namespace="default", labels=labels)
 
 
 async def ensure_bootstrap(client: Client, settings: Settings, address: str) -> None:

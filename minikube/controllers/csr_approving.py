@@ -17,9 +17,9 @@ from minikube.api.authorization_v1 import ResourceAttributes, SubjectAccessRevie
 from minikube.api.certificates_v1 import CertificateSigningRequest, CertificateSigningRequestCondition
 from minikube.api.core_v1 import Node
 from minikube.api.meta import Key
-from minikube.auth.node_names import GROUP, PREFIX
 from minikube.controllers import csr_rules as rules
 from minikube.controllers.base import After, Context, itself
+from minikube.pki.node import GROUP, PREFIX
 from minikube.pki.requests import Requested
 
 SELF, FIRST = "selfnodeclient", "nodeclient"

@@ -10,8 +10,8 @@ import base64
 from collections.abc import Collection
 
 from minikube.api.certificates_v1 import CertificateSigningRequest
-from minikube.auth.node_names import GROUP as NODES
-from minikube.auth.node_names import PREFIX as NODE_PREFIX
+from minikube.pki.node import GROUP as NODES
+from minikube.pki.node import PREFIX as NODE_PREFIX
 from minikube.pki.requests import Requested, read_request
 
 CLIENT = "kubernetes.io/kube-apiserver-client"

@@ -17,10 +17,10 @@ from minikube.api.certificates_v1 import CertificateSigningRequest, CertificateS
 from minikube.api.core_v1 import Secret
 from minikube.api.meta import Key
 from minikube.auth import node_identity as identity
-from minikube.auth.node_names import PREFIX
 from minikube.controllers import csr_rules as rules
 from minikube.controllers.base import After, Context, itself
 from minikube.pki.certificates import Pair
+from minikube.pki.node import PREFIX
 from minikube.pki.requests import Requested, sign_request
 
 SHORTEST = timedelta(minutes=10)

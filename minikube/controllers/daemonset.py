@@ -23,6 +23,7 @@ from minikube.api.meta import Key
 from minikube.api.node_selector import matches_required
 from minikube.api.owners import controller_of
 from minikube.api.taints import tolerated
+from minikube.api.well_known import NOT_READY, UNREACHABLE, UNSCHEDULABLE
 from minikube.controllers import pods as of_pods
 from minikube.controllers.base import After, Context, Watch, itself, owner_of
 from minikube.controllers.claims import Claimer, owner_or_orphan
@@ -33,12 +34,12 @@ from minikube.errors import ApiError
 from minikube.kit.backoff import Backoff
 
 _ALWAYS = (
-    ("node.kubernetes.io/not-ready", "NoExecute"),
-    ("node.kubernetes.io/unreachable", "NoExecute"),
+    (NOT_READY, "NoExecute"),
+    (UNREACHABLE, "NoExecute"),
     ("node.kubernetes.io/disk-pressure", "NoSchedule"),
     ("node.kubernetes.io/memory-pressure", "NoSchedule"),
     ("node.kubernetes.io/pid-pressure", "NoSchedule"),
-    ("node.kubernetes.io/unschedulable", "NoSchedule"),
+    (UNSCHEDULABLE, "NoSchedule"),
 )
 
 

@@ -25,13 +25,13 @@ from minikube.api.discovery_v1 import Endpoint, EndpointConditions, EndpointSlic
 from minikube.api.discovery_v1 import EndpointPort as SlicePort
 from minikube.api.meta import Key, Object, ObjectMeta
 from minikube.api.owners import controller_reference
+from minikube.api.well_known import SERVICE_NAME
 from minikube.controllers import pods as of_pods
 from minikube.controllers.base import After, Context, Watch, itself
 from minikube.controllers.slices import (
     HEADLESS,
     IPV4,
     MANAGED_BY,
-    SERVICE_NAME,
     Group,
     carry_out,
     plan_slices,

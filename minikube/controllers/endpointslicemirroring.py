@@ -13,13 +13,13 @@ from minikube.api.core_v1 import EndpointAddress, Endpoints, EndpointSubset, Ser
 from minikube.api.discovery_v1 import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 from minikube.api.meta import Key, ObjectMeta
 from minikube.api.owners import controller_reference
+from minikube.api.well_known import SERVICE_NAME
 from minikube.controllers.base import After, Context, Watch, itself
 from minikube.controllers.slices import (
     HEADLESS,
     IPV4,
     IPV6,
     MANAGED_BY,
-    SERVICE_NAME,
     Group,
     carry_out,
     plan_slices,

@@ -17,13 +17,11 @@ from minikube.api import time
 from minikube.api.coordination_v1 import Lease
 from minikube.api.core_v1 import Node, NodeCondition, Pod, Taint
 from minikube.api.meta import Key, Object
+from minikube.api.well_known import NODE_LEASES, NOT_READY, UNREACHABLE, UNSCHEDULABLE
 from minikube.controllers.base import After, Context, Watch, itself
 
 GRACE = 50.0
 """--node-monitor-grace-period."""
-LEASES = "kube-node-lease"
-NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
-UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 PRESSURES = {
     "MemoryPressure": "node.kubernetes.io/memory-pressure",
     "DiskPressure": "node.kubernetes.io/disk-pressure",
@@ -119,7 +117,7 @@ class NodeController:
 
     def _grace_left(self, node: Node) -> float:
         """Seconds until the node counts as lost: from when we saw its Lease change, by our own clock."""
-        lease = self._leases.get(node.metadata.name, LEASES)
+        lease = self._leases.get(node.metadata.name, NODE_LEASES)
         renewed = lease.spec.renew_time if lease is not None else None
         now = self._context.clock.monotonic()
         seen = self._seen.get(node.metadata.name)
@@ -172,4 +170,4 @@ class NodeController:
 
 
 def _node_of_lease(lease: Object) -> Sequence[Key]:
-    return [Key("", lease.metadata.name)] if lease.metadata.namespace == LEASES else []
+    return [Key("", lease.metadata.name)] if lease.metadata.namespace == NODE_LEASES else []

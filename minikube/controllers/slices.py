@@ -15,7 +15,6 @@ from minikube.client.base import Client
 from minikube.errors import NotFound
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
-SERVICE_NAME = "kubernetes.io/service-name"
 HEADLESS = "service.kubernetes.io/headless"
 IPV4, IPV6 = "IPv4", "IPv6"
 MOST = 100

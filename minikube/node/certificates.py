@@ -16,9 +16,9 @@ from minikube.client.base import Informers
 from minikube.client.http import HttpClient
 from minikube.errors import ApiError, Unauthorized
 from minikube.kit.clock import Clock
-from minikube.node.join import CLIENT_SIGNER, NODES, SERVING_SIGNER, Refused, cas_in, obtain
+from minikube.node.join import CLIENT_SIGNER, SERVING_SIGNER, Refused, cas_in, obtain
 from minikube.pki.certificates import Pair, due, ensure_key, load, renewal, write_private
-from minikube.pki.node import NodePki
+from minikube.pki.node import GROUP, PREFIX, NodePki
 from minikube.pki.requests import make_request
 from minikube.pki.rotation import ROTATE
 from minikube.settings import SettingsError
@@ -132,7 +132,7 @@ class NodeCertificates:
 
     async def _obtain(self, pair: Pair, names: Sequence[str], signer: str, usage: str) -> None:
         key = ensure_key(pair.key)
-        pem = make_request(key, common_name=f"system:node:{self._name}", groups=[NODES], names=names)
+        pem = make_request(key, common_name=PREFIX + self._name, groups=[GROUP], names=names)
         issued = await obtain(self._client, pem, signer, ("digital signature", usage), self._clock)
         write_private(pair.certificate, issued, 0o644)
         certificate = load(pair)

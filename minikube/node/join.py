@@ -24,7 +24,7 @@ from minikube.errors import Forbidden, NotFound, ServiceUnavailable, Unauthorize
 from minikube.kit.clock import Clock
 from minikube.pki.certificates import Pair, ensure_key, load, write_private
 from minikube.pki.join_token import JoinToken, ca_hashes, parse_join_token
-from minikube.pki.node import NodePki
+from minikube.pki.node import GROUP, PREFIX, NodePki
 from minikube.pki.requests import make_request
 from minikube.settings import SettingsError
 
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 SERVING_SIGNER = "kubernetes.io/kubelet-serving"
-NODES = "system:nodes"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 LOOK_EVERY, PATIENCE = 0.1, 50
 
@@ -114,7 +113,7 @@ async def _join(server: str, token: JoinToken, pki: NodePki, name: str, clock: C
     context = ssl.create_default_context(cadata=ca.decode())
     async with HttpClient(server, context, bearer, user_agent="kubelet") as client:
         log.info("the server at %s is the one that the token names; asking for a certificate", server)
-        pem = make_request(ensure_key(pki.client.key), common_name=f"system:node:{name}", groups=[NODES])
+        pem = make_request(ensure_key(pki.client.key), common_name=PREFIX + name, groups=[GROUP])
         issued = await obtain(client, pem, CLIENT_SIGNER, ("digital signature", "client auth"), clock)
         write_private(pki.client.certificate, issued, 0o644)
     log.info("joined as node %s", name)

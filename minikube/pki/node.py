@@ -9,6 +9,9 @@ import msgspec
 from minikube.pki.certificates import Pair
 from minikube.settings import Settings
 
+GROUP, PREFIX = "system:nodes", "system:node:"
+"""Who a node is: the organization and the beginning of the common name (pkg/auth/nodeidentifier)."""
+
 
 class NodePki(msgspec.Struct, frozen=True):
     server_ca: Path

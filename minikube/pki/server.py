@@ -20,7 +20,7 @@ from minikube.pki.join_token import (
     parse_bootstrap_token,
     parse_join_token,
 )
-from minikube.pki.node import NodePki, node_pki
+from minikube.pki.node import GROUP, PREFIX, NodePki, node_pki
 from minikube.pki.rotation import CAS, cross_certificate, finish_interrupted
 from minikube.settings import Settings, SettingsError
 
@@ -85,8 +85,8 @@ def ensure_own_node(settings: Settings, pki: ServerPki, name: str) -> NodePki:
     ensure_leaf(
         node.client,
         pki.client_ca,
-        common_name=f"system:node:{name}",
-        groups=["system:nodes"],
+        common_name=PREFIX + name,
+        groups=[GROUP],
         client=True,
         lifetime=timedelta(seconds=settings.certificate_seconds),
     )

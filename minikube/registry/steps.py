@@ -7,6 +7,7 @@ from typing import Any
 
 from minikube.admission.base import Attributes
 from minikube.api.meta import from_dict
+from minikube.api.well_known import NODE_LEASES
 from minikube.errors import BadRequest, Conflict, FieldError, Invalid, ServiceUnavailable
 from minikube.registry import metadata as rules
 from minikube.registry.base import DeleteOptions, Request
@@ -154,7 +155,7 @@ def durability_of(kind: Kind, namespace: str, *, creating: bool = False) -> Dura
     """Events may be lost in a power cut; renewals of node Leases are not worth a disk write."""
     if kind.events_ttl:
         return Durability.BEHIND
-    if kind.resource.plural == "leases" and namespace == "kube-node-lease" and not creating:
+    if kind.resource.plural == "leases" and namespace == NODE_LEASES and not creating:
         return Durability.MEMORY
     return Durability.DURABLE
 

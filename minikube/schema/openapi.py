@@ -11,11 +11,10 @@ from typing import Any
 
 import msgspec
 
+from minikube import KUBERNETES_VERSION
 from minikube.schema.openapi_definitions import META, Definitions, Dialect
 from minikube.schema.openapi_paths import Document, paths_of
 from minikube.schema.structure import raw_definitions
-
-VERSION = "v1.37.0"
 
 
 class Subresource(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +60,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
 def fingerprint(kinds: Iterable[Served]) -> str:
     """Changes when a document made of these kinds does; upper-case hex, as the ?hash= of /openapi/v3."""
-    told = msgspec.json.encode([VERSION, *kinds], order="deterministic")
+    told = msgspec.json.encode([KUBERNETES_VERSION, *kinds], order="deterministic")
     return hashlib.sha512(told).hexdigest().upper()
 
 
@@ -70,7 +69,7 @@ def v2(kinds: Sequence[Served]) -> dict[str, Any]:
     document = _document(kinds, Dialect.V2)
     return {
         "swagger": "2.0",
-        "info": {"title": "Kubernetes", "version": VERSION},
+        "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION},
         "paths": document.paths,
         "definitions": document.definitions.found,
         "securityDefinitions": {
@@ -90,7 +89,7 @@ def v3(group: str, version: str, kinds: Sequence[Served]) -> dict[str, Any]:
     document = _document([kind for kind in kinds if (kind.group, kind.version) == (group, version)], Dialect.V3)
     return {
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": VERSION},
+        "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION},
         "paths": document.paths,
         "components": {
             "schemas": document.definitions.found,

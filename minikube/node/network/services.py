@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from minikube.api.core_v1 import Service
 from minikube.api.core_v1 import ServicePort as Port
 from minikube.api.discovery_v1 import EndpointSlice
+from minikube.api.well_known import SERVICE_NAME
 from minikube.client.base import Informers
 from minikube.node.network.base import Backend, ServicePort, ServiceProxy
-
-SERVICE_NAME = "kubernetes.io/service-name"
 
 
 def service_ports(

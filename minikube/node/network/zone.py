@@ -9,7 +9,7 @@ from typing import Any
 from dnslib import AAAA, CNAME, SRV, A
 
 from minikube.api.core_v1 import Service
-from minikube.node.network.services import SERVICE_NAME
+from minikube.api.well_known import SERVICE_NAME
 
 
 class Zone:

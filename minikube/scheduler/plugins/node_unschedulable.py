@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from minikube.api.core_v1 import Pod, Taint
 from minikube.api.taints import tolerated
+from minikube.api.well_known import UNSCHEDULABLE
 from minikube.scheduler.events import node_changed
 from minikube.scheduler.framework import ClusterEvent, Code, Cycle, NodeInfo, Reject
 
-TAINT = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
+TAINT = Taint(key=UNSCHEDULABLE, effect="NoSchedule")
 
 
 class NodeUnschedulable:
