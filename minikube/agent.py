@@ -125,18 +125,8 @@ async def run_node(
         kept: Callable[[], frozenset[str]] = frozenset
         network: PodNetwork = SimulatedNetwork()
         if not settings.simulate:
-            containerd = Containerd(settings)
-            if not settings.container_runtime_endpoint:
-                await containerd.start()
-                tasks.create_task(guard("containerd", containerd.run), name="containerd")
-            runtime = CriRuntime(
-                settings.container_runtime_endpoint or containerd.endpoint,
-                pulls_at_once=settings.max_parallel_image_pulls,
-            )
-            archives = Archives(runtime, settings.images_dir, settings.agent_dir / "imported.json")
-            await archives.import_all()
+            runtime, archives = await _containers(settings, tasks)
             kept = archives.images_now
-            tasks.create_task(guard("image archives", archives.run), name="image archives")
             wiring = NodeNetwork(informers, settings, name, address, keeper, recorder)
             network = wiring.pods
             tasks.create_task(guard("network", wiring.run), name="network")
@@ -155,6 +145,21 @@ async def run_node(
         tasks.create_task(guard("local-path volumes", local_path.run), name="local-path volumes")
         tasks.create_task(recorder.run(), name="events of the node")
         tasks.create_task(guard("node", agent.run), name="node")
+
+
+async def _containers(settings: Settings, tasks: asyncio.TaskGroup) -> tuple[CriRuntime, Archives]:
+    """Real containers, by the containerd that the settings name or our own, with the images that lie ready."""
+    endpoint = settings.container_runtime_endpoint
+    if not endpoint:
+        containerd = Containerd(settings)
+        await containerd.start()
+        tasks.create_task(guard("containerd", containerd.run), name="containerd")
+        endpoint = containerd.endpoint
+    runtime = CriRuntime(endpoint, pulls_at_once=settings.max_parallel_image_pulls)
+    archives = Archives(runtime, settings.images_dir, settings.agent_dir / "imported.json")
+    await archives.import_all()
+    tasks.create_task(guard("image archives", archives.run), name="image archives")
+    return runtime, archives
 
 
 async def _parked(

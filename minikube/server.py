@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
@@ -79,7 +80,6 @@ HOOKS = ("bootstrap-controller", "rbac/bootstrap-roles")
 """What has to be done once after the start for the API to be ready, as kube-apiserver names it."""
 SOCKETS_ASKED_WITHIN = 60.0
 
-
 ENCRYPTED = (bucket_of(Secret.resource),)
 """What is encrypted at rest once that is switched on."""
 
@@ -115,17 +115,7 @@ class Server:
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
         keys = SigningKeys(self.pki.service_account_key)
         tokens = ServiceAccountTokens(keys, self.informers, SYSTEM, issuer=issuer)
-        secrets = self.informers.of(Secret).lister
-        authenticator = UnionAuthenticator(
-            (
-                *front_proxies(self.settings),
-                NodeCertificates(CertificateAuthenticator([self.pki.client_ca.certificate]), secrets),
-                tokens,
-                LegacyTokens(keys, self.informers, audience=issuer),
-                BootstrapTokens(secrets, SYSTEM),
-                *configured_tokens(self.settings, issuer, SYSTEM),
-            )
-        )
+        authenticator = self._authenticator(keys, tokens)
         subresources = Subresources(self.registry, TokenRequests(tokens, self.informers, SYSTEM), self.settings)
         self.registry.subresources["serviceaccounts", "token"] = subresources.issue
         reviews = Reviews(authenticator, authorizer, rbac, issuer)
@@ -160,6 +150,20 @@ class Server:
             },
         )
 
+    def _authenticator(self, keys: SigningKeys, tokens: ServiceAccountTokens) -> UnionAuthenticator:
+        """Everybody who is believed; the first that knows the credentials decides."""
+        secrets = self.informers.of(Secret).lister
+        return UnionAuthenticator(
+            (
+                *front_proxies(self.settings),
+                NodeCertificates(CertificateAuthenticator([self.pki.client_ca.certificate]), secrets),
+                tokens,
+                LegacyTokens(keys, self.informers, audience=tokens.issuer),
+                BootstrapTokens(secrets, SYSTEM),
+                *configured_tokens(self.settings, tokens.issuer, SYSTEM),
+            )
+        )
+
     async def _store_answers(self) -> None:
         try:
             await self._store.current_revision()
@@ -179,6 +183,12 @@ class Server:
             groups=("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED),
         )
         return LocalClient(self.registry, user, name)
+
+    def _context(self, recorders: dict[str, Recorder], name: str) -> Context:
+        """What the controller of this name is built from; its recorder goes into `recorders`, to be run."""
+        client = self.client(name)
+        events = recorders.setdefault(name, Recorder(client, name))
+        return Context(client=client, informers=self.informers, events=events, clock=SYSTEM, settings=self.settings)
 
     async def _own_node(self, admin: LocalClient) -> NodePki:
         """The node in this process joins without a token; its name is bound to its key like any other's."""
@@ -219,20 +229,8 @@ class Server:
             SYSTEM,
         )
         recorders: dict[str, Recorder] = {}
-
-        def context(name: str) -> Context:
-            client = self.client(name)
-            recorders.setdefault(name, Recorder(client, name))
-            return Context(
-                client=client,
-                informers=self.informers,
-                events=recorders[name],
-                clock=SYSTEM,
-                settings=self.settings,
-            )
-
-        runner = Runner(context, CONTROLLERS)
-        owners = context("generic-garbage-collector")
+        runner = Runner(partial(self._context, recorders), CONTROLLERS)
+        owners = self._context(recorders, "generic-garbage-collector")
         garbage = GarbageCollector(owners.client, self.informers, owners.events)
         async with self.nodes, asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.run(), name="registry")

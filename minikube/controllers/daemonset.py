@@ -141,10 +141,7 @@ def plan(ds: DaemonSet, fits: Mapping[str, Fit], pods: Sequence[Pod], hashed: st
         if not running:
             room -= 1
             continue
-        old = [pod for pod in running if pod.metadata.labels.get(HASH) != hashed]
-        new = [pod for pod in running if pod.metadata.labels.get(HASH) == hashed]
-        for group in (old, new):
-            group.sort(key=lambda pod: (not pod.spec.node_name, not of_pods.ready(pod), _created(pod, now)))
+        old, new = _old_and_new(running, hashed, now)
         delete += [*old[1:], *new[1:]]
         if old and new:
             if of_pods.available(new[0], wait, now) or not surge:
@@ -155,17 +152,36 @@ def plan(ds: DaemonSet, fits: Mapping[str, Fit], pods: Sequence[Pod], hashed: st
             rolling.append(old)
         if not any(of_pods.available(pod, wait, now) for pod in running):
             room -= 1
-    if ds.spec.update_strategy is None or ds.spec.update_strategy.type != "OnDelete":
-        by_surge = _limits(ds, 1)[0] > 0
-        for pod, *_ in rolling:
-            if not of_pods.available(pod, wait, now):
-                delete.append(pod)
-            elif by_surge and surge > 0 and fits[node_of(pod)].run:
-                create.append(node_of(pod))
-                surge -= 1
-            elif not by_surge and room > 0:
-                delete.append(pod)
-                room -= 1
+    update = _update(ds, [pod for pod, *_ in rolling], fits, surge, room, now)
+    return Plan((*create, *update.create), (*delete, *update.delete))
+
+
+def _old_and_new(pods: Sequence[Pod], hashed: str, now: datetime) -> tuple[list[Pod], list[Pod]]:
+    """The pods of one node by template, each group with the pod to keep first."""
+    ranked = sorted(pods, key=lambda pod: (not pod.spec.node_name, not of_pods.ready(pod), _created(pod, now)))
+    old = [pod for pod in ranked if pod.metadata.labels.get(HASH) != hashed]
+    return old, [pod for pod in ranked if pod.metadata.labels.get(HASH) == hashed]
+
+
+def _update(
+    ds: DaemonSet, outdated: Sequence[Pod], fits: Mapping[str, Fit], surge: int, room: int, now: datetime
+) -> Plan:
+    """The next step of a rolling update: pods of the old template, one a node, within surge or unavailability."""
+    if ds.spec.update_strategy is not None and ds.spec.update_strategy.type == "OnDelete":
+        return Plan((), ())
+    wait = ds.spec.min_ready_seconds or 0
+    by_surge = _limits(ds, 1)[0] > 0
+    create: list[str] = []
+    delete: list[Pod] = []
+    for pod in outdated:
+        if not of_pods.available(pod, wait, now):
+            delete.append(pod)
+        elif by_surge and surge > 0 and fits[node_of(pod)].run:
+            create.append(node_of(pod))
+            surge -= 1
+        elif not by_surge and room > 0:
+            delete.append(pod)
+            room -= 1
     return Plan(tuple(create), tuple(delete))
 
 

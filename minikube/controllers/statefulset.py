@@ -5,7 +5,7 @@ Rules: pkg/controller/statefulset.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -58,24 +58,17 @@ def plan(sts: StatefulSet, pods: Mapping[int, Pod], updated: str, now: datetime)
     """The next step: in order (OrderedReady) or all at once (Parallel)."""
     parallel = sts.spec.pod_management_policy == "Parallel"
     strategy = sts.spec.update_strategy
-    rolling = strategy.rolling_update if strategy else None
-    partition = (rolling.partition or 0) if rolling else 0
-    wait = sts.spec.min_ready_seconds or 0
-    numbers = wanted(sts)
+    numbers, first_updated = wanted(sts), _first_updated(sts)
     create: list[Make] = []
     delete: list[Pod] = []
-
-    def healthy(pod: Pod) -> bool:
-        return pod.metadata.deletion_timestamp is None and of_pods.available(pod, wait, now)
-
     blocked = False
     for number in numbers:
         pod = pods.get(number)
         if pod is None:
-            create.append(Make(number, number >= numbers.start + partition))
+            create.append(Make(number, number >= first_updated))
         elif pod.status.phase in ("Failed", "Succeeded") and pod.metadata.deletion_timestamp is None:
             delete.append(pod)
-        elif parallel or healthy(pod):
+        elif parallel or _healthy(sts, pod, now):
             continue
         blocked = blocked or not parallel
         if blocked:
@@ -91,23 +84,42 @@ def plan(sts: StatefulSet, pods: Mapping[int, Pod], updated: str, now: datetime)
             return Plan(tuple(create), tuple(delete))
     if create or delete or (strategy is not None and strategy.type == "OnDelete"):
         return Plan(tuple(create), tuple(delete))
+    return Plan((), tuple(_outdated(sts, pods, updated, now, blocked=blocked)))
+
+
+def _first_updated(sts: StatefulSet) -> int:
+    """The ordinal from which on pods have the new template."""
+    rolling = sts.spec.update_strategy.rolling_update if sts.spec.update_strategy else None
+    return wanted(sts).start + ((rolling.partition or 0) if rolling else 0)
+
+
+def _healthy(sts: StatefulSet, pod: Pod, now: datetime) -> bool:
+    available = of_pods.available(pod, sts.spec.min_ready_seconds or 0, now)
+    return available and pod.metadata.deletion_timestamp is None
+
+
+def _outdated(
+    sts: StatefulSet, pods: Mapping[int, Pod], updated: str, now: datetime, *, blocked: bool
+) -> Iterator[Pod]:
+    """The pods that a rolling update replaces now, from the last to the first, within maxUnavailable."""
+    rolling = sts.spec.update_strategy.rolling_update if sts.spec.update_strategy else None
+    numbers, first_updated = wanted(sts), _first_updated(sts)
     room = share(rolling.max_unavailable if rolling and rolling.max_unavailable else 1, len(numbers), up=False) or 1
     for number in reversed(numbers):
-        if number < numbers.start + partition:
+        if number < first_updated:
             break
         pod = pods.get(number)
         if pod is None:
             room -= 1
         elif pod.metadata.labels.get(HASH) != updated and pod.metadata.deletion_timestamp is None:
             # A pod of the old template that never became ready may be replaced too: else it would block for ever.
-            if not blocked or not healthy(pod):
-                delete.append(pod)
+            if not blocked or not _healthy(sts, pod, now):
+                yield pod
             room -= 1
-        elif not healthy(pod):
+        elif not _healthy(sts, pod, now):
             room -= 1
         if room <= 0:
             break
-    return Plan((), tuple(delete))
 
 
 def claims_for(sts: StatefulSet, number: int) -> Sequence[PersistentVolumeClaim]:
