@@ -9,10 +9,9 @@ import msgspec
 
 from minikube.api.core_v1 import Service
 from minikube.api.discovery_v1 import EndpointSlice
+from minikube.api.well_known import SERVICE_NAME
 from minikube.client.base import Informers
 from minikube.errors import NotFound, ServiceUnavailable
-
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -40,7 +39,7 @@ class Services:
 
     def _ready(self, namespace: str, service: str, port: str) -> Iterator[Endpoint]:
         for found in self._slices.list(namespace):
-            if found.metadata.labels.get(SERVICE_LABEL) != service:
+            if found.metadata.labels.get(SERVICE_NAME) != service:
                 continue
             number = next((each.port for each in found.ports if each.name == port and each.port), None)
             for endpoint in found.endpoints:
