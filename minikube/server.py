@@ -17,6 +17,7 @@ from minikube.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebh
 from minikube.agent import check_node, follow_address, run_node
 from minikube.api.core_v1 import Secret
 from minikube.apiserver.encryption import ENCRYPTION, encryption_document
+from minikube.apiserver.flow_matching import FlowSchemas
 from minikube.apiserver.health import Health, HealthError, ping
 from minikube.apiserver.metrics import Metrics
 from minikube.apiserver.node_connections import NodeConnections
@@ -48,6 +49,7 @@ from minikube.client.recorder import Recorder
 from minikube.controllers import CONTROLLERS
 from minikube.controllers.base import Context
 from minikube.controllers.bootstrap import ensure_bootstrap
+from minikube.controllers.flow_control import ensure_flow_control
 from minikube.controllers.garbage import GarbageCollector
 from minikube.controllers.joining import bind_node, ensure_joining
 from minikube.controllers.runner import Runner
@@ -76,7 +78,7 @@ from minikube.transport.parking import Nodes
 log = logging.getLogger(__name__)
 SETTLED_AFTER = 10.0
 
-HOOKS = ("bootstrap-controller", "rbac/bootstrap-roles")
+HOOKS = ("bootstrap-controller", "priority-and-fairness-config-producer", "rbac/bootstrap-roles")
 """What has to be done once after the start for the API to be ready, as kube-apiserver names it."""
 SOCKETS_ASKED_WITHIN = 60.0
 
@@ -144,6 +146,7 @@ class Server:
             },
             nodes=self.nodes,
             metrics=metrics,
+            schemas=FlowSchemas(self.informers),
             documents={
                 **openid_documents(keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"),
                 ENCRYPTION: encryption_document(self._encryption),
@@ -239,6 +242,8 @@ class Server:
             tasks.create_task(self.api.run(), name="api")
             await ensure_bootstrap(admin, self.settings, self.address)
             self.health.done("bootstrap-controller")
+            await ensure_flow_control(admin)
+            self.health.done("priority-and-fairness-config-producer")
             await ensure_bootstrap_roles(admin)
             await ensure_joining(admin, self.pki)
             self.health.done("rbac/bootstrap-roles")

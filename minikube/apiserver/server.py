@@ -21,6 +21,7 @@ from minikube.apiserver.access import Access
 from minikube.apiserver.audit.trail import Trail, audit_of
 from minikube.apiserver.compression import compressed
 from minikube.apiserver.flow import Flow, is_long_running
+from minikube.apiserver.flow_matching import FLOW, FlowSchemas
 from minikube.apiserver.handlers import Resources, answer, error_response
 from minikube.apiserver.health import Health, ping
 from minikube.apiserver.metrics import GROUP as METRICS
@@ -83,6 +84,7 @@ class ApiServer:
         documents: Mapping[str, Document] | None = None,
         nodes: Nodes | None = None,
         metrics: Metrics | None = None,
+        schemas: FlowSchemas | None = None,
     ) -> None:
         self._registry = registry
         self._settings = settings
@@ -100,6 +102,7 @@ class ApiServer:
         self._traffic = Traffic(self._flow, registry.object_counts)
         self._nodes = nodes or Nodes()
         self._metrics = metrics
+        self._schemas = schemas
         self.ready = asyncio.Event()
         self._tls: LiveContext | None = None
 
@@ -131,6 +134,8 @@ class ApiServer:
         try:
             trail = self._audit.open(request, info) if self._audit is not None else None
             response = await self._answered(request, info, trail)
+            if not response.prepared:
+                response.headers.update(request.get(FLOW, {}))
             if trail is not None:
                 kind = self._registry.find(info.group, info.version, info.resource)
                 await trail.complete(response, kind.definition if kind is not None else "")
@@ -162,6 +167,8 @@ class ApiServer:
         if node_parked_at(info.path):
             return await park(request, await self._access.user(request), self._nodes)
         user = await self._access.admit(request, info, trail)
+        if self._schemas is not None and (info.verb == "watch" or not is_long_running(info)):
+            request[FLOW] = self._schemas.headers(user, info.action())
         async with self._flow.admitted(user, info):
             return await self._route(request, info, user)
 

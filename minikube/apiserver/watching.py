@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from minikube.apiserver import views
+from minikube.apiserver.flow_matching import FLOW
 from minikube.apiserver.negotiation import JSON, Wanted
 from minikube.kit.clock import Clock
 from minikube.registry.base import Change
@@ -45,7 +46,8 @@ class Watching:
         return await self._lines(request, events, seconds)
 
     async def _lines(self, request: web.BaseRequest, events: Events, seconds: float) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
+        headers = {"Content-Type": JSON, "Cache-Control": "no-cache, private", **request.get(FLOW, {})}
+        response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
         await response.prepare(request)
         try:

@@ -19,6 +19,7 @@ from minikube.controllers.disruption import DisruptionController, StaleDisruptio
 from minikube.controllers.endpointslice import EndpointSliceController
 from minikube.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from minikube.controllers.ephemeral_volumes import EphemeralVolumeController
+from minikube.controllers.flow_control import FlowControlController
 from minikube.controllers.hpa import HorizontalController
 from minikube.controllers.job import JobController, JobOrphanController
 from minikube.controllers.local_path import LocalPathProvisioner
@@ -76,4 +77,5 @@ CONTROLLERS: tuple[type[Any], ...] = (
     ControlPlaneController,
     TokenCleanerController,
     RevokedNodesController,
+    FlowControlController,
 )
