@@ -1,0 +1,97 @@
+"""Expressions over JSON trees: what they answer, what Kubernetes adds to the language, how errors are worded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from minikube.schema.cel import CelError, compile
+
+SELF = {"replicas": 3, "name": "web", "ports": [80, 443], "labels": {"app": "web"}, "ratio": 0.5, "empty": []}
+
+
+def said(text: str, self: Any = SELF) -> Any:
+    return compile(text, ("self",)).evaluate({"self": self})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "self.replicas > 1 && self.name.startsWith('w')",
+        "has(self.labels.app) && !has(self.labels.tier)",
+        "self.ports.all(p, p < 1024) && self.ports.exists(p, p == 443)",
+        "self.?labels.?tier.orValue('none') == 'none'",
+        "'%s-%d'.format([self.name, self.replicas]) == 'web-3'",
+        "'a,b'.split(',').size() == 2 && ['a', 'b'].join('-') == 'a-b'",
+        "self.ratio < 1 && math.greatest(1, 2) == 2",
+        "cel.bind(n, self.replicas, n + 1) == 4",
+        "duration('1h') > duration('59m')",
+        "quantity('1Gi').isGreaterThan(quantity('900Mi')) && quantity('0.5') == quantity('500m')",
+        "quantity('1').add(quantity('500m')).compareTo(quantity('1500m')) == 0",
+        "quantity('3').sub(1).asInteger() == 2 && !quantity('0.5').isInteger()",
+        "isQuantity('12Ki') && !isQuantity('12 Ki')",
+        "self.ports.sum() == 523 && self.ports.min() == 80 && self.ports.max() == 443",
+        "self.ports.isSorted() && ![2, 1].isSorted()",
+        "'abc 123 45'.find('[0-9]+') == '123' && 'abc 123 45'.findAll('[0-9]+', 1) == ['123']",
+        "url('https://me@example.com:8443/a?b=c').getHost() == 'example.com:8443'",
+        "url('https://example.com:8443/a?b=c').getQuery()['b'] == ['c'] && !isURL('nothing')",
+        "ip('10.0.0.1').family() == 4 && ip('::1').isLoopback() && !isIP('10.0.0')",
+        "cidr('10.0.0.0/8').containsIP('10.1.2.3') && !cidr('10.0.0.0/8').containsCIDR('0.0.0.0/0')",
+        "cidr('10.1.2.3/8').masked() == cidr('10.0.0.0/8') && !isCIDR('10.0.0.0')",
+        "sets.contains([1, 2, 3], [2]) && sets.intersects([1], [1, 2]) && !sets.equivalent([1], [2])",
+    ],
+)
+def test_true(text: str) -> None:
+    assert said(text) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("self.missing > 1", "no such key: missing"),
+        ("self.name > 1", "no such overload"),
+        ("self.ports[7] == 1", "index out of bounds: 7"),
+        ("self.replicas / 0 == 1", "division by zero"),
+        ("self.empty.min() == 1", "min called on empty list"),
+        ("quantity(self.name).isInteger()", "quantities must match the regular expression"),
+        ("ip('10.0.0.1').isInteger()", "no such overload"),
+    ],
+)
+def test_evaluation_fails(text: str, why: str) -> None:
+    with pytest.raises(CelError, match=why):
+        said(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("other == 1", r"\AERROR: <input>:1:1: undeclared reference to 'other'"),
+        ("self ==", r"\AERROR: <input>:1:8: Syntax error"),
+        ("'a' > 1", "found no matching overload for '_>_' applied to"),
+    ],
+)
+def test_does_not_compile(text: str, why: str) -> None:
+    with pytest.raises(CelError, match=why) as caught:
+        compile(text, ("self",))
+    assert "INVALID_ARGUMENT" not in str(caught.value)
+
+
+def test_static_type() -> None:
+    assert compile("self.a == 1", ("self",)).type == "bool"
+    assert compile("self.a", ("self",)).may_be("bool")
+    assert not compile("'text'", ("self",)).may_be("bool")
+
+
+def test_compiled_once() -> None:
+    assert compile("self.a + 1", ("self",)) is compile("self.a + 1", ("self",))
+
+
+def test_evaluator_loaded_with_the_first_expression() -> None:
+    code = (
+        "import sys, minikube.server, minikube.schema.cel as c; assert 'cel_expr_python' not in sys.modules;"
+        "c.compile('1 == 1', ()); assert 'cel_expr_python' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
