@@ -19,6 +19,7 @@ from minikube.api.admissionregistration_v1 import (
 from minikube.api.names import subdomain_problems
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, Strategy
+from minikube.resources.expressions import match_conditions
 from minikube.resources.invalid import at, duplicate, forbidden, invalid, not_supported, required
 from minikube.resources.labelling import label_selector
 
@@ -66,6 +67,7 @@ def _webhook(hook: MutatingWebhook | ValidatingWebhook, path: str) -> Iterator[F
     yield from label_selector(hook.namespace_selector, f"{path}.namespaceSelector")
     yield from label_selector(hook.object_selector, f"{path}.objectSelector")
     yield from _client(hook.client_config, f"{path}.clientConfig")
+    yield from match_conditions(hook.match_conditions, f"{path}.matchConditions")
 
 
 def rules_of(rule: RuleWithOperations | NamedRuleWithOperations, path: str) -> Iterator[FieldError]:

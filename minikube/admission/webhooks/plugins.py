@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from minikube.admission.base import Attributes
+from minikube.admission.expressions import all_met, variables_of
 from minikube.admission.webhooks import review
 from minikube.admission.webhooks.base import Answer, Caller, CallFailed, Hook
 from minikube.admission.webhooks.matching import exempt, labels_of, matched_resource, selects_object
@@ -22,7 +23,8 @@ from minikube.api.core_v1 import Namespace
 from minikube.api.meta import Resource
 from minikube.api.selectors import Selector, compile_selector
 from minikube.client.base import Informers
-from minikube.errors import ApiError, InternalError, NotFound, from_status
+from minikube.errors import ApiError, Forbidden, InternalError, NotFound, from_status
+from minikube.schema.cel import CelError
 from minikube.schema.patch import PatchError, json_patch
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,12 @@ class Webhooks:
         return matching
 
     async def ask(self, hook: Hook, resource: Resource, request: Attributes) -> Answer | None:
-        """None: it could not be asked and that does not matter. Raises the refusal, or InternalError."""
+        """None: its conditions are not met, or it could not be asked and that does not matter.
+
+        Raises the refusal, or InternalError, or Forbidden when a condition fails.
+        """
+        if not _meets_conditions(hook, resource, request):
+            return None
         uid = str(uuid.uuid4())
         body = msgspec.json.encode(review.question(request, uid, resource))
         try:
@@ -175,6 +182,20 @@ def refusal(name: str, status: Mapping[str, Any]) -> ApiError:
             "code": code if isinstance(code, int) and code >= 400 else 400,
         }
     )
+
+
+def _meets_conditions(hook: Hook, resource: Resource, request: Attributes) -> bool:
+    conditions = hook.webhook.match_conditions
+    if not conditions:
+        return True
+    try:
+        return all_met(conditions, variables_of(request, resource))
+    except CelError as error:
+        if hook.webhook.failure_policy == "Ignore":
+            log.warning("webhook %s is not asked: %s", hook.name, error)
+            return False
+        own = request.resource
+        raise Forbidden.of(own.plural, own.group, request.name, str(error)) from error
 
 
 def _hook(webhook: Any) -> Hook:

@@ -17,6 +17,7 @@ from minikube.admission.webhooks.base import CallFailed
 from minikube.admission.webhooks.matching import covers
 from minikube.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from minikube.api.admissionregistration_v1 import (
+    MatchCondition,
     MutatingWebhook,
     MutatingWebhookConfiguration,
     RuleWithOperations,
@@ -28,7 +29,7 @@ from minikube.api.core_v1 import ConfigMap, Namespace, Node, Pod
 from minikube.api.meta import ObjectMeta, Resource
 from minikube.api.meta_v1 import LabelSelector
 from minikube.auth.base import MASTERS, User
-from minikube.errors import ApiError, InternalError
+from minikube.errors import ApiError, Forbidden, InternalError, Invalid
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
 from minikube.resources import ALL
@@ -253,3 +254,48 @@ def test_rules_cover(
     )
     about = request(resource=resource, subresource=subresource, namespace=namespace)
     assert covers(rule, about, resource) is expected
+
+
+def conditions(*expressions: str) -> tuple[MatchCondition, ...]:
+    return tuple(MatchCondition(name=f"c{index}", expression=text) for index, text in enumerate(expressions))
+
+
+async def test_only_requests_that_meet_all_conditions_are_asked_about(world: World) -> None:
+    skip = conditions("object.metadata.name != 'skip-me'", "request.userInfo.username == 'jane'")
+    await world.validating("v", quiet, match_conditions=skip)
+    await world.mutating("m", quiet, match_conditions=skip)
+    tree = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "skip-me"}}
+    await world.admit(request(object=tree, name="skip-me"))
+    await world.admit(request(user=User("joe")))
+    assert world.asked.questions == []
+    await world.admit(request())
+    assert len(world.asked.questions) == 2
+
+
+async def test_a_condition_sees_what_the_webhooks_before_made(world: World) -> None:
+    await world.mutating("a", patching({"op": "add", "path": "/data", "value": {"one": "1"}}))
+    await world.mutating("b", quiet, match_conditions=conditions("has(object.data) && oldObject == null"))
+    await world.admit(request())
+    assert len(world.asked.questions) >= 2
+
+
+async def test_a_failing_condition_counts_as_the_failure_policy_says(world: World) -> None:
+    failing = conditions("object.nothing.here == 1")
+    await world.validating("a", quiet, match_conditions=failing, failure_policy="Ignore")
+    await world.validating("b", quiet, match_conditions=(*failing, MatchCondition(name="no", expression="false")))
+    await world.admit(request())
+    await world.validating("c", quiet, match_conditions=failing)
+    with pytest.raises(Forbidden) as refused:
+        await world.admit(request())
+    why = "expression 'object.nothing.here == 1' resulted in error: no such key: nothing"
+    assert refused.value.message == f'configmaps "c" is forbidden: {why}'
+    assert world.asked.questions == []
+
+
+async def test_conditions_that_do_not_compile_or_are_no_condition_are_invalid(world: World) -> None:
+    with pytest.raises(Invalid, match=r"webhooks.0..matchConditions.0..expression.*compilation failed: ERROR"):
+        await world.validating("a", quiet, match_conditions=conditions("... [] bad expression"))
+    with pytest.raises(Invalid, match="must evaluate to bool"):
+        await world.mutating("b", quiet, match_conditions=conditions("'text'"))
+    with pytest.raises(Invalid, match=r"matchConditions.1..name: Duplicate value"):
+        await world.mutating("b", quiet, match_conditions=conditions("true")[:1] * 2)
