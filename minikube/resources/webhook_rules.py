@@ -19,7 +19,7 @@ from minikube.api.admissionregistration_v1 import (
 from minikube.api.names import subdomain_problems
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, Strategy
-from minikube.resources.expressions import match_conditions
+from minikube.resources.expressions import match_conditions, policy_expressions
 from minikube.resources.invalid import at, duplicate, forbidden, invalid, not_supported, required
 from minikube.resources.labelling import label_selector
 
@@ -153,9 +153,7 @@ class ValidatingPolicyRules(Strategy[ValidatingAdmissionPolicy]):
         if not spec.validations and not spec.audit_annotations:
             why = "validations or auditAnnotations must contain at least one item"
             yield required("spec.validations", why)
-        for index, one in enumerate(spec.validations):
-            if not one.expression.strip():
-                yield required(f"{at('spec.validations', index)}.expression", "expression is not specified")
+        yield from policy_expressions(spec)
         if spec.match_constraints is None:
             yield required("spec.matchConstraints")
         elif not spec.match_constraints.resource_rules:

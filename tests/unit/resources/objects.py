@@ -22,6 +22,14 @@ WORKLOAD = {"selector": {"matchLabels": {"app": "a"}}, "template": TEMPLATE}
 JOB = {"template": {"spec": {**POD_SPEC, "restartPolicy": "Never"}}}
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
+WEBHOOK = {
+    "name": "a.example.com",
+    "clientConfig": {"url": "https://a.example.com/"},
+    "admissionReviewVersions": ["v1"],
+    "sideEffects": "None",
+}
+PODS = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+
 VALID: dict[str, dict[str, Any]] = {
     "Pod": {"spec": POD_SPEC},
     "PodTemplate": {"template": TEMPLATE},
@@ -68,6 +76,11 @@ VALID: dict[str, dict[str, Any]] = {
     "PriorityClass": {"value": 10},
     "StorageClass": {"provisioner": "example.com/p"},
     "ResourceQuota": {"spec": {"hard": {"pods": "1"}}},
+    "ValidatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
+    "ValidatingAdmissionPolicy": {
+        "spec": {"matchConstraints": {"resourceRules": [PODS]}, "validations": [{"expression": "true"}]}
+    },
+    "ValidatingAdmissionPolicyBinding": {"spec": {"policyName": "p", "validationActions": ["Deny"]}},
     "LimitRange": {"spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}}]}},
     "RuntimeClass": {"handler": "h"},
     "CertificateSigningRequest": {"spec": {}},
