@@ -1,6 +1,6 @@
 """What an admission plugin is: it sees the request, may change the object (mutators) or refuse it (validators).
 
-Plugins are listed in order in `minikube.admission.PLUGINS`: all mutators run, then all validators.
+Plugins are listed in order in `minikube.admission.plugins`: all mutators run, then all validators.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Attributes(msgspec.Struct):
 class Mutator(Protocol):
     name: ClassVar[str]
 
-    async def admit(self, request: Attributes) -> None: ...
+    async def admit(self, request: Attributes) -> None:
+        """May change `request.object` in place. Raises Forbidden, or Invalid when it cannot."""
+        ...
 
 
 @runtime_checkable
