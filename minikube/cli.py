@@ -35,7 +35,6 @@ HELP: dict[str, str] = {
     "https_listen_port": "Port the API listens on.",
     "advertise_address": "Address other nodes and pods reach the API at (default: the node's).",
     "tls_san": "Another name or address for the API's certificate (repeatable).",
-    "datastore_endpoint": "SQLAlchemy URL of the datastore (default: SQLite in the data directory).",
     "token": "Join token, or a file with it (agent); <6>.<16> characters that a server is to use as its own.",
     "certificate_lifetime": "How long certificates are good, e.g. 365d; they are renewed in time.",
     "disable_agent": "Run no pods on this machine.",
@@ -93,7 +92,7 @@ HELP: dict[str, str] = {
 SERVER_ONLY = frozenset(
     {
         "write_kubeconfig", "bind_address", "https_listen_port", "advertise_address", "tls_san",
-        "datastore_endpoint", "certificate_lifetime", "disable_agent", "service_node_port_range",
+        "certificate_lifetime", "disable_agent", "service_node_port_range",
         "enable_admission_plugins", "disable_admission_plugins", "token_auth_file", "oidc_issuer_url",
         "oidc_client_id", "oidc_username_claim", "oidc_username_prefix", "oidc_groups_claim", "oidc_groups_prefix",
         "oidc_ca_file", "requestheader_client_ca_file", "requestheader_allowed_names", "audit_policy_file",

@@ -33,8 +33,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     advertise_address: str = ""
     """Empty: the node's address."""
     tls_san: tuple[str, ...] = ()
-    datastore_endpoint: str = ""
-    """A SQLAlchemy URL; empty: SQLite in the data directory."""
     token: str = ""
     certificate_lifetime: str = "365d"
     """Of every certificate but the CAs'."""
