@@ -12,6 +12,8 @@ need docker-registry docker-registry
 need zstd zstd
 [ -e /usr/lib/x86_64-linux-gnu/libnftables.so.1 ] || [ -e /usr/lib/aarch64-linux-gnu/libnftables.so.1 ] || packages+=(libnftables1)
 file -L "$(command -v busybox 2>/dev/null || echo /nonexistent)" 2>/dev/null | grep -q 'statically linked' || packages+=(busybox-static)
+# Images are built of packages that apt can download (tests/images.py): it needs their lists.
+apt-cache show redis-server 2>/dev/null | grep -q . || [ "$(id -u)" -ne 0 ] || apt-get update -qq
 [ ${#packages[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ]; then
   echo "the tests need: ${packages[*]} (apt-get install them as root)" >&2
