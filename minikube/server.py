@@ -47,6 +47,7 @@ from minikube.auth.union_authorizer import UnionAuthorizer
 from minikube.client.http import HttpClient
 from minikube.client.recorder import Recorder
 from minikube.controllers import CONTROLLERS
+from minikube.controllers.api_services import ensure_api_services
 from minikube.controllers.base import Context
 from minikube.controllers.bootstrap import ensure_bootstrap
 from minikube.controllers.flow_control import ensure_flow_control
@@ -78,7 +79,10 @@ from minikube.transport.parking import Nodes
 log = logging.getLogger(__name__)
 SETTLED_AFTER = 10.0
 
-HOOKS = ("bootstrap-controller", "priority-and-fairness-config-producer", "rbac/bootstrap-roles")
+HOOKS = (
+    "bootstrap-controller", "kube-apiserver-autoregistration", "priority-and-fairness-config-producer",
+    "rbac/bootstrap-roles",
+)  # fmt: skip
 """What has to be done once after the start for the API to be ready, as kube-apiserver names it."""
 SOCKETS_ASKED_WITHIN = 60.0
 
@@ -242,6 +246,8 @@ class Server:
             tasks.create_task(self.api.run(), name="api")
             await ensure_bootstrap(admin, self.settings, self.address)
             self.health.done("bootstrap-controller")
+            await ensure_api_services(admin)
+            self.health.done("kube-apiserver-autoregistration")
             await ensure_flow_control(admin)
             self.health.done("priority-and-fairness-config-producer")
             await ensure_bootstrap_roles(admin)

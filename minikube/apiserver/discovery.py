@@ -6,14 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from minikube.resources.base import Kind
+from minikube.resources.priorities import GROUPS
 
-GROUP_ORDER = (
-    "", "apiregistration.k8s.io", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io",
-    "autoscaling", "batch", "certificates.k8s.io", "networking.k8s.io", "policy", "rbac.authorization.k8s.io",
-    "storage.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io", "scheduling.k8s.io",
-    "coordination.k8s.io", "node.k8s.io", "discovery.k8s.io", "resource.k8s.io", "flowcontrol.apiserver.k8s.io",
-    "storagemigration.k8s.io",
-)  # fmt: skip
+GROUP_ORDER = ("", "apiregistration.k8s.io", *(group for group in GROUPS if group))
 SUBRESOURCE_KINDS: dict[str, tuple[str, str, str]] = {
     "pods/binding": ("", "v1", "Binding"),
     "pods/eviction": ("policy", "v1", "Eviction"),

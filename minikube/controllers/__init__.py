@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minikube.controllers.api_services import APIServiceController
 from minikube.controllers.authentication_info import AuthenticationInfoController
 from minikube.controllers.claim_protection import ClaimProtectionController
 from minikube.controllers.cluster_info import ClusterInfoController
@@ -78,4 +79,5 @@ CONTROLLERS: tuple[type[Any], ...] = (
     TokenCleanerController,
     RevokedNodesController,
     FlowControlController,
+    APIServiceController,
 )

@@ -15,7 +15,7 @@ from minikube.api.apiextensions_v1 import (
 )
 from minikube.api.apiregistration_v1 import APIService
 from minikube.api.meta import to_dict
-from minikube.api.names import label_1035_problems, subdomain_problems
+from minikube.api.names import label_1035_problems, path_segment_problems, subdomain_problems
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, Strategy
 from minikube.resources.invalid import (
@@ -260,13 +260,17 @@ def _defaults(schema: Mapping[str, Any], path: str) -> Iterator[FieldError]:
 
 
 class APIServiceRules(Strategy[APIService]):
+    def name_problems(self, name: str) -> Iterator[str]:
+        """The core group's has nothing behind the dot."""
+        return path_segment_problems(name)
+
     def prepare_create(self, new: Obj) -> None:
         new["status"] = {}
 
     def validate(self, new: APIService, old: APIService | None) -> Iterator[FieldError]:
         spec = new.spec
         expected = f"{spec.version}.{spec.group}"
-        if new.metadata.name != expected and new.metadata.name != spec.version + ".":
+        if new.metadata.name != expected:
             yield invalid(
                 "metadata.name", new.metadata.name, f'must be `spec.version+"."+spec.group`: {expected!r}'
             )
