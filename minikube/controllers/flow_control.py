@@ -62,9 +62,12 @@ class FlowControlController:
 async def ensure_flow_control(client: Client, only: Iterable[str] = ()) -> None:
     """Create what is missing and put right what is not as it should be; `only` these names if any are given."""
     async with asyncio.TaskGroup() as tasks:
-        for wanted in (*priority_levels(), *flow_schemas()):
-            if not only or wanted.metadata.name in only:
-                tasks.create_task(_ensure(client, wanted))
+        for level in priority_levels():
+            if not only or level.metadata.name in only:
+                tasks.create_task(_ensure(client, level))
+        for schema in flow_schemas():
+            if not only or schema.metadata.name in only:
+                tasks.create_task(_ensure(client, schema))
 
 
 async def _ensure(client: Client, wanted: FlowObject) -> None:
