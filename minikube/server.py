@@ -13,6 +13,7 @@ from functools import partial
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
+from minikube.admission.policies.plugin import ValidatingPolicies
 from minikube.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from minikube.agent import check_node, follow_address, run_node
 from minikube.api.core_v1 import Secret
@@ -65,6 +66,7 @@ from minikube.pki.signing_keys import SigningKeys
 from minikube.registry.custom import CustomResources
 from minikube.registry.keys import bucket_of
 from minikube.registry.local import LocalClient, LocalInformers
+from minikube.registry.parameters import CachedParameters
 from minikube.registry.registry import StoreRegistry
 from minikube.resources import ALL
 from minikube.scheduler.scheduler import NAME as SCHEDULER
@@ -115,7 +117,8 @@ class Server:
         keeper = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
         calls = WebhookCalls(Services(self.informers), self.nodes)
         asked = (self.informers, calls, self.registry.equivalents)
-        webhooks = (MutatingWebhooks(*asked), ValidatingWebhooks(*asked))
+        policies = ValidatingPolicies(self.informers, CachedParameters(self.registry), self.registry.equivalents)
+        webhooks = (MutatingWebhooks(*asked), policies, ValidatingWebhooks(*asked))
         admission = Chain(plugins(self.informers, rbac, keeper, SYSTEM, self.settings, webhooks))
         self.registry.use_admission(admission)
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -17,20 +17,24 @@ from minikube.admission.base import Attributes
 from minikube.admission.expressions import all_met, variables_of
 from minikube.admission.webhooks import review
 from minikube.admission.webhooks.base import Answer, Caller, CallFailed, Hook
-from minikube.admission.webhooks.matching import exempt, labels_of, matched_resource, selects_object
+from minikube.admission.webhooks.matching import (
+    Equivalents,
+    exempt,
+    matched_resource,
+    selects_namespace,
+    selects_object,
+)
 from minikube.api.admissionregistration_v1 import MutatingWebhookConfiguration, ValidatingWebhookConfiguration
 from minikube.api.core_v1 import Namespace
 from minikube.api.meta import Resource
 from minikube.api.selectors import Selector, compile_selector
 from minikube.client.base import Informers
-from minikube.errors import ApiError, Forbidden, InternalError, NotFound, from_status
+from minikube.errors import ApiError, Forbidden, InternalError, from_status
 from minikube.schema.cel import CelError
 from minikube.schema.patch import PatchError, json_patch
 
 log = logging.getLogger(__name__)
 
-Equivalents = Callable[[Resource], Iterable[Resource]]
-"""The other versions that a resource is served in."""
 Configuration = MutatingWebhookConfiguration | ValidatingWebhookConfiguration
 
 
@@ -59,8 +63,9 @@ class Webhooks:
             return []
         matching = []
         for hook in self._hooks:
-            resource = matched_resource(hook, request, self._equivalents(request.resource))
-            if resource is None or not self._selects_namespace(hook.namespaces, request):
+            rules, policy = hook.webhook.rules, hook.webhook.match_policy
+            resource = matched_resource(rules, policy, request, self._equivalents(request.resource))
+            if resource is None or not selects_namespace(hook.namespaces, request, self._namespaces):
                 continue
             if not selects_object(hook.objects, request):
                 continue
@@ -93,19 +98,6 @@ class Webhooks:
         if not answer.allowed:
             raise refusal(hook.name, answer.status)
         return answer
-
-    def _selects_namespace(self, selector: Selector, request: Attributes) -> bool:
-        if not selector:
-            return True
-        if request.resource.plural == "namespaces" and not request.resource.group:
-            tree = request.object if request.object is not None else request.old
-            return selector.matches(labels_of(tree or {}))
-        if not request.namespace:
-            return True
-        namespace = self._namespaces.get(request.namespace)
-        if namespace is None:
-            raise NotFound.of("namespaces", "", request.namespace)
-        return selector.matches(namespace.metadata.labels)
 
 
 class MutatingWebhooks:
