@@ -79,7 +79,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_parallel_image_pulls: int = 3
     kubelet_port: int = 10250
     max_pods: int = 110
-    cgroup_root: str = "/kubepods"
+    cgroup_root: str = "/kubepods-minikube"
+    """Ours alone: what runs in there and is not known is killed."""
     """The control group that holds all pods."""
     pod_logs_dir: Path = Path("/var/log/pods")
     default_local_storage_path: str = ""

@@ -46,11 +46,16 @@ AT_ONCE = 4
 """Sandboxes and containers started at the same time: more only makes each slower."""
 
 
-def keep_only_logs(root: Path, uids: Collection[str]) -> None:
-    """Remove the logs of pods that went while nobody was looking. Blocks."""
-    for directory in root.glob("*_*_*"):
-        if directory.name.rpartition("_")[2] not in uids:
+def remove_logs(root: Path, uids: Collection[str]) -> None:
+    """Of these pods; other directories there may be another Kubernetes'. Blocks."""
+    for uid in uids:
+        for directory in root.glob(f"*_*_{uid}"):
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def pods_on_disk(settings: Settings) -> frozenset[str]:
+    """The uids of all pods that this node has made a directory for. Blocks."""
+    return frozenset(each.name for each in settings.pods_dir.glob("*"))
 
 
 WARNINGS = ("BackOff", "ErrImageNeverPull", "InspectFailed", "ProbeWarning", "Unhealthy")
@@ -136,11 +141,12 @@ class Agent:
         known = await self.roster.known()
         await self.roster.remove_orphans(known)
         await self.network.keep_only(known)
+        gone = await asyncio.to_thread(pods_on_disk, self.settings) - known
         await self._inputs.keep_only(known)
         if not self.simulated:
             await asyncio.to_thread(self._groups.start, *self._registration.for_pods())
             await asyncio.to_thread(self._groups.keep_only, known)
-            await asyncio.to_thread(keep_only_logs, Path(self.settings.pod_logs_dir), known)
+            await asyncio.to_thread(remove_logs, Path(self.settings.pod_logs_dir), gone)
         await self.roster.run()
 
     @property

@@ -144,13 +144,13 @@ class Cgroups:
         return found
 
     def processes(self, path: str) -> frozenset[int]:
-        """Every process in the group or below."""
+        """Every process in the group or below, but those of other PID namespaces (they show as 0)."""
         found: set[int] = set()
         for hierarchy in self.hierarchies():
             for file in (hierarchy / path.lstrip("/")).rglob("cgroup.procs"):
                 with contextlib.suppress(OSError):
                     found.update(map(int, file.read_text().split()))
-        return frozenset(found)
+        return frozenset(found - {0})
 
 
 def _delegate(directory: Path) -> None:
