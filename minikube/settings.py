@@ -80,8 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kubelet_port: int = 10250
     max_pods: int = 110
     cgroup_root: str = "/kubepods-minikube"
-    """Ours alone: what runs in there and is not known is killed."""
-    """The control group that holds all pods."""
+    """The control group that holds all pods, ours alone: what runs in there and is not known is killed."""
     pod_logs_dir: Path = Path("/var/log/pods")
     default_local_storage_path: str = ""
     """Empty: agent/storage in the data directory."""
