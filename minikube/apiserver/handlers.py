@@ -20,13 +20,13 @@ from minikube.client.base import PatchType
 from minikube.errors import ApiError, BadRequest, FieldError, Invalid, MethodNotAllowed, UnsupportedMediaType
 from minikube.kit.clock import Clock
 from minikube.registry.base import DeleteOptions, Registry, Request, Selection
-from minikube.registry.scale import replicas_patch, scale_of
+from minikube.registry.scale import patch_scale, put_scale, scale_of
 from minikube.resources.base import Kind
+from minikube.resources.subresources import SCALE
 
 WARNING_BYTES, WARNING_LENGTH = 4096, 1024
 PATCHES = {f"application/{type.value}": type for type in PatchType}
 NAMED, UNNAMED = ("get", "update", "patch", "delete"), ("list", "create", "deletecollection")
-SCALE = "io.k8s.api.autoscaling.v1.Scale"
 
 
 class Resources:
@@ -132,22 +132,9 @@ class Resources:
     async def _patch(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
     ) -> web.StreamResponse:
-        media = request.headers.get("Content-Type", "").split(";")[0].strip()
-        type = PATCHES.get(media)
-        if type is None:
-            raise UnsupportedMediaType(
-                "the body of the request was in an unknown format - accepted media types include: "
-                + ", ".join(PATCHES)
-            )
-        how = _request(request, user)
-        strict = how.field_validation != "Ignore"
-        body = decode_body(await request.read(), media, json_also=tuple(PATCHES), strict=strict)
-        how = _with_duplicates(how, body)
-        if type is PatchType.APPLY and not request.query.get("fieldManager"):
-            cause = FieldError("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
-            raise Invalid.of("PatchOptions", "meta.k8s.io", "", [cause])
+        how, type, patch = await _patch_of(request, _request(request, user))
         written = await self._registry.patch(
-            kind, info.namespace, info.name, body.tree, type, how, subresource=info.subresource
+            kind, info.namespace, info.name, patch, type, how, subresource=info.subresource
         )
         shown = views.one(kind, written.object, offer.view, _include(request), self._clock.now())
         return answer(shown, offer, status=201 if written.created else 200, warnings=how.warnings)
@@ -183,32 +170,17 @@ class Resources:
     async def _scale(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User
     ) -> web.StreamResponse:
-        offer = Wanted()
-        stored = await self._registry.get(kind, info.namespace, info.name)
-        current = scale_of(kind, stored.tree(kind))
-        if info.verb == "get":
-            return answer(msgspec.json.encode(current), offer)
-        media = request.headers.get("Content-Type", "").split(";")[0].strip()
-        body = read_body(await request.read(), media, definition=SCALE, json_also=tuple(PATCHES))
-        if info.verb == "patch" and not isinstance(body, dict):
-            raise UnsupportedMediaType("a scale takes merge patches")
-        replicas = (body.get("spec") or {}).get(
-            "replicas", 0 if info.verb == "update" else current["spec"]["replicas"]
-        )
-        if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
-            cause = FieldError(
-                "spec.replicas",
-                "FieldValueInvalid",
-                f"Invalid value: {replicas}: must be greater than or equal to 0",
-            )
-            raise Invalid.of("Scale", "autoscaling", info.name, [cause])
-        patch = replicas_patch(kind, replicas)
-        asked = (body.get("metadata") or {}).get("resourceVersion")
-        if asked:
-            patch["metadata"] = {"resourceVersion": asked}
+        namespace, name = info.namespace, info.name
         how = _request(request, user)
-        written = await self._registry.patch(kind, info.namespace, info.name, patch, PatchType.MERGE, how)
-        return answer(msgspec.json.encode(scale_of(kind, written.object.tree(kind))), offer)
+        if info.verb == "get":
+            stored = await self._registry.get(kind, namespace, name)
+        elif info.verb == "update":
+            how, scale = await self._object(request, SCALE, user)
+            stored = await put_scale(self._registry, kind, namespace, name, scale, how)
+        else:
+            how, type, patch = await _patch_of(request, how)
+            stored = await patch_scale(self._registry, kind, namespace, name, patch, type, how)
+        return answer(msgspec.json.encode(scale_of(kind, stored.tree(kind))), Wanted(), warnings=how.warnings)
 
     async def _object(self, request: web.BaseRequest, kind: Kind, user: User) -> tuple[Request, dict[str, Any]]:
         how = _request(request, user)
@@ -235,6 +207,23 @@ def _check_kind(obj: Mapping[str, Any], kind: Kind) -> None:
             f"the API version in the data ({version}) does not match the expected API version "
             f"({resource.api_version})"
         )
+
+
+async def _patch_of(request: web.BaseRequest, how: Request) -> tuple[Request, PatchType, Any]:
+    """Raises BadRequest, Invalid, UnsupportedMediaType."""
+    media = request.headers.get("Content-Type", "").split(";")[0].strip()
+    type = PATCHES.get(media)
+    if type is None:
+        raise UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(PATCHES)
+        )
+    strict = how.field_validation != "Ignore"
+    body = decode_body(await request.read(), media, json_also=tuple(PATCHES), strict=strict)
+    how = _with_duplicates(how, body)
+    if type is PatchType.APPLY and not request.query.get("fieldManager"):
+        cause = FieldError("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
+        raise Invalid.of("PatchOptions", "meta.k8s.io", "", [cause])
+    return how, type, body.tree
 
 
 def _with_duplicates(how: Request, body: Body) -> Request:

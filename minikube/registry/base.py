@@ -5,7 +5,7 @@ All methods raise `minikube.errors.ApiError` subclasses, worded as kube-apiserve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -107,6 +107,10 @@ class DeleteOptions(msgspec.Struct, frozen=True, rename="camel"):
     preconditions: Mapping[str, str] = {}
 
 
+Alter = Callable[[ReadOnlyObj], Obj]
+"""From the present object (in the request's version) to the wanted one; may be called more than once."""
+
+
 class Written(msgspec.Struct, frozen=True):
     object: Stored
     created: bool = False
@@ -168,6 +172,12 @@ class Registry(Protocol):
         *,
         subresource: str = "",
     ) -> Written: ...
+
+    async def change(
+        self, kind: Kind, namespace: str, name: str, change: Alter, request: Request, subresource: str
+    ) -> Written:
+        """As a patch, by whatever `change` makes of the present object."""
+        ...
 
     async def delete(
         self, kind: Kind, namespace: str, name: str, options: DeleteOptions, request: Request

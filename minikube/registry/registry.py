@@ -15,7 +15,7 @@ from minikube.errors import NotFound
 from minikube.kit.clock import SYSTEM, Clock
 from minikube.kit.tasks import guard
 from minikube.registry.allocate import Allocator
-from minikube.registry.base import Change, DeleteOptions, Listing, Request, Selection, Written
+from minikube.registry.base import Alter, Change, DeleteOptions, Listing, Request, Selection, Written
 from minikube.registry.cache import Cache
 from minikube.registry.reading import Reading
 from minikube.registry.stored import StoredObject
@@ -183,6 +183,11 @@ class StoreRegistry:
         subresource: str = "",
     ) -> Written:
         return await self._writing.patch(kind, namespace, name, patch, type, request, subresource=subresource)
+
+    async def change(
+        self, kind: Kind, namespace: str, name: str, change: Alter, request: Request, subresource: str
+    ) -> Written:
+        return await self._writing.change(kind, namespace, name, change, request, subresource)
 
     async def delete(
         self, kind: Kind, namespace: str, name: str, options: DeleteOptions, request: Request

@@ -8,7 +8,6 @@ An update repeats from mutation whenever somebody else's write came first, unles
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -26,7 +25,7 @@ from minikube.kit.clock import Clock
 from minikube.registry import metadata as rules
 from minikube.registry import steps
 from minikube.registry.allocate import Allocator, Reservation
-from minikube.registry.base import DeleteOptions, Request, Written
+from minikube.registry.base import Alter, DeleteOptions, Request, Written
 from minikube.registry.cache import Cache
 from minikube.registry.deletion import plan_deletion
 from minikube.registry.keys import key_of
@@ -40,9 +39,6 @@ from minikube.store.base import Record, Store
 from minikube.store.errors import KeyExists, RevisionMismatch, StoreError
 
 RETRIES = 20
-
-Change = Callable[[ReadOnlyObj], Obj]
-"""From the present object (in the request's version) to the wanted one."""
 
 
 class Writing:
@@ -142,7 +138,7 @@ class Writing:
             if await self._store.get(key) is None and not metadata.get("resourceVersion"):
                 metadata.pop("uid", None)
                 return Written(await self.create(kind, namespace, obj, request), created=True)
-        return await self._change(
+        return await self.change(
             kind, namespace, name, lambda present: copy.deepcopy(obj), request, subresource, cleaned=True
         )
 
@@ -171,22 +167,24 @@ class Writing:
         def change(present: ReadOnlyObj) -> Obj:
             return apply_patch(kind, shape, present, patch, type, request, subresource, self._clock.now())
 
-        return await self._change(
+        return await self.change(
             kind, namespace, name, change, request, subresource, applied=type is PatchType.APPLY
         )
 
-    async def _change(
+    async def change(
         self,
         kind: Kind,
         namespace: str,
         name: str,
-        change: Change,
+        change: Alter,
         request: Request,
         subresource: str,
         *,
         cleaned: bool = False,
         applied: bool = False,
     ) -> Written:
+        """Of the present object, again and again until nobody else's write comes between; `cleaned`: what `change`
+        makes has the kind's shape already, `applied`: and its managedFields."""
         shape = shape_of(kind)
         key = key_of(kind.storage, namespace, name)
         for _ in range(RETRIES):
