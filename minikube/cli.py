@@ -18,6 +18,8 @@ from minikube import __version__
 from minikube.commands.certificate import certificate
 from minikube.commands.image import image
 from minikube.commands.node import node
+from minikube.commands.secrets_encrypt import secrets_encrypt
+from minikube.commands.service_account_key import service_account_key
 from minikube.commands.token import token
 from minikube.kit import memory, pidfile
 from minikube.settings import Settings, SettingsError, load
@@ -144,7 +146,7 @@ def main() -> None:
     """
 
 
-for group in (image, token, node, certificate):
+for group in (image, token, node, certificate, service_account_key, secrets_encrypt):
     main.add_command(group)
 
 
@@ -197,71 +199,6 @@ def uninstall(config: Path | None, data: bool) -> None:
     _run(settings, take_off(settings, lambda text: click.echo(f"==> {text}"), data=data))
     if not data:
         click.echo(f"The data stays in {settings.data_dir} (--data removes it)")
-
-
-@main.group("service-account-key")
-def service_account_key() -> None:
-    """The key that signs service account tokens; a running server notices by itself."""
-
-
-@service_account_key.command("rotate")
-def service_account_key_rotate() -> None:
-    """Sign with a new key from now on; tokens signed with the old ones stay good."""
-    from minikube.pki.signing_keys import rotate
-
-    identity = rotate(_settings(None, {}).tls_dir / "service-account.key")
-    click.echo(f"Tokens are signed with {identity} now")
-
-
-@service_account_key.command("forget")
-def service_account_key_forget() -> None:
-    """Believe no token that an older key has signed any more."""
-    from minikube.pki.signing_keys import forget
-
-    count = forget(_settings(None, {}).tls_dir / "service-account.key")
-    click.echo(f"Older keys forgotten: {count}")
-
-
-@main.group("secrets-encrypt")
-def secrets_encrypt() -> None:
-    """Encryption of secrets at rest: status, enable, rotate, disable (on a running server)."""
-
-
-@secrets_encrypt.command("status")
-def secrets_status() -> None:
-    """Whether secrets are encrypted, with which key, and how many are so yet."""
-    _secrets(lambda commands, settings: commands.show(settings, click.echo))
-
-
-@secrets_encrypt.command("enable")
-def secrets_enable() -> None:
-    """Make a key and encrypt all secrets with it."""
-    _secrets(lambda commands, settings: commands.order(settings, "enable", click.echo))
-
-
-@secrets_encrypt.command("rotate")
-def secrets_rotate() -> None:
-    """Make a new key, encrypt all secrets with it and forget the old one."""
-    _secrets(lambda commands, settings: commands.order(settings, "rotate", click.echo))
-
-
-@secrets_encrypt.command("disable")
-def secrets_disable() -> None:
-    """Store all secrets as they are and forget the key."""
-    _secrets(lambda commands, settings: commands.order(settings, "disable", click.echo))
-
-
-def _secrets(command: Callable[[Any, Settings], Coroutine[Any, Any, None]]) -> None:
-    from minikube import secrets_commands
-    from minikube.errors import ApiError
-
-    settings = _settings(None, {})
-    try:
-        _run(settings, command(secrets_commands, settings))
-    except ApiError as error:
-        raise click.ClickException(error.message) from error
-    except OSError as error:
-        raise click.ClickException(f"the server of this machine cannot be reached: {error}") from error
 
 
 def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:

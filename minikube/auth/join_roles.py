@@ -13,6 +13,8 @@ from minikube.pki.node import GROUP as NODES
 API_GROUP = "rbac.authorization.k8s.io"
 READ = ("get", "list", "watch")
 CLUSTER_INFO, INFO_NAMESPACE = "cluster-info", "kube-public"
+CLIENT_CA = "extension-apiserver-authentication"
+"""The ConfigMap of kube-system in which nodes and API extensions find the CA of clients."""
 _CSR = "system:certificates.k8s.io:certificatesigningrequests"
 
 

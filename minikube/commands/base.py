@@ -17,11 +17,18 @@ from minikube.settings import Settings, SettingsError, load
 Work = Callable[[HttpClient, Settings], Awaitable[None]]
 
 
+def own_settings() -> Settings:
+    """Of this machine, from its configuration file and the environment. Raises ClickException."""
+    try:
+        return load({}, os.environ)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
 def on_cluster(work: Work) -> None:
     """Run it against the cluster of KUBECONFIG, or of the server on this machine. Raises ClickException."""
     try:
-        settings = load({}, os.environ)
-        asyncio.run(_with_client(work, settings))
+        asyncio.run(_with_client(work, own_settings()))
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     except ApiError as error:

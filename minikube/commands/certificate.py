@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +10,11 @@ import click
 import msgspec
 from cryptography import x509
 
-from minikube.commands.base import table
+from minikube.commands.base import own_settings, table
 from minikube.pki.certificates import RENEW_AFTER
 from minikube.pki.rotation import CAS, begin, finish, request_renewal
 from minikube.resources.base import human_duration
-from minikube.settings import Settings, SettingsError, load
+from minikube.settings import Settings
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -45,7 +44,7 @@ def certificate() -> None:
 @certificate.command()
 def check() -> None:
     """Show what certificates there are and how long they are good; fails when one is not."""
-    settings = _settings()
+    settings = own_settings()
     now = datetime.now(UTC)
     found = [each for directory in _directories(settings) for each in certificates(directory)]
     if not found:
@@ -63,7 +62,7 @@ def check() -> None:
 @certificate.command()
 def rotate() -> None:
     """Ask the running server or agent for new certificates now; nothing is restarted, no connection is dropped."""
-    asked = [directory for directory in _directories(_settings()) if directory.is_dir()]
+    asked = [directory for directory in _directories(own_settings()) if directory.is_dir()]
     if not asked:
         raise click.ClickException("neither a server nor an agent has run on this machine")
     for directory in asked:
@@ -79,7 +78,7 @@ def rotate_ca(finishing: bool) -> None:
     Certificates are issued anew by the new CAs at once, everywhere; pods see both CAs in kube-root-ca.crt and are
     not restarted. Wait before --finish until every node is there and pods have read the file (some minutes).
     """
-    directory = _settings().tls_dir
+    directory = own_settings().tls_dir
     try:
         if finishing:
             finished = [finish(directory, name) for name in CAS]
@@ -114,10 +113,3 @@ def certificates(directory: Path) -> Iterator[Found]:
 
 def _directories(settings: Settings) -> list[Path]:
     return [settings.tls_dir, settings.agent_dir / "tls"]
-
-
-def _settings() -> Settings:
-    try:
-        return load({}, os.environ)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error

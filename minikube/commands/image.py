@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from minikube.commands.base import table
-from minikube.settings import Settings, SettingsError, load
+from minikube.commands.base import own_settings, table
+from minikube.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from minikube.node.runtime.base import Image
@@ -110,7 +109,7 @@ def _on_runtime(work: Work) -> None:
     from minikube.node.runtime.base import RuntimeFault
 
     try:
-        asyncio.run(_with_runtime(work, load({}, os.environ)))
+        asyncio.run(_with_runtime(work, own_settings()))
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     except RuntimeFault as error:

@@ -13,10 +13,11 @@ import msgspec
 
 from minikube.api.core_v1 import ConfigMap, Namespace
 from minikube.api.meta import Key, ObjectMeta
+from minikube.auth.join_roles import CLIENT_CA
 from minikube.controllers.base import After, Context, Watch
 from minikube.settings import Settings
 
-NAMESPACE, NAME = "kube-system", "extension-apiserver-authentication"
+NAMESPACE, NAME = "kube-system", CLIENT_CA
 RECHECK_SECONDS = 60.0
 """How soon a CA that was exchanged on disk is published."""
 

@@ -223,9 +223,9 @@ def _surplus(job: Job, active: Sequence[Pod], count: int, now: datetime) -> tupl
     """Of an indexed job doubled and then the highest indexes go first."""
     if not indexed(job):
         return tuple(of_pods.first_to_go(active, now)[:count])
-    seen: set[int] = set()
-    double = [pod for pod in active if index_of(pod) in seen or seen.add(index_of(pod))]  # type: ignore[func-returns-value]
-    rest = sorted((pod for pod in active if pod not in double), key=index_of, reverse=True)
+    first: dict[int, Pod] = {}
+    double = [pod for pod in active if first.setdefault(index_of(pod), pod) is not pod]
+    rest = sorted(first.values(), key=index_of, reverse=True)
     return tuple([*double, *rest][:count])
 
 

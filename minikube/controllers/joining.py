@@ -8,14 +8,12 @@ from minikube.api.core_v1 import ConfigMap, Secret
 from minikube.api.meta import ObjectMeta, T
 from minikube.auth import node_identity as identity
 from minikube.auth.bootstrap_tokens import own_token_secret
-from minikube.auth.join_roles import join_roles
+from minikube.auth.join_roles import CLIENT_CA, join_roles
 from minikube.client.base import Client
 from minikube.errors import NotFound
 from minikube.pki.certificates import Pair, load
 from minikube.pki.requests import key_fingerprint
 from minikube.pki.server import ServerPki
-
-CLIENT_CA = "extension-apiserver-authentication"
 
 
 async def ensure_joining(client: Client, pki: ServerPki) -> None:

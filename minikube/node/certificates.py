@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from minikube.api.core_v1 import ConfigMap, Node
+from minikube.auth.join_roles import CLIENT_CA, CLUSTER_INFO, INFO_NAMESPACE
 from minikube.client.base import Informers
 from minikube.client.http import HttpClient
 from minikube.errors import ApiError, Unauthorized
@@ -41,10 +42,8 @@ class NodeCertificates:
         self._rejoin = rejoin
         self._changed = asyncio.Event()
         self._node = informers.of(Node, fields=f"metadata.name={name}")
-        self._info = informers.of(ConfigMap, namespace="kube-public", fields="metadata.name=cluster-info")
-        self._clients = informers.of(
-            ConfigMap, namespace="kube-system", fields="metadata.name=extension-apiserver-authentication"
-        )
+        self._info = informers.of(ConfigMap, namespace=INFO_NAMESPACE, fields=f"metadata.name={CLUSTER_INFO}")
+        self._clients = informers.of(ConfigMap, namespace="kube-system", fields=f"metadata.name={CLIENT_CA}")
         self._node.add_handler(self._wake)
         self._info.add_handler(self._wake)
         self._clients.add_handler(self._wake)
@@ -90,11 +89,11 @@ class NodeCertificates:
             await self._reconnect()
 
     async def _take_cas(self) -> None:
-        found = self._clients.lister.get("extension-apiserver-authentication", "kube-system")
+        found = self._clients.lister.get(CLIENT_CA, "kube-system")
         clients = found.data.get("client-ca-file", "").encode() if found is not None else b""
         if clients and _replace(self._pki.client_ca, clients):
             self._tell()
-        info = self._info.lister.get("cluster-info", "kube-public")
+        info = self._info.lister.get(CLUSTER_INFO, INFO_NAMESPACE)
         server = cas_in(info) if info is not None else b""
         if server and _replace(self._pki.server_ca, server):
             log.info("the server's CAs have changed")

@@ -18,6 +18,7 @@ import yaml
 from minikube.api.certificates_v1 import CertificateSigningRequest, CertificateSigningRequestSpec
 from minikube.api.core_v1 import ConfigMap
 from minikube.api.meta import ObjectMeta
+from minikube.auth.join_roles import CLUSTER_INFO, INFO_NAMESPACE
 from minikube.client.base import Client
 from minikube.client.http import HttpClient
 from minikube.errors import Forbidden, NotFound, ServiceUnavailable, Unauthorized
@@ -126,7 +127,7 @@ async def fetch_cas(server: str) -> bytes:
     unverified.verify_mode = ssl.CERT_NONE
     async with HttpClient(server, unverified, user_agent="kubelet") as client:
         try:
-            found = await client.get(ConfigMap, "cluster-info", "kube-public")
+            found = await client.get(ConfigMap, CLUSTER_INFO, INFO_NAMESPACE)
         except (NotFound, Forbidden, Unauthorized) as error:
             raise ServiceUnavailable(f"it publishes no cluster-info yet ({error.message})") from error
     try:
