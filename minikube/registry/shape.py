@@ -12,14 +12,23 @@ from minikube.resources.base import Kind, Obj, ReadOnlyObj
 from minikube.schema.clean import clean
 from minikube.schema.defaults import apply_defaults
 from minikube.schema.managed import APPLY, UPDATE, Writer, apply, submitted, track
+from minikube.schema.rules import broken_rules, has_rules
 from minikube.schema.structure import Structure, builtin, compile
-from minikube.schema.validate import validate
+from minikube.schema.validate import UNRELATED, validate
+
+_BLOCKING = frozenset({"FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"})
+"""With errors of these reasons a schema's rules are not evaluated."""
+_NOT_CHECKED = (
+    "some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation"
+)
 
 
 class Shape:
     def __init__(self, structure: Structure, *, has_status: bool = False, custom: bool = False) -> None:
         self.structure = structure
         self.custom = custom
+        self._ruled = custom and has_rules(structure)
         self.has_status = has_status
 
     def clean(self, obj: Obj) -> list[str]:
@@ -29,10 +38,16 @@ class Shape:
     def default(self, obj: Obj) -> None:
         apply_defaults(obj, self.structure)
 
-    def validate(self, obj: ReadOnlyObj) -> Iterator[FieldError]:
-        """Built-in kinds are validated by their strategy, custom ones by their schema."""
-        if self.custom:
-            yield from validate(obj, self.structure)
+    def validate(self, obj: ReadOnlyObj, old: ReadOnlyObj | None) -> Iterator[FieldError]:
+        """Built-in kinds are validated by their strategy, custom ones by their schema and then its rules."""
+        if not self.custom:
+            return
+        wrong = list(validate(obj, self.structure, old=UNRELATED if old is None else old))
+        yield from wrong
+        if self._ruled and not any(error.reason in _BLOCKING for error in wrong):
+            yield from broken_rules(obj, self.structure, old=UNRELATED if old is None else old)
+        elif self._ruled:
+            yield FieldError("<nil>", "FieldValueInvalid", f"Invalid value: null: {_NOT_CHECKED}")
 
     def track(self, old: ReadOnlyObj | None, new: Obj, request: Request, subresource: str, now: datetime) -> None:
         """Write into `new` which fields this request's manager now manages."""

@@ -105,7 +105,7 @@ def validate(kind: Kind, shape: Shape, new: Obj, old: ReadOnlyObj | None, subres
     errors += rules.validate_metadata(new, strategy.name_problems)
     if old is not None:
         errors += rules.validate_metadata_update(new, old)
-    errors += shape.validate(new)
+    errors += shape.validate(new, old)
     typed_new = from_dict(kind.type, new)
     typed_old = from_dict(kind.type, old) if old is not None else None
     if subresource == "status" and typed_old is not None:

@@ -27,6 +27,7 @@ from minikube.resources.invalid import (
     not_supported,
     required,
 )
+from minikube.resources.schema_rules import validation_rules
 from minikube.schema.jsonpath import JsonPathError, parse
 from minikube.schema.structure import compile_value
 from minikube.schema.validate import validate
@@ -229,6 +230,7 @@ def _schema(schema: JSONSchemaProps, path: str, *, root: bool = False) -> Iterat
             yield required(f"{path}.items", "must be specified")
         elif (items := _sub(schema.items)) is not None:
             yield from _schema(items, f"{path}.items")
+    yield from validation_rules(schema, path)
     extra = _sub(schema.additional_properties)
     if extra is not None:
         if schema.properties:
