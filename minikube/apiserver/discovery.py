@@ -46,6 +46,14 @@ def _version_order(version: str) -> tuple[int, int, int]:
     return 0, -int(rest) if rest.isdigit() else 0, 0
 
 
+ENDING = frozenset({"delete", "deletecollection", "get", "list", "watch"})
+"""What may be done with the resources of a definition that is being deleted."""
+
+
+def own_verbs(kind: Kind) -> list[str]:
+    return sorted(ENDING.intersection(kind.verbs) if kind.terminating else kind.verbs)
+
+
 def verbs_of(kind: Kind, subresource: str) -> list[str]:
     if subresource in ("status", "scale"):
         return ["get", "patch", "update"]
@@ -109,7 +117,7 @@ def api_resource_list(kinds: Sequence[Kind], group: str, version: str) -> dict[s
             "singularName": kind.singular or resource.kind.lower(),
             "namespaced": resource.namespaced,
             "kind": resource.kind,
-            "verbs": sorted(kind.verbs),
+            "verbs": own_verbs(kind),
         }
         if kind.short_names:
             entry["shortNames"] = list(kind.short_names)
@@ -172,7 +180,7 @@ def _aggregated_resource(kind: Kind) -> dict[str, Any]:
         "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": kind.singular or resource.kind.lower(),
-        "verbs": sorted(kind.verbs),
+        "verbs": own_verbs(kind),
     }
     if kind.short_names:
         out["shortNames"] = list(kind.short_names)

@@ -190,6 +190,7 @@ def _kind(definition: ReadOnlyObj, version: Mapping[str, Any], home: Resource | 
         columns=columns,
         row=row,
         counted=True,
+        terminating="deletionTimestamp" in definition["metadata"],
         status="status" in subresources,
         status_metadata=(),
         scale=_scale(subresources.get("scale")),

@@ -17,6 +17,7 @@ from minikube.resources.base import Kind, Obj, ReadOnlyObj
 
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 MAX_ANNOTATIONS = 256 * 1024
+COLLECTIONS = ("labels", "annotations", "ownerReferences", "finalizers", "managedFields")
 SYSTEM_OWNED = (
     "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation",
 )  # fmt: skip
@@ -33,6 +34,14 @@ def metadata_of(obj: Obj) -> Obj:
     if not isinstance(metadata, dict):
         raise BadRequest("metadata must be an object")
     return metadata
+
+
+def drop_empty(obj: Obj) -> None:
+    """Metadata shows no empty lists and maps (Go's omitempty)."""
+    metadata = metadata_of(obj)
+    for field in COLLECTIONS:
+        if field in metadata and not metadata[field]:
+            del metadata[field]
 
 
 def stamp_new(obj: Obj, kind: Kind, namespace: str, now: datetime) -> None:

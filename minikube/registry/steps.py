@@ -77,6 +77,7 @@ def clean(kind: Kind, shape: Shape, obj: Obj) -> list[str]:
             f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
         ) from error
     obj["apiVersion"], obj["kind"] = kind.resource.api_version, kind.resource.kind
+    rules.drop_empty(obj)
     return unknown
 
 

@@ -19,6 +19,7 @@ from minikube.errors import (
     BadRequest,
     Conflict,
     InternalError,
+    MethodNotAllowed,
     NotFound,
 )
 from minikube.kit.clock import Clock
@@ -59,6 +60,8 @@ class Writing:
     async def _create(
         self, kind: Kind, namespace: str, obj: Obj, request: Request, *, name: str = "", applied: bool = False
     ) -> StoredObject:
+        if kind.terminating:
+            raise MethodNotAllowed("create not allowed while custom resource definition is terminating")
         metadata = rules.metadata_of(obj)
         steps.check_scope(kind, namespace, metadata)
         if name:

@@ -176,6 +176,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     row: Row = name_age
     verbs: tuple[str, ...] = ALL_VERBS
     """Only ("create",) for reviews that are never stored."""
+    terminating: bool = False
+    """Its definition is being deleted: what there is may be read and deleted, nothing new comes."""
     counted: bool = False
     """Has a metadata.generation: 1 at creation, one more with every change of anything but metadata and status."""
     status: bool = False

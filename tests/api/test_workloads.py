@@ -46,7 +46,7 @@ def test_a_replication_controller_replaces_releases_and_leaves_orphans(cluster: 
     cluster.wait(lambda: field(cluster, "rc serve", ".status.readyReplicas") == "3")
     first = names(cluster, "pods", "rc=serve")[0]
     cluster.kubectl("label", "pod", first, "rc=other", "--overwrite")
-    cluster.wait(lambda: field(cluster, f"pod {first}", ".metadata.ownerReferences") in ("", "[]"))
+    cluster.wait(lambda: field(cluster, f"pod {first}", ".metadata.ownerReferences") == "")
     cluster.wait(lambda: len(names(cluster, "pods", "rc=serve")) == 3)
     cluster.kubectl("delete", "rc", "serve", "--cascade=orphan", "--timeout=20s")
     left = names(cluster, "pods", "rc=serve")
@@ -140,3 +140,14 @@ def test_hand_written_endpoints_are_mirrored(cluster: Cluster) -> None:
     assert cluster.kubectl("get", "endpointslices", "-l", selector, "-o", path) == '["10.1.2.3"]'
     cluster.kubectl("delete", "endpoints", "byhand")
     cluster.wait(lambda: names(cluster, "endpointslices", selector) == [])
+
+
+def test_an_autoscaler_reads_usage_and_scales(cluster: Cluster) -> None:
+    """Simulated pods use nothing, so that one is enough."""
+    cluster.kubectl("create", "deployment", "idle", "--image=nginx", "--replicas=2")
+    cluster.kubectl("set", "resources", "deployment/idle", "--requests=cpu=100m")
+    cluster.kubectl("rollout", "status", "deployment/idle", "--timeout=30s")
+    cluster.kubectl("autoscale", "deployment", "idle", "--min=1", "--max=5", "--cpu-percent=50")
+    cluster.wait(lambda: field(cluster, "deployment idle", ".spec.replicas") == "1", seconds=40)
+    active = field(cluster, "hpa idle", ".status.conditions[?(@.type=='ScalingActive')].reason")
+    assert active == "ValidMetricFound"

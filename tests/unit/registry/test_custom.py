@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from minikube.apiserver.discovery import own_verbs
 from minikube.auth.base import User
-from minikube.errors import Invalid, NotFound
+from minikube.client.base import PatchType
+from minikube.errors import Invalid, MethodNotAllowed, NotFound
 from minikube.registry.base import DeleteOptions, Request
 from minikube.registry.custom import CustomResources
 from minikube.registry.registry import StoreRegistry
@@ -102,3 +105,36 @@ def test_a_definition_is_served_established_validated_and_cleaned_up() -> None:
             task.cancel()
 
     asyncio.run(scene())
+
+
+async def test_while_a_definition_is_deleted_nothing_new_comes() -> None:
+    registry = StoreRegistry(MemoryStore(), ALL, settings=Settings())
+    await registry.start()
+    custom = CustomResources(registry)
+    custom.start()
+    running = [asyncio.create_task(registry.run()), asyncio.create_task(custom.run())]
+    definitions = registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+    assert definitions is not None
+    await registry.create(definitions, "", WIDGETS, REQUEST)
+    kind = registry.find("example.com", "v1", "widgets")
+    assert kind is not None
+    held = widget(size=1)
+    held["metadata"]["finalizers"] = ["example.com/held"]
+    await registry.create(kind, "x", held, REQUEST)
+    await until(lambda: read(registry, definitions), lambda found: found["metadata"].get("finalizers"))
+    await registry.delete(definitions, "", "widgets.example.com", DeleteOptions(), REQUEST)
+    ending = registry.find("example.com", "v1", "widgets")
+    assert ending is not None
+    other = widget(size=1)
+    other["metadata"]["name"] = "b"
+    with pytest.raises(
+        MethodNotAllowed, match="create not allowed while custom resource definition is terminating"
+    ):
+        await registry.create(ending, "x", copy.deepcopy(other), REQUEST)
+    with pytest.raises(MethodNotAllowed):
+        await registry.patch(ending, "x", "b", copy.deepcopy(other), PatchType.APPLY, REQUEST)
+    assert own_verbs(ending) == ["delete", "deletecollection", "get", "list", "watch"]
+    await registry.patch(ending, "x", "a", {"metadata": {"finalizers": None}}, PatchType.MERGE, REQUEST)
+    await until(lambda: gone(registry), bool)
+    for task in running:
+        task.cancel()
