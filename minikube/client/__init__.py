@@ -1,0 +1,1 @@
+"""How everything but the API server reads and writes objects: clients, informers, events."""

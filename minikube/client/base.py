@@ -45,11 +45,15 @@ class WatchEvent(msgspec.Struct, Generic[T], frozen=True):
 class Client(Protocol):
     """Selectors are strings as in the query (`app=web,tier in (a,b)`, `spec.nodeName=n1`)."""
 
-    async def get(self, kind: type[T], name: str, namespace: str = "") -> T: ...
+    async def get(self, kind: type[T], name: str, namespace: str = "") -> T:
+        """Raises NotFound."""
+        ...
 
     async def list(
         self, kind: type[T], namespace: str = "", *, labels: str = "", fields: str = "", resource_version: str = ""
-    ) -> ObjectList[T]: ...
+    ) -> ObjectList[T]:
+        """In one answer, however many. `resource_version` "0": whatever the server has; unset: the most recent."""
+        ...
 
     def watch(
         self,
@@ -63,7 +67,9 @@ class Client(Protocol):
         """Raises Expired on entering, or while iterating, when the history is gone: list again."""
         ...
 
-    async def create(self, obj: T, *, dry_run: bool = False) -> T: ...
+    async def create(self, obj: T, *, dry_run: bool = False) -> T:
+        """What the server made of it, with name and uid. Raises AlreadyExists, Invalid, Forbidden."""
+        ...
 
     async def update(self, obj: T, *, subresource: str = "") -> T:
         """PUT; a set metadata.resourceVersion is a precondition (Conflict). subresource "status" for statuses."""
@@ -79,7 +85,10 @@ class Client(Protocol):
         type: PatchType = PatchType.MERGE,
         subresource: str = "",
         force: bool = False,
-    ) -> T: ...
+    ) -> T:
+        """`patch` is an object, for JSON a list of operations. `force` is for APPLY only.
+        Raises NotFound, Conflict, Invalid."""
+        ...
 
     async def delete(
         self,
@@ -91,7 +100,10 @@ class Client(Protocol):
         resource_version: str = "",
         grace_period_seconds: int | None = None,
         propagation_policy: str = "",
-    ) -> None: ...
+    ) -> None:
+        """Returns when it is accepted: finalizers and grace may keep the object. `uid` and `resource_version` are
+        preconditions. Raises NotFound, Conflict."""
+        ...
 
     async def delete_collection(self, kind: type[T], namespace: str = "", *, labels: str = "") -> None: ...
 
@@ -105,7 +117,9 @@ class Client(Protocol):
         """Raises NotFound also when the kind has no /scale."""
         ...
 
-    async def set_scale(self, resource: Resource, name: str, namespace: str = "", *, replicas: int) -> Scale: ...
+    async def set_scale(self, resource: Resource, name: str, namespace: str = "", *, replicas: int) -> Scale:
+        """Raises NotFound also when the kind has no /scale."""
+        ...
 
     # Objects of a kind known only at run time (garbage collection, namespace deletion, custom resources).
 

@@ -65,7 +65,9 @@ class Controller(Protocol):
     watches: tuple[Watch, ...]
     workers: ClassVar[int]
 
-    async def reconcile(self, key: Key) -> After | None: ...
+    async def reconcile(self, key: Key) -> After | None:
+        """Make the present what it should be. Raising means once more after a back-off; After: look again then."""
+        ...
 
 
 class Background(Protocol):

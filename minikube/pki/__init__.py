@@ -1,0 +1,1 @@
+"""Certificates, CAs, signing keys and join tokens, as files. No HTTP, no store."""

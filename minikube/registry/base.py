@@ -129,7 +129,9 @@ class Registry(Protocol):
         """(group, plural, number of stored objects) of every stored kind."""
         ...
 
-    async def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> Stored: ...
+    async def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> Stored:
+        """`resource_version`: at least as new as this. Raises NotFound."""
+        ...
 
     async def list(
         self,
@@ -141,7 +143,9 @@ class Registry(Protocol):
         resource_version_match: str = "",
         limit: int = 0,
         continue_: str = "",
-    ) -> Listing: ...
+    ) -> Listing:
+        """One page: at most `limit` objects (0: all), from where `continue_` ended. Raises Expired, BadRequest."""
+        ...
 
     def watch(
         self,
@@ -153,13 +157,20 @@ class Registry(Protocol):
         bookmarks: bool = False,
         send_initial_events: bool = False,
         name: str = "",
-    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Change]]]: ...
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Change]]]:
+        """Batches of changes after `resource_version` (unset: first everything that is there). Raises Expired on
+        entering, or while iterating, when the history is gone."""
+        ...
 
-    async def create(self, kind: Kind, namespace: str, obj: Obj, request: Request, *, name: str = "") -> Stored: ...
+    async def create(self, kind: Kind, namespace: str, obj: Obj, request: Request, *, name: str = "") -> Stored:
+        """`name`: the one of the URL, if any. Raises AlreadyExists, BadRequest, Invalid, Forbidden."""
+        ...
 
     async def update(
         self, kind: Kind, namespace: str, name: str, obj: Obj, request: Request, *, subresource: str = ""
-    ) -> Written: ...
+    ) -> Written:
+        """A set metadata.resourceVersion is a precondition. Raises NotFound, Conflict, BadRequest, Invalid."""
+        ...
 
     async def patch(
         self,
@@ -171,7 +182,9 @@ class Registry(Protocol):
         request: Request,
         *,
         subresource: str = "",
-    ) -> Written: ...
+    ) -> Written:
+        """As `update`, of the present object; repeated if somebody else wrote first, unless it names a revision."""
+        ...
 
     async def change(
         self, kind: Kind, namespace: str, name: str, change: Alter, request: Request, subresource: str

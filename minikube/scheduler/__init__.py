@@ -1,0 +1,1 @@
+"""From pending pods to bindings: a framework of plugins over a snapshot of the nodes."""

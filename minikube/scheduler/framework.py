@@ -128,11 +128,15 @@ class EnqueueExtension(Plugin, Protocol):
 
 
 class PreFilter(Plugin, Protocol):
-    def pre_filter(self, cycle: Cycle, pod: Pod) -> Reject | Only | None: ...
+    def pre_filter(self, cycle: Cycle, pod: Pod) -> Reject | Only | None:
+        """Once an attempt, before the nodes: may compute into `cycle`, reject the pod or narrow the nodes."""
+        ...
 
 
 class Filter(Plugin, Protocol):
-    def filter(self, cycle: Cycle, pod: Pod, node: NodeInfo) -> Reject | None: ...
+    def filter(self, cycle: Cycle, pod: Pod, node: NodeInfo) -> Reject | None:
+        """None: it fits."""
+        ...
 
 
 class PostFilter(Plugin, Protocol):
@@ -152,13 +156,17 @@ class Score(Plugin, Protocol):
 
 
 class Normalize(Plugin, Protocol):
-    def normalize(self, cycle: Cycle, pod: Pod, scores: dict[str, int]) -> None: ...
+    def normalize(self, cycle: Cycle, pod: Pod, scores: dict[str, int]) -> None:
+        """Scores by node name, brought to 0..100 in place."""
+        ...
 
 
 class Reserve(Plugin, Protocol):
     """Takes for the pod, in memory, what no later attempt may take again; asked in the order of PLUGINS."""
 
-    def reserve(self, cycle: Cycle, pod: Pod, node: str) -> Reject | None: ...
+    def reserve(self, cycle: Cycle, pod: Pod, node: str) -> Reject | None:
+        """A Reject gives everything back and the pod is tried again."""
+        ...
 
     def unreserve(self, cycle: Cycle, pod: Pod, node: str) -> None:
         """Gives it back, in reverse order, when a later step fails; also called if `reserve` was not."""

@@ -1,0 +1,1 @@
+"""One structural-schema engine for built-in and custom kinds: clean, default, validate, patch, apply, OpenAPI."""

@@ -1,0 +1,1 @@
+"""A revisioned key-value store with watch; it knows bytes and revisions, no Kubernetes."""

@@ -1,0 +1,1 @@
+"""Admission by policies: expressions that people bind to requests, and what comes of them."""
