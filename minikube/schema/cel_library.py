@@ -1,12 +1,13 @@
-"""Kubernetes' own CEL functions (k8s.io/apiserver pkg/cel/library): quantities, lists, regexes, URLs, IPs, sets.
+"""Kubernetes' own CEL functions (k8s.io/apiserver pkg/cel/library): quantities, lists, regexes, URLs, IPs, …
 
-A Quantity, URL, IP or CIDR is a map with one entry here, its kind and its text. Left out for want of overloads on
-functions that cel-cpp declares itself: `indexOf` and `lastIndexOf` of lists, `string(ip)`.
+A Quantity, URL, IP, CIDR or Semver is a map with one entry here, its kind and its text. Left out: `authorizer`,
+`format`, and for want of overloads on functions that cel-cpp declares itself `indexOf` of lists and `string(ip)`.
 Imported only together with the evaluator.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -27,17 +28,31 @@ Signature = tuple[cel.Type, tuple[cel.Type, ...], Callable[..., Any]]
 Opaque = Mapping[str, str]
 
 QUANTITY, URL, IP, CIDR = "kubernetes.Quantity", "kubernetes.URL", "net.IP", "net.CIDR"
+SEMVER = "kubernetes.Semver"
+_NUMBER = r"(?:0|[1-9]\d*)"
+_SEMVER = re.compile(
+    rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z.-]+)?"
+)
 
 
 def functions() -> list[cel.FunctionDecl]:
-    declared = [_declare(name, signatures, member=False) for name, signatures in _GLOBAL.items()]
-    return declared + [_declare(name, signatures, member=True) for name, signatures in _MEMBERS.items()]
+    return [
+        cel.FunctionDecl(
+            name,
+            [
+                *_overloads(name, _GLOBAL.get(name, ()), member=False),
+                *_overloads(name, _MEMBERS.get(name, ()), member=True),
+            ],
+        )
+        for name in {**_GLOBAL, **_MEMBERS}
+    ]
 
 
-def _declare(name: str, signatures: tuple[Signature, ...], *, member: bool) -> cel.FunctionDecl:
-    overloads = [
+def _overloads(name: str, signatures: tuple[Signature, ...], *, member: bool) -> list[cel.Overload]:
+    of = "member" if member else "global"
+    return [
         cel.Overload(
-            f"minikube_{name.replace('.', '_')}_{index}",
+            f"minikube_{of}_{name.replace('.', '_')}_{index}",
             return_type=result,
             parameters=list(parameters),
             is_member=member,
@@ -45,7 +60,6 @@ def _declare(name: str, signatures: tuple[Signature, ...], *, member: bool) -> c
         )
         for index, (result, parameters, implementation) in enumerate(signatures)
     ]
-    return cel.FunctionDecl(name, overloads)
 
 
 def _text(value: Opaque, kind: str) -> str:
@@ -78,8 +92,10 @@ def _amount(value: Opaque | int) -> Fraction:
 
 
 def _compare(one: Opaque, other: Opaque) -> int:
-    a, b = _amount(one), _amount(other)
-    return (a > b) - (a < b)
+    """Of two quantities or two versions: -1, 0 or 1."""
+    measure: Callable[[Opaque], Any] = _precedence if SEMVER in one else _amount
+    a, b = measure(one), measure(other)
+    return 1 if a > b else -1 if a < b else 0
 
 
 def _as_integer(value: Opaque) -> int:
@@ -185,6 +201,36 @@ def _contains_cidr(value: Opaque, other: Opaque | str) -> bool:
     )
 
 
+# ---- versions ------------------------------------------------------------------------------------------
+
+
+def _semver(text: str, normalize: bool = False) -> Opaque:
+    """`normalize` takes v1.2, and 01.02.03."""
+    if normalize:
+        numbers, rest = re.match(r"v?([\d.]*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+        digits = [str(int(each)) if each else "" for each in numbers.split(".")]
+        text = ".".join([*digits, "0", "0"][: max(3, len(digits))]) + rest
+    if _SEMVER.fullmatch(text) is None:
+        raise ValueError(f"semver parse error: {text}")
+    return {SEMVER: text}
+
+
+def _is_semver(text: str, normalize: bool = False) -> bool:
+    return _accepts(lambda each: _semver(each, normalize))(text)
+
+
+def _numbers(value: Opaque) -> tuple[int, int, int]:
+    major, minor, patch = _text(value, SEMVER).partition("+")[0].partition("-")[0].split(".")
+    return int(major), int(minor), int(patch)
+
+
+def _precedence(value: Opaque) -> tuple[Any, ...]:
+    """A release comes after its pre-releases, numbers before words; builds do not count."""
+    early = _text(value, SEMVER).partition("+")[0].partition("-")[2]
+    words = [(0, int(each), "") if each.isdigit() else (1, 0, each) for each in early.split(".")]
+    return (_numbers(value), not early, words)
+
+
 # ---- sets ----------------------------------------------------------------------------------------------
 
 
@@ -210,6 +256,8 @@ _GLOBAL: dict[str, tuple[Signature, ...]] = {
     "ip.isCanonical": ((_BOOL, (_STRING,), lambda text: str(ip_address(text)) == text),),
     "cidr": ((_MAP, (_STRING,), _cidr),),
     "isCIDR": ((_BOOL, (_STRING,), _accepts(_cidr)),),
+    "semver": ((_MAP, (_STRING,), _semver), (_MAP, (_STRING, _BOOL), _semver)),
+    "isSemver": ((_BOOL, (_STRING,), _is_semver), (_BOOL, (_STRING, _BOOL), _is_semver)),
     "sets.contains": ((_BOOL, (_LIST, _LIST), _contains),),
     "sets.equivalent": ((_BOOL, (_LIST, _LIST), _equivalent),),
     "sets.intersects": ((_BOOL, (_LIST, _LIST), _intersects),),
@@ -246,6 +294,10 @@ _MEMBERS: dict[str, tuple[Signature, ...]] = {
     "isGlobalUnicast": ((_BOOL, (_MAP,), _is_global_unicast),),
     "containsIP": ((_BOOL, (_MAP, _MAP), _contains_ip), (_BOOL, (_MAP, _STRING), _contains_ip)),
     "containsCIDR": ((_BOOL, (_MAP, _MAP), _contains_cidr), (_BOOL, (_MAP, _STRING), _contains_cidr)),
+    "ip": ((_MAP, (_MAP,), lambda cidr: {IP: _text(cidr, CIDR).partition("/")[0]}),),
+    "major": ((_INT, (_MAP,), lambda version: _numbers(version)[0]),),
+    "minor": ((_INT, (_MAP,), lambda version: _numbers(version)[1]),),
+    "patch": ((_INT, (_MAP,), lambda version: _numbers(version)[2]),),
     "prefixLength": ((_INT, (_MAP,), lambda cidr: _network(cidr).prefixlen),),
     "masked": ((_MAP, (_MAP,), lambda cidr: {CIDR: str(_network(cidr))}),),
 }

@@ -41,6 +41,12 @@ def said(text: str, self: Any = SELF) -> Any:
         "ip('10.0.0.1').family() == 4 && ip('::1').isLoopback() && !isIP('10.0.0')",
         "cidr('10.0.0.0/8').containsIP('10.1.2.3') && !cidr('10.0.0.0/8').containsCIDR('0.0.0.0/0')",
         "cidr('10.1.2.3/8').masked() == cidr('10.0.0.0/8') && !isCIDR('10.0.0.0')",
+        "cidr('10.1.2.3/8').ip() == ip('10.1.2.3')",
+        "semver('1.10.0').isGreaterThan(semver('1.9.9')) && semver('1.2.3').minor() == 2",
+        "semver('1.0.0-rc.2').isLessThan(semver('1.0.0'))",
+        "semver('1.0.0-rc.10').isGreaterThan(semver('1.0.0-rc.2'))",
+        "isSemver('1.2.3') && !isSemver('v1.2') && isSemver('v1.2', true)",
+        "semver('v01.2', true) == semver('1.2.0')",
         "sets.contains([1, 2, 3], [2]) && sets.intersects([1], [1, 2]) && !sets.equivalent([1], [2])",
     ],
 )
@@ -57,6 +63,8 @@ def test_true(text: str) -> None:
         ("self.replicas / 0 == 1", "division by zero"),
         ("self.empty.min() == 1", "min called on empty list"),
         ("quantity(self.name).isInteger()", "quantities must match the regular expression"),
+        ("semver('1.2')", "semver parse error: 1.2"),
+        ("semver('1.2.3').compareTo(quantity('1')) == 0", "no such overload"),
         ("ip('10.0.0.1').isInteger()", "no such overload"),
     ],
 )
