@@ -83,7 +83,7 @@ class Resources:
             limit=_integer(query, "limit"),
             continue_=query.get("continue", ""),
         )
-        return answer(views.many(kind, listing, offer.view, _include(request), self._clock.now()), offer)
+        return answer(await views.many(kind, listing, offer.view, _include(request), self._clock.now()), offer)
 
     async def _watch(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, offer: Wanted
@@ -165,7 +165,7 @@ class Resources:
         how = _request(request, user, dry_run=options.dry_run)
         selection = _selection(request.query)
         listing = await self._registry.delete_collection(kind, info.namespace, selection, options, how)
-        return answer(views.many(kind, listing, offer.view, _include(request), self._clock.now()), offer)
+        return answer(await views.many(kind, listing, offer.view, _include(request), self._clock.now()), offer)
 
     async def _scale(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User

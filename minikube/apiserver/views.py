@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +13,8 @@ import msgspec
 from minikube.registry.base import Listing, Stored
 from minikube.resources.base import Kind
 
+TURN_SECONDS = 0.002
+_encode = msgspec.json.encode
 COLUMN_HELP = {
     "Name": (
         "Name must be unique within a namespace. Is required when creating resources, although some resources may "
@@ -27,24 +31,38 @@ def one(kind: Kind, stored: Stored, view: str, include: str, now: datetime) -> b
     return stored.json(kind)
 
 
-def many(kind: Kind, listing: Listing, view: str, include: str, now: datetime) -> bytes:
+async def many(kind: Kind, listing: Listing, view: str, include: str, now: datetime) -> bytes:
+    """A list; encoding a long one leaves the loop to others every few milliseconds."""
     meta: dict[str, Any] = {"resourceVersion": str(listing.revision)}
     if listing.continue_:
         meta["continue"] = listing.continue_
         if listing.remaining is not None:
             meta["remainingItemCount"] = listing.remaining
     if view == "Table":
-        found = table(kind, listing.items, str(listing.revision), include, now)
-        found["metadata"] = meta
-        return msgspec.json.encode(found)
-    head = {"kind": kind.list_kind or f"{kind.resource.kind}List", "apiVersion": kind.resource.api_version}
+        head = {**table(kind, (), "", include, now), "metadata": meta}
+        del head["rows"]
+        return await _listed(head, "rows", listing.items, lambda one: _encode(_row(kind, one, include, now)))
     if view == "PartialObjectMetadata":
-        head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
-        items = b",".join(msgspec.json.encode(partial(kind, stored)) for stored in listing.items)
-    else:
-        items = b",".join([stored.json(kind) for stored in listing.items])
-    opening = msgspec.json.encode({**head, "metadata": meta})[:-1]
-    return b'%b,"items":[%b]}' % (opening, items)
+        head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
+        return await _listed(head, "items", listing.items, lambda one: _encode(partial(kind, one)))
+    head = {"kind": kind.list_kind or f"{kind.resource.kind}List", "apiVersion": kind.resource.api_version}
+    return await _listed({**head, "metadata": meta}, "items", listing.items, lambda one: one.json(kind))
+
+
+async def _listed(
+    head: dict[str, Any], field: str, items: Sequence[Stored], encode: Callable[[Stored], bytes]
+) -> bytes:
+    """`head` and, as its last field, the encoded items; put together in one copy."""
+    encoded, until = [], time.perf_counter() + TURN_SECONDS
+    for item in items:
+        encoded.append(encode(item))
+        if time.perf_counter() > until:
+            await asyncio.sleep(0)
+            until = time.perf_counter() + TURN_SECONDS
+    encoded = encoded or [b""]
+    encoded[0] = b'%b,"%b":[%b' % (_encode(head)[:-1], field.encode(), encoded[0])
+    encoded[-1] += b"]}"
+    return b",".join(encoded)
 
 
 def partial(kind: Kind, stored: Stored) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""Lists as bytes: whole, and without holding up others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from minikube.apiserver import views
+from minikube.auth.base import User
+from minikube.registry.base import Listing, Request, Selection
+from minikube.resources.base import Kind
+from tests.fakes.cluster import Cluster
+
+REQUEST = Request(user=User("me"), field_manager="test")
+
+
+async def listed(count: int) -> tuple[Cluster, Kind, Listing]:
+    cluster = await Cluster.open()
+    kind = cluster.registry.find("", "v1", "configmaps")
+    assert kind is not None
+    for number in range(count):
+        await cluster.registry.create(kind, "default", {"metadata": {"name": f"c{number}"}}, REQUEST)
+    return cluster, kind, await cluster.registry.list(kind, "default", Selection())
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("view", "kind", "field"),
+    [
+        ("", "ConfigMapList", "items"),
+        ("PartialObjectMetadata", "PartialObjectMetadataList", "items"),
+        ("Table", "Table", "rows"),
+    ],
+)
+async def test_a_list_has_its_head_and_every_item(count: int, view: str, kind: str, field: str) -> None:
+    cluster, served, listing = await listed(count)
+    found = json.loads(await views.many(served, listing, view, "Metadata", cluster.clock.now()))
+    assert found["kind"] == kind
+    assert found["metadata"] == {"resourceVersion": str(listing.revision)}
+    objects = [one["object"] if view == "Table" else one for one in found[field]]
+    assert [one["metadata"]["name"] for one in objects] == [f"c{number}" for number in range(count)]
+    if view == "Table":
+        assert [column["name"] for column in found["columnDefinitions"]] == ["Name", "Data", "Age"]
+
+
+async def test_others_have_their_turn_while_a_long_list_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "TURN_SECONDS", 0)
+    cluster, kind, listing = await listed(20)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await views.many(kind, listing, "", "Metadata", cluster.clock.now())
+    task.cancel()
+    assert turns >= 20
