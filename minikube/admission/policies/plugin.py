@@ -46,10 +46,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
     @property
     def message(self) -> str:
-        policy, binding = self.bound.policy.metadata.name, self.bound.binding.metadata.name
-        return (
-            f"ValidatingAdmissionPolicy '{policy}' with binding '{binding}' denied request: {self.denial.message}"
-        )
+        return f"{names(self.bound)} denied request: {self.denial.message}"
 
 
 class ValidatingPolicies:
