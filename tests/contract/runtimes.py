@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from minikube.node.cgroups import Cgroups
+from minikube.node.mounts import unmount_below
 from minikube.node.runtime.base import Runtime, RuntimeFault
 from minikube.node.runtime.containerd import Containerd
 from minikube.node.runtime.cri import CriRuntime
@@ -34,6 +35,7 @@ async def real() -> AsyncIterator[Runtime]:
             await _clear(runtime)
             await runtime.close()
             await containerd.uninstall()
+            unmount_below(directory)  # of a sandbox whose removal was under way
             Cgroups(CGROUP).remove(CGROUP)
 
 
