@@ -80,10 +80,9 @@ def test_a_bound_policy_denies(cluster: Cluster, policy: None) -> None:
     namespace = cluster.kubectl("config", "view", "--minify", "-o", "jsonpath={..namespace}")
     cluster.kubectl("label", "namespace", namespace, "replicas=several")
     said = cluster.refused("create", "deployment", "one", "--image=i", "--replicas=1")
-    assert (
-        "ValidatingAdmissionPolicy 'replicas.example.com' with binding 'replicas.example.com' denied request"
-        in said
-    )
+    name = "replicas.example.com"
+    denied = f"ValidatingAdmissionPolicy '{name}' with binding '{name}' denied request"
+    assert f"{denied}: wants replicas > 1, got 1" in said
     cluster.kubectl("create", "deployment", "two", "--image=i", "--replicas=2")
 
 
