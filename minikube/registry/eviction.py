@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from minikube.admission.base import Attributes
 from minikube.api import time
 from minikube.api.core_v1 import Pod
 from minikube.api.policy_v1 import PodDisruptionBudget
@@ -32,6 +33,7 @@ async def evict(
     """Raises TooManyRequests when the pod's budget allows no disruption now."""
     if ((eviction.get("metadata") or {}).get("name") or name) != name:
         raise BadRequest("name in URL does not match name in Eviction object")
+    await _admit(registry, namespace, name, eviction, request)
     options = _options(eviction)
     if options.dry_run and not request.dry_run:
         request = msgspec.structs.replace(request, dry_run=True)
@@ -46,6 +48,27 @@ async def evict(
         else:
             return
     raise Timeout(f'couldn\'t evict pod "{name}" due to conflicts', retry_after=10)
+
+
+async def _admit(
+    registry: StoreRegistry, namespace: str, name: str, eviction: dict[str, Any], request: Request
+) -> None:
+    """As the creation of an Eviction, which mutators may change."""
+    attributes = Attributes(
+        "CREATE",
+        Pod.resource,
+        "eviction",
+        namespace,
+        name,
+        eviction,
+        None,
+        request.user,
+        dry_run=request.dry_run,
+        warnings=request.warnings,
+        annotations=request.annotations,
+    )
+    await registry.admission.mutate(attributes)
+    await registry.admission.validate(attributes)
 
 
 async def _evict_once(
