@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from minikube import KUBERNETES_VERSION
+from minikube import KUBERNETES_VERSION, __version__
 from minikube.apiserver import discovery, profiling
 from minikube.apiserver.access import Access
 from minikube.apiserver.audit.trail import Trail, audit_of
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 VERSION = {
     "major": "1",
     "minor": "37",
-    "gitVersion": f"{KUBERNETES_VERSION}+minikube1",
+    "gitVersion": f"{KUBERNETES_VERSION}+minikube{__version__}",
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "2026-10-01T00:00:00Z",

@@ -85,7 +85,11 @@ def _kubernetes(settings: Settings, address: str) -> Iterator[Object]:
 
 def _dns(settings: Settings) -> Service:
     """The name server's Service; the agents answer it themselves."""
-    labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
+    labels = {
+        "k8s-app": "kube-dns",
+        "kubernetes.io/cluster-service": "true",
+        "kubernetes.io/name": "CoreDNS",
+    }
     return Service(
         metadata=ObjectMeta(name="kube-dns", namespace="kube-system", labels=labels),
         spec=ServiceSpec(

@@ -19,6 +19,8 @@ from typing import Any
 
 import msgspec
 
+from minikube.schema.structure import raw_definition, raw_definitions
+
 MAGIC = b"k8s\x00"
 META = "k8s.io.apimachinery.pkg.apis.meta.v1."
 SCHEMA = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1."
@@ -78,20 +80,54 @@ def message_of(definition: str) -> str:
     return definition.replace("io.k8s.", "k8s.io.", 1).replace("-", "_")
 
 
+class Message(msgspec.Struct, frozen=True):
+    """What a message says in JSON.
+
+    `fields`: number -> (JSON name, label, type). `embedded` are structs embedded in Go: messages of their own on
+    the wire, spread out in JSON.
+    """
+
+    fields: Mapping[str, tuple[str, str, str]]
+    embedded: frozenset[str]
+
+
+@lru_cache(maxsize=2048)
+def message(name: str) -> Message | None:
+    """Where Go's names and JSON's differ, the JSON definition of the kind decides; None: no such message."""
+    fields = messages().get(name)
+    definition = name.replace("k8s.io.", "io.k8s.", 1).replace("_", "-")
+    if fields is None or definition not in raw_definitions():
+        return None if fields is None else Message(fields, frozenset())
+    properties = raw_definition(definition).get("properties", {})
+    spelled = {each.lower(): each for each in properties}
+    fields = {
+        number: (spelled.get(field.lower(), field), label, kind) for number, (field, label, kind) in fields.items()
+    }
+    embedded = (
+        field
+        for field, label, kind in fields.values()
+        if label == "optional" and field not in properties and kind in messages() and kind not in SPECIAL
+        if any(inner in properties for inner, _, _ in messages()[kind].values())
+    )
+    return Message(fields, frozenset(embedded))
+
+
 def _message(data: bytes, name: str) -> Any:
     special = SPECIAL.get(name)
     if special is not None:
         return special(data)
-    fields = messages().get(name)
-    if fields is None:
+    found = message(name)
+    if found is None:
         raise ProtobufError(f"no protobuf message {name} is known")
     out: dict[str, Any] = {}
     for number, value in _fields(data):
-        known = fields.get(str(number))
+        known = found.fields.get(str(number))
         if known is None:
             continue
         field, label, kind = known
-        if label == "map":
+        if field in found.embedded:
+            out.update(_value(value, kind))
+        elif label == "map":
             key, item = _entry(value, kind)
             out.setdefault(field, {})[key] = item
         elif label == "repeated":

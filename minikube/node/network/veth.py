@@ -151,7 +151,12 @@ class VethNetwork:
             present = route.link_lookup(ifname=found.interface)
             if not present:
                 with open(found.netns) as namespace:
-                    peer = {"ifname": "eth0", "net_ns_fd": namespace.fileno(), "mtu": self._mtu}
+                    peer = {
+                        "ifname": "eth0",
+                        "net_ns_fd": namespace.fileno(),
+                        "mtu": self._mtu,
+                        "address": hardware_address(found.ips[0]),
+                    }
                     route.link("add", ifname=found.interface, kind="veth", mtu=self._mtu, peer=peer)
                 present = route.link_lookup(ifname=found.interface)
             route.link("set", index=present[0], master=bridge, state="up")
@@ -159,6 +164,11 @@ class VethNetwork:
             if hairpin.exists():
                 hairpin.write_text("1")
         within(found.netns, lambda: _configure(found.ips[0], str(gateway)))
+
+
+def hardware_address(ip: str) -> str:
+    """The same for every pod that has this address, so that no neighbour remembers another one for it."""
+    return "0a:58:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(ip).packed)
 
 
 def _configure(ip: str, gateway: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import grpc.aio
 from cri_api.v1 import api_pb2_grpc
 from google.protobuf import json_format
 
+from minikube.kit.tasks import guard
 from minikube.node.runtime import archive, messages
 from minikube.node.runtime.base import (
     Auth,
@@ -45,6 +46,9 @@ cri_grpc: Any = api_pb2_grpc
 _AT_ONCE = 4
 """Starting more at once only makes every one slower."""
 _OUTPUT = 16 * 1024
+TASK_EVENTS = 'topic~="/tasks/(start|exit|oom)",namespace==k8s.io'
+STATUS_FOLLOWS = (0.08, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Pauses between looks for the status that an event announced, in seconds."""
 
 
 class CriRuntime:
@@ -242,27 +246,58 @@ class CriRuntime:
         await ImageStore(self._channel).save(name, path)
 
     async def events(self) -> AsyncIterator[ContainerEvent]:
-        """containerd's own task events; CRI's status follows them by some 70 ms."""
+        """containerd's own task events; CRI's status follows them by some 70 ms, on a busy machine by more."""
         subscribe = self._channel.unary_stream("/containerd.services.events.v1.Events/Subscribe")
-        while True:
-            yield ContainerEvent("")
-            try:
-                async for envelope in subscribe(encode((1, 'topic~="/tasks/(start|exit|oom)",namespace==k8s.io'))):
-                    container = _container_of(envelope)
-                    if container is not None:
-                        await asyncio.sleep(0.1)
-                        yield ContainerEvent(await self._pod_of(container), container)
-            except grpc.aio.AioRpcError:
-                await asyncio.sleep(1)
+        told: asyncio.Queue[ContainerEvent] = asyncio.Queue()
+        tasks: set[asyncio.Task[None]] = set()
 
-    async def _pod_of(self, container: str) -> str:
+        def start(work: Coroutine[Any, Any, None], name: str) -> None:
+            task = asyncio.create_task(work, name=name)
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        async def listen() -> None:
+            while True:
+                told.put_nowait(ContainerEvent(""))
+                try:
+                    async for envelope in subscribe(
+                        encode((1, 'topic~="/tasks/(start|exit|oom)",namespace==k8s.io'))
+                    ):
+                        container = _container_of(envelope)
+                        if container is not None:
+                            ended = b"/tasks/exit" in envelope
+                            start(self._tell(container, told, ended=ended), f"event of {container}")
+                except grpc.aio.AioRpcError:
+                    await asyncio.sleep(1)
+
+        start(guard("task events", listen), "task events")
+        try:
+            while True:
+                yield await told.get()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _tell(self, container: str, told: asyncio.Queue[ContainerEvent], *, ended: bool) -> None:
+        """When CRI's status shows what the event said, or will not for a while."""
+        pod = ""
+        for pause in STATUS_FOLLOWS:
+            await asyncio.sleep(pause)
+            status = await self._status_of(container)
+            if status is None:
+                break
+            pod = status.labels.get("io.kubernetes.pod.uid", "")
+            if not ended or status.state == cri.CONTAINER_EXITED:
+                break
+        told.put_nowait(ContainerEvent(pod, container))
+
+    async def _status_of(self, container: str) -> Any:
+        """None: it is gone, or CRI does not answer."""
         request = cri.ContainerStatusRequest(container_id=container)
         try:
-            answer = await _call(self._runtime.ContainerStatus(request, timeout=10))
+            return (await _call(self._runtime.ContainerStatus(request, timeout=10))).status
         except RuntimeFault:
-            return ""
-        found: str = answer.status.labels.get("io.kubernetes.pod.uid", "")
-        return found
+            return None
 
 
 @contextlib.asynccontextmanager
