@@ -71,24 +71,30 @@ class Session(Protocol):
 async def serve(
     request: web.BaseRequest, options: Options, start: Callable[[], Awaitable[ExecStreams]]
 ) -> web.StreamResponse:
-    """Start the process, then answer 101 and carry its streams until it ends. Raises RuntimeFault (of `start`)."""
-    process = await start()
+    """Answer 101, start the process and carry its streams until it ends; failing to start is told as an end."""
+    if is_websocket(request):
+        channels = await Channels.accept(request, REMOTE_COMMAND)
+        async with _over_websocket(channels, options) as session:
+            await _run(session, options, start)
+        return channels.response
+    offered = [each.strip() for value in request.headers.getall(VERSION_HEADER, []) for each in value.split(",")]
+    version = next((each for each in SPDY_VERSIONS if each in offered), "")
+    if offered and not version:
+        headers = {"X-Accepted-Stream-Protocol-Versions": ",".join(SPDY_VERSIONS)}
+        return web.Response(status=403, headers=headers)
+    async with _over_spdy(request, options, version or SPDY_VERSIONS[-1]) as session:
+        await _run(session, options, start)
+    return Hijacked()
+
+
+async def _run(session: Session, options: Options, start: Callable[[], Awaitable[ExecStreams]]) -> None:
     try:
-        if is_websocket(request):
-            channels = await Channels.accept(request, REMOTE_COMMAND)
-            async with _over_websocket(channels, options) as session:
-                await relay(session, process, options)
-            return channels.response
-        offered = [
-            each.strip() for value in request.headers.getall(VERSION_HEADER, []) for each in value.split(",")
-        ]
-        version = next((each for each in SPDY_VERSIONS if each in offered), "")
-        if offered and not version:
-            headers = {"X-Accepted-Stream-Protocol-Versions": ",".join(SPDY_VERSIONS)}
-            return web.Response(status=403, headers=headers)
-        async with _over_spdy(request, options, version or SPDY_VERSIONS[-1]) as session:
-            await relay(session, process, options)
-        return Hijacked()
+        process = await start()
+    except RuntimeFault as error:
+        await session.finish(failed(f"Internal error occurred: {error.message}"))
+        return
+    try:
+        await relay(session, process, options)
     finally:
         await process.close()
 

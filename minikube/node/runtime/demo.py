@@ -22,6 +22,7 @@ DEMO_VERSIONS = ("1", "2")
 _SERVE = """
 mkdir -p /www
 echo "$(hostname): version $VERSION" > /www/index.html
+echo "version $VERSION answers on port 80"
 httpd -f -p 80 -h /www &
 trap "kill $!" TERM
 wait
