@@ -1,9 +1,9 @@
-"""python -m bench [api|rbac|store|server|node|proxy|pods|streams]"""
+"""python -m bench [api|rbac|store|server|node|proxy|pods|probes|streams]"""
 
 import asyncio
 import sys
 
-from bench import api, node, pods, proxy, rbac, server, store, streams
+from bench import api, node, pods, probes, proxy, rbac, server, store, streams
 
 ALL = {
     "api": api.run,
@@ -13,6 +13,7 @@ ALL = {
     "node": node.run,
     "proxy": proxy.run,
     "pods": pods.run,
+    "probes": probes.run,
     "streams": streams.run,
 }
 

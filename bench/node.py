@@ -9,10 +9,9 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 from tests.machines import Machine, Network
+from tests.usage import burnt, resident, written
 
 REST_SECONDS = 60
 PODS = 8
@@ -55,29 +54,11 @@ def _rest(machine: Machine) -> None:
     assert machine.process is not None
     containerd = int((machine.root / "run/containerd/pid").read_text())
     pids = {"server": machine.process.pid, "containerd": containerd}
-    before = {name: (_burnt(pid), _written(pid)) for name, pid in pids.items()}
+    before = {name: (burnt(pid), written(pid)) for name, pid in pids.items()}
     time.sleep(REST_SECONDS)
     for name, pid in pids.items():
-        share = (_burnt(pid) - before[name][0]) / REST_SECONDS
+        share = (burnt(pid) - before[name][0]) / REST_SECONDS
         print(
-            f"node: {name} at rest with {PODS} pods: RSS {_resident(pid) / 1024:.0f} MB, {share:.2%} of a core, "
-            f"{_written(pid) - before[name][1]} bytes written in {REST_SECONDS} s"
+            f"node: {name} at rest with {PODS} pods: RSS {resident(pid)} MB, {share:.2%} of a core, "
+            f"{written(pid) - before[name][1]} bytes written in {REST_SECONDS} s"
         )
-
-
-def _burnt(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _written(pid: int) -> int:
-    return int(_field(f"/proc/{pid}/io", "write_bytes", int))
-
-
-def _resident(pid: int) -> int:
-    return int(_field(f"/proc/{pid}/status", "VmRSS", lambda text: int(text.split()[0])))
-
-
-def _field(path: str, name: str, read: Callable[[str], int]) -> int:
-    lines = dict(line.split(":", 1) for line in Path(path).read_text().splitlines())
-    return read(lines[name])
