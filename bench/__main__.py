@@ -17,5 +17,6 @@ ALL = {
     "streams": streams.run,
 }
 
-for name in sys.argv[1:] or ALL:
-    asyncio.run(ALL[name]())
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ALL:
+        asyncio.run(ALL[name]())
