@@ -63,6 +63,7 @@ install_packages() {
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
   fi
   apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+  case " ${wanted[*]} " in *" containerd "*) systemctl disable --quiet containerd.service 2>/dev/null || true ;; esac
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "Python 3.11 or later is needed"
 }
 
