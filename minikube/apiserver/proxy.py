@@ -25,7 +25,7 @@ from minikube.apiserver.server import Subresource
 from minikube.apiserver.services import Services
 from minikube.auth.base import User
 from minikube.client.base import Informers
-from minikube.errors import BadRequest, NodeUnreachable, NotFound, ServiceUnavailable
+from minikube.errors import BadRequest, NodeUnreachable, NotFound
 from minikube.transport.hijack import Hijacked, RawStream, header_lines, hijack, splice
 from minikube.transport.parking import Nodes, streaming_session
 from minikube.transport.server import while_connected
@@ -80,10 +80,7 @@ class Proxy:
     async def service(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         scheme, name, port = split(info.name, "service")
         await self._admit(info, user, Service, name, "ServiceProxyOptions")
-        try:
-            chosen = self._services.choose(info.namespace, name, port)
-        except ServiceUnavailable as error:
-            raise ServiceUnavailable(error.message.replace(f'"{name}"', f'"{info.name}"')) from error
+        chosen = self._services.choose(info.namespace, name, port, asked=info.name)
         return await forward(request, self._reached(chosen.node, chosen.ip, str(chosen.port), scheme))
 
     async def node(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:

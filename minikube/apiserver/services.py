@@ -27,14 +27,15 @@ class Services:
         self._services = informers.of(Service).lister
         self._slices = informers.of(EndpointSlice).lister
 
-    def choose(self, namespace: str, name: str, port: str) -> Endpoint:
-        """Any ready endpoint of a port given by number or name. Raises NotFound, ServiceUnavailable."""
+    def choose(self, namespace: str, name: str, port: str, *, asked: str = "") -> Endpoint:
+        """Any ready endpoint of a port given by number or name; `asked` is how a message calls the whole.
+        Raises NotFound, ServiceUnavailable."""
         service = self._services.get(name, namespace)
         if service is None:
             raise NotFound.of("services", "", name)
         endpoints = list(self._ready(namespace, name, port_name(service, port)))
         if not endpoints:
-            raise ServiceUnavailable(f'no endpoints available for service "{name}"')
+            raise ServiceUnavailable(f'no endpoints available for service "{asked or name}"')
         return random.choice(endpoints)
 
     def _ready(self, namespace: str, service: str, port: str) -> Iterator[Endpoint]:
