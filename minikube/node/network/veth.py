@@ -128,7 +128,8 @@ class VethNetwork:
             if not route.link_lookup(ifname=self._bridge):
                 route.link("add", ifname=self._bridge, kind="bridge")
             index = route.link_lookup(ifname=self._bridge)[0]
-            route.link("set", index=index, mtu=self._mtu, state="up")
+            # A bridge without an address of its own takes that of a port: it would change under the pods' feet.
+            route.link("set", index=index, mtu=self._mtu, address=hardware_address(str(gateway)), state="up")
             with _already_there():
                 route.addr("add", index=index, address=str(gateway), prefixlen=network.prefixlen)
             with contextlib.suppress(IndexError):
