@@ -89,9 +89,9 @@ class VethNetwork:
             found = self._state.attachments.get(pod_uid)
             if found is None:
                 return
-            await asyncio.to_thread(_remove_link, found.interface)
-            if self._proxy is not None:
+            if self._proxy is not None:  # first: who is still led to an interface that is gone waits for minutes
                 await self._proxy.host_ports(pod_uid, "", ())
+            await asyncio.to_thread(_remove_link, found.interface)
             del self._state.attachments[pod_uid]
             self._state.ports.pop(pod_uid, None)
             await asyncio.to_thread(_save, self._path, self._state)
