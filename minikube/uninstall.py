@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minikube.kit import pidfile
-from minikube.node.host import remove_empty
-from minikube.node.removal import remove_node
+from minikube.node.host.facts import remove_empty
+from minikube.node.host.removal import remove_node
 from minikube.settings import Settings
 
 PID_FILE = "minikube.pid"

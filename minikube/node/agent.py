@@ -18,25 +18,25 @@ from minikube.errors import ApiError, Conflict, NotFound, ServiceUnavailable
 from minikube.kit.clock import Clock
 from minikube.kit.gate import Gate
 from minikube.kit.tasks import guard
-from minikube.node import resolver
-from minikube.node.eviction import refused
-from minikube.node.hooks import run_hook
-from minikube.node.housekeeping import Housekeeping
-from minikube.node.inputs import Inputs
+from minikube.node.container import resolver
+from minikube.node.container.inputs import Inputs
+from minikube.node.container.spec import log_directory
+from minikube.node.host.pod_groups import PodGroups
 from minikube.node.network.base import PodNetwork
-from minikube.node.observed import Ending, Observed
-from minikube.node.pod_groups import PodGroups
-from minikube.node.pods import containers_of, field_of, is_terminal
+from minikube.node.pod.hooks import run_hook
+from minikube.node.pod.observed import Ending, Observed
+from minikube.node.pod.pods import containers_of, field_of, is_terminal
+from minikube.node.pod.problems import ConfigProblem
+from minikube.node.pod.worker import PodWorker
 from minikube.node.probes.prober import Prober, probes_of
 from minikube.node.probes.tally import Kind
-from minikube.node.problems import ConfigProblem
 from minikube.node.registration import Registration
 from minikube.node.roster import Roster
 from minikube.node.runtime.base import Container, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
 from minikube.node.shutdown import GracefulShutdown
-from minikube.node.spec import log_directory
+from minikube.node.upkeep.eviction import refused
+from minikube.node.upkeep.housekeeping import Housekeeping
 from minikube.node.volumes.usage import Usage
-from minikube.node.worker import PodWorker
 from minikube.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -21,9 +21,9 @@ from minikube.api.core_v1 import (
     NodeStatus,
     NodeSystemInfo,
 )
-from minikube.node.capacity import allocatable_of, capacity_of, huge_pages, parse_reserved
 from minikube.node.runtime.base import Image, RuntimeInfo
-from minikube.node.thresholds import parse_thresholds
+from minikube.node.upkeep.capacity import allocatable_of, capacity_of, huge_pages, parse_reserved
+from minikube.node.upkeep.thresholds import parse_thresholds
 from minikube.settings import Settings
 
 FINE = (

@@ -20,9 +20,9 @@ from minikube.api.well_known import NODE_LEASES
 from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, NotFound
 from minikube.kit.clock import Clock
-from minikube.node.capacity import allocatable_of, capacity_of, parse_reserved
 from minikube.node.node_status import Machine, node_status, without_heartbeats
 from minikube.node.runtime.base import Image, RuntimeInfo
+from minikube.node.upkeep.capacity import allocatable_of, capacity_of, parse_reserved
 from minikube.settings import Settings
 
 LEASE_SECONDS, RENEW_EVERY = 40, 10.0

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from minikube.api.core_v1 import Pod
 from minikube.client.base import Informers
 from minikube.kit.tasks import guard
-from minikube.node.admit import refusal
-from minikube.node.pods import is_mirror, is_terminal
+from minikube.node.pod.admit import refusal
+from minikube.node.pod.pods import is_mirror, is_terminal
+from minikube.node.pod.worker import PodWorker
 from minikube.node.runtime.base import RuntimeFault, Sandbox
 from minikube.node.static import Mirrors, StaticPods, mirrors
-from minikube.node.worker import PodWorker
 
 if TYPE_CHECKING:
     from minikube.node.agent import Agent

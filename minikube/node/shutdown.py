@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minikube.api.core_v1 import Pod
-from minikube.node.observed import Ending
-from minikube.node.pods import grace_of
+from minikube.node.pod.observed import Ending
+from minikube.node.pod.pods import grace_of
 
 if TYPE_CHECKING:
     from minikube.node.agent import Agent

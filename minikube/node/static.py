@@ -21,7 +21,7 @@ from minikube.api.meta import OwnerReference, from_dict, replace_meta
 from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from minikube.kit.clock import Clock
-from minikube.node.pods import CONFIG_HASH_ANNOTATION, MIRROR_ANNOTATION, SOURCE_ANNOTATION
+from minikube.node.pod.pods import CONFIG_HASH_ANNOTATION, MIRROR_ANNOTATION, SOURCE_ANNOTATION
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from minikube.api import time
 from minikube.resources.base import ReadOnlyObj
-from minikube.resources.crd_rules import APPROVAL, is_protected
+from minikube.resources.rules.crd import APPROVAL, is_protected
 
 
 def full_names(definition: ReadOnlyObj) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from minikube.api.admissionregistration_v1 import (
     ValidatingWebhookConfiguration,
 )
 from minikube.resources.declare import UNSET, columns, declare, since
-from minikube.resources.webhook_rules import (
+from minikube.resources.rules.webhook import (
     MutatingWebhookRules,
     ValidatingBindingRules,
     ValidatingPolicyRules,

@@ -8,8 +8,8 @@ from typing import Any
 
 from minikube.api.apiextensions_v1 import CustomResourceDefinition
 from minikube.api.apiregistration_v1 import APIService
-from minikube.resources.crd_rules import APIServiceRules, DefinitionRules
 from minikube.resources.declare import CREATED_AT, columns, created_at, declare, since
+from minikube.resources.rules.crd import APIServiceRules, DefinitionRules
 
 
 def api_service_row(service: APIService, now: datetime) -> Sequence[Any]:

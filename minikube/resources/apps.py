@@ -20,7 +20,7 @@ from minikube.resources.declare import (
     selector,
     since,
 )
-from minikube.resources.workload_rules import (
+from minikube.resources.rules.workload import (
     ControllerRevisionRules,
     DaemonSetRules,
     DeploymentRules,

@@ -12,7 +12,7 @@ from minikube.api.meta import Quantity
 from minikube.api.quantity import canonical
 from minikube.resources.autoscaling_v1 import from_v2, to_v2
 from minikube.resources.declare import NONE, UNKNOWN, UNSET, columns, declare, number, since
-from minikube.resources.scaling_rules import AutoscalerRules, AutoscalerV1Rules
+from minikube.resources.rules.scaling import AutoscalerRules, AutoscalerV1Rules
 
 _SHOWN = 2
 

@@ -19,7 +19,7 @@ from minikube.resources.declare import (
     selector,
     since,
 )
-from minikube.resources.job_rules import CronJobRules, JobRules
+from minikube.resources.rules.job import CronJobRules, JobRules
 
 
 def _holds(job: Job, type: str) -> bool:

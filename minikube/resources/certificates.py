@@ -8,8 +8,8 @@ from typing import Any
 
 from minikube.api.certificates_v1 import CertificateSigningRequest, ClusterTrustBundle, PodCertificateRequest
 from minikube.resources.base import human_duration
-from minikube.resources.certificate_rules import SigningRequestRules, TrustBundleRules
 from minikube.resources.declare import NONE, UNKNOWN, columns, declare, since
+from minikube.resources.rules.certificate import SigningRequestRules, TrustBundleRules
 
 
 def _condition(request: CertificateSigningRequest) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from minikube.api.coordination_v1 import Lease
 from minikube.resources.declare import columns, declare, since
-from minikube.resources.endpoint_rules import LeaseRules
+from minikube.resources.rules.endpoint import LeaseRules
 
 
 def lease_row(lease: Lease, now: datetime) -> Sequence[Any]:

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from minikube.api.core_v1 import Binding, ComponentStatus, Namespace, Node
-from minikube.resources.cluster_rules import NamespaceRules, NodeRules
 from minikube.resources.declare import NONE, REVIEW, UNKNOWN, columns, declare, joined, since
+from minikube.resources.rules.cluster import NamespaceRules, NodeRules
 
 _ROLE_PREFIX, _ROLE = "node-role.kubernetes.io/", "kubernetes.io/role"
 

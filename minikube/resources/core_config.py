@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from minikube.api.core_v1 import ConfigMap, Secret, ServiceAccount
-from minikube.resources.config_rules import ConfigMapRules, SecretRules
 from minikube.resources.declare import columns, declare, since
+from minikube.resources.rules.config import ConfigMapRules, SecretRules
 
 
 def config_map_row(config: ConfigMap, now: datetime) -> Sequence[Any]:

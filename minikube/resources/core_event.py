@@ -9,7 +9,7 @@ from typing import Any
 from minikube.api.core_v1 import Event
 from minikube.resources.base import age
 from minikube.resources.declare import columns, declare
-from minikube.resources.event_rules import CoreEventRules
+from minikube.resources.rules.event import CoreEventRules
 
 TTL_SECONDS = 3600.0
 COLUMNS = columns(

@@ -11,8 +11,8 @@ from minikube.api.core_v1 import ContainerStateTerminated, ContainerStatus, Pod,
 from minikube.errors import FieldError
 from minikube.resources.base import Strategy, age
 from minikube.resources.declare import NONE, columns, containers, declare, images, joined, labels
-from minikube.resources.pod_rules import PodRules
-from minikube.resources.podspec import pod_template
+from minikube.resources.rules.pod import PodRules
+from minikube.resources.rules.podspec import pod_template
 
 
 def _restartable(pod: Pod) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from minikube.api import quantity
 from minikube.api.core_v1 import LimitRange, ResourceQuota
 from minikube.resources.declare import CREATED_AT, columns, created_at, declare, since
-from minikube.resources.quota_rules import LimitRangeRules, ResourceQuotaRules
+from minikube.resources.rules.quota import LimitRangeRules, ResourceQuotaRules
 
 
 def quota_row(quota: ResourceQuota, now: datetime) -> Sequence[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from minikube.api.core_v1 import ReplicationController
 from minikube.resources.base import ScalePaths
 from minikube.resources.declare import columns, containers, declare, images, labels, number, since
-from minikube.resources.workload_rules import ReplicationControllerRules
+from minikube.resources.rules.workload import ReplicationControllerRules
 
 
 def controller_row(controller: ReplicationController, now: datetime) -> Sequence[Any]:

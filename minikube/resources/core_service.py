@@ -8,8 +8,8 @@ from typing import Any
 
 from minikube.api.core_v1 import Endpoints, Service
 from minikube.resources.declare import NONE, columns, declare, joined, labels, since, some
-from minikube.resources.endpoint_rules import EndpointsRules
-from minikube.resources.service_rules import ServiceRules
+from minikube.resources.rules.endpoint import EndpointsRules
+from minikube.resources.rules.service import ServiceRules
 
 
 def _external(service: Service) -> str:

@@ -11,7 +11,7 @@ from minikube.api.core_v1 import PersistentVolume, PersistentVolumeClaim
 from minikube.api.meta import Quantity
 from minikube.api.volumes import class_of_claim, class_of_volume
 from minikube.resources.declare import UNSET, columns, declare, since
-from minikube.resources.storage_rules import PersistentVolumeClaimRules, PersistentVolumeRules
+from minikube.resources.rules.storage import PersistentVolumeClaimRules, PersistentVolumeRules
 
 _MODES = {
     "ReadWriteOnce": "RWO",

@@ -8,7 +8,7 @@ from typing import Any
 
 from minikube.api.discovery_v1 import EndpointSlice
 from minikube.resources.declare import UNSET, columns, declare, since, some
-from minikube.resources.endpoint_rules import EndpointSliceRules
+from minikube.resources.rules.endpoint import EndpointSliceRules
 
 
 def slice_row(of: EndpointSlice, now: datetime) -> Sequence[Any]:

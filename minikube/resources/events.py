@@ -11,7 +11,7 @@ from minikube.api.events_v1 import Event
 from minikube.resources.base import Obj, age
 from minikube.resources.core_event import COLUMNS, TTL_SECONDS
 from minikube.resources.declare import declare
-from minikube.resources.event_rules import NewEventRules
+from minikube.resources.rules.event import NewEventRules
 
 _TO_CORE = {
     "note": "message",

@@ -8,7 +8,7 @@ from typing import Any
 
 from minikube.api.networking_v1 import Ingress, IngressClass, IPAddress, NetworkPolicy, ServiceCIDR
 from minikube.resources.declare import NONE, columns, declare, joined, selector, since, some
-from minikube.resources.networking_rules import (
+from minikube.resources.rules.networking import (
     IngressClassRules,
     IngressRules,
     IPAddressRules,

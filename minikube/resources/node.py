@@ -8,7 +8,7 @@ from typing import Any
 
 from minikube.api.node_v1 import RuntimeClass
 from minikube.resources.declare import columns, declare, since
-from minikube.resources.quota_rules import RuntimeClassRules
+from minikube.resources.rules.quota import RuntimeClassRules
 
 
 def class_row(of: RuntimeClass, now: datetime) -> Sequence[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from minikube.api.policy_v1 import PodDisruptionBudget
 from minikube.resources.declare import columns, declare, number, since
-from minikube.resources.scaling_rules import DisruptionBudgetRules
+from minikube.resources.rules.scaling import DisruptionBudgetRules
 
 
 def _bound(value: int | str | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from minikube.api.rbac_v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
 from minikube.resources.declare import CREATED_AT, columns, created_at, declare, since
-from minikube.resources.rbac_rules import ClusterRoleBindingRules, ClusterRoleRules, RoleBindingRules, RoleRules
+from minikube.resources.rules.rbac import ClusterRoleBindingRules, ClusterRoleRules, RoleBindingRules, RoleRules
 
 
 def binding_row(binding: RoleBinding | ClusterRoleBinding, now: datetime) -> Sequence[Any]:

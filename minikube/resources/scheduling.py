@@ -8,7 +8,7 @@ from typing import Any
 
 from minikube.api.scheduling_v1 import PriorityClass
 from minikube.resources.declare import columns, declare, number, since
-from minikube.resources.quota_rules import PriorityClassRules
+from minikube.resources.rules.quota import PriorityClassRules
 
 
 def class_row(of: PriorityClass, now: datetime) -> Sequence[Any]:

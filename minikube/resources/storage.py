@@ -17,7 +17,7 @@ from minikube.api.storage_v1 import (
 )
 from minikube.api.volumes import is_default
 from minikube.resources.declare import UNSET, columns, declare, joined, since
-from minikube.resources.storage_rules import (
+from minikube.resources.rules.storage import (
     CSIDriverRules,
     StorageClassRules,
     VolumeAttachmentRules,

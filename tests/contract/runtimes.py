@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from minikube.node.cgroups import Cgroups
-from minikube.node.mounts import unmount_below
+from minikube.node.host.cgroups import Cgroups
+from minikube.node.host.mounts import unmount_below
 from minikube.node.runtime.base import Runtime, RuntimeFault
 from minikube.node.runtime.containerd import Containerd
 from minikube.node.runtime.cri import CriRuntime

@@ -21,6 +21,7 @@ from aiohttp import web
 from minikube.api.core_v1 import Pod
 from minikube.api.meta import to_dict
 from minikube.errors import ApiError
+from minikube.node.container.spec import log_directory
 from minikube.node.kubelet import portforward, remotecommand
 from minikube.node.kubelet.access import Access
 from minikube.node.kubelet.choose import NoLogs, containers_of, logged_run, running_container
@@ -30,13 +31,12 @@ from minikube.node.kubelet.routes import parts_of
 from minikube.node.kubelet.stats import Stats
 from minikube.node.network.netns import tcp_socket
 from minikube.node.runtime.base import ExecStreams, RuntimeFault, State
-from minikube.node.spec import log_directory
 from minikube.transport.hijack import Hijacked, RawStream, dial, hijack, splice
 from minikube.transport.server import listening
 
 if TYPE_CHECKING:
     from minikube.node.agent import Agent
-    from minikube.node.worker import PodWorker
+    from minikube.node.pod.worker import PodWorker
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import ContainerStatus, Pod
-from minikube.node.observed import Observed
+from minikube.node.pod.observed import Observed
 from minikube.node.runtime.base import Container, State
 
 _PULLS = {

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from minikube.node.observed import Observed
+from minikube.node.pod.observed import Observed
 from minikube.node.runtime.base import State
 
 Json = Mapping[str, Any]

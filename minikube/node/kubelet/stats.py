@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from minikube.api import time
+from minikube.node.container.spec import log_directory
 from minikube.node.runtime.base import Container, ContainerUsage, State
-from minikube.node.spec import log_directory
 
 if TYPE_CHECKING:
     from minikube.node.agent import Agent
-    from minikube.node.worker import PodWorker
+    from minikube.node.pod.worker import PodWorker
 
 FRESH_SECONDS = 1.0
 """A look this young answers the next question too."""

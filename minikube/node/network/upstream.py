@@ -9,7 +9,7 @@ from typing import Any
 
 from dnslib import DNSRecord
 
-from minikube.node import resolver
+from minikube.node.container import resolver
 
 ASK_SECONDS, KEEP_SECONDS, KEEP = 2.0, 30.0, 2000
 RESOLV_CONF = Path("/etc/resolv.conf")

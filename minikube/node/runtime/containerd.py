@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grpc.aio
 
-from minikube.node.host import HostRecord
+from minikube.node.host.facts import HostRecord
 from minikube.node.runtime.demo import pause_bundle
 from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore
 from minikube.node.runtime.pause import PAUSE_IMAGE

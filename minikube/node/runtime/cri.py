@@ -314,7 +314,7 @@ async def in_thread(context: contextlib.AbstractContextManager[T]) -> AsyncItera
 
 
 def _of_pod(uid: str | None) -> dict[str, str]:
-    """The labels that everything of a pod carries (node/spec.py)."""
+    """The labels that everything of a pod carries (node/container/spec.py)."""
     return {"io.kubernetes.pod.uid": uid} if uid is not None else {}
 
 

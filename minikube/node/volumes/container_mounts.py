@@ -13,9 +13,9 @@ from pathlib import Path
 
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Pod, Volume, VolumeMount
-from minikube.node.problems import ConfigProblem
+from minikube.node.container.spec import domain_of, expand
+from minikube.node.pod.problems import ConfigProblem
 from minikube.node.runtime.base import Mount
-from minikube.node.spec import domain_of, expand
 from minikube.node.volumes import sub_path
 from minikube.node.volumes.hosts_file import etc_hosts
 from minikube.node.volumes.volumes import Volumes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from minikube.api.core_v1 import EmptyDirVolumeSource, Pod
 from minikube.api.quantity import value
-from minikube.node.mounts import is_mount, mount, mount_tmpfs
+from minikube.node.host.mounts import is_mount, mount, mount_tmpfs
 from minikube.node.volumes.ownership import set_group, wanted_mode
 from minikube.node.volumes.problems import Unmet
 

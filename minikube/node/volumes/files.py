@@ -24,7 +24,7 @@ from minikube.api.core_v1 import (
     VolumeProjection,
 )
 from minikube.api.selectors import matches
-from minikube.node.env import Facts, field_value, resource_value
+from minikube.node.container.env import Facts, field_value, resource_value
 from minikube.node.volumes.atomic import File
 from minikube.node.volumes.ownership import group_of, user_of
 from minikube.node.volumes.problems import Unmet

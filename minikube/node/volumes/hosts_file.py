@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minikube.api.core_v1 import Pod
-from minikube.node.spec import hostname_of
+from minikube.node.container.spec import hostname_of
 
 
 def etc_hosts(pod: Pod, ips: Sequence[str], domain: str) -> str:

@@ -15,7 +15,7 @@ from minikube.client.base import Client, Informers
 from minikube.errors import ApiError, Conflict
 from minikube.kit.backoff import Backoff
 from minikube.kit.workqueue import WorkQueue
-from minikube.node.mounts import remove_tree
+from minikube.node.host.mounts import remove_tree
 from minikube.settings import Settings
 
 log = logging.getLogger(__name__)

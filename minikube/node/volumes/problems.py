@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minikube.node.problems import ConfigProblem
+from minikube.node.pod.problems import ConfigProblem
 
 
 class MountProblem(ConfigProblem):

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from minikube.node.mounts import MS_BIND, is_mount, mount, unmount
+from minikube.node.host.mounts import MS_BIND, is_mount, mount, unmount
 
 
 class Outside(OSError):

@@ -13,8 +13,8 @@ from minikube.api.certificates_v1 import ClusterTrustBundle
 from minikube.api.core_v1 import ConfigMap, Node, Pod, Secret, Volume
 from minikube.api.meta import Key
 from minikube.client.base import Client, Informers
-from minikube.node.env import Facts, config_maps, secrets
-from minikube.node.mounts import is_mount, mount_tmpfs, remove_tree, share, unmount_below, unshare
+from minikube.node.container.env import Facts, config_maps, secrets
+from minikube.node.host.mounts import is_mount, mount_tmpfs, remove_tree, share, unmount_below, unshare
 from minikube.node.volumes import empty_dir, files, host_path
 from minikube.node.volumes.atomic import File, write
 from minikube.node.volumes.ownership import all_containers, group_of, only_on_mismatch, set_group

@@ -8,7 +8,7 @@ from typing import Any
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Pod, PodSpec
 from minikube.api.meta import ObjectMeta
-from minikube.node.observed import Observed
+from minikube.node.pod.observed import Observed
 from minikube.node.runtime.base import Container, Sandbox, State
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

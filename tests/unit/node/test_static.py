@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minikube.api.meta import replace_meta
-from minikube.node.pods import MIRROR_ANNOTATION, is_static
+from minikube.node.pod.pods import MIRROR_ANNOTATION, is_static
 from minikube.node.static import mirrors, static_pod
 
 MANIFEST = b"""

@@ -1,7 +1,7 @@
 """Which validation rules have a case in the tables: `python -m tests.unit.resources.coverage [-v]`.
 
-A rule is a call in minikube/resources/ of a function of `minikube.resources.invalid` that makes field errors; it
-has a case when running the tables makes one there.
+A rule is a call in minikube/resources/rules/ of a function of `invalid` that makes field errors; it has a case when
+running the tables makes one there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from minikube.errors import FieldError
-from minikube.resources import invalid
+from minikube.resources.rules import invalid
 
 HOME = Path(invalid.__file__).parent
 MAKERS = {
@@ -28,15 +28,19 @@ Rule = tuple[str, int, int]
 def rules() -> dict[Rule, str]:
     """Every rule and its source on one line."""
     found = {}
-    for path in sorted(HOME.glob("*.py")):
+    for path in sorted(HOME.rglob("*.py")):
         if path.name == "invalid.py":
             continue
         text = path.read_text()
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS:
                 source = " ".join((ast.get_source_segment(text, node) or "").split())
-                found[path.stem, node.lineno, node.end_lineno or node.lineno] = source
+                found[_module(path), node.lineno, node.end_lineno or node.lineno] = source
     return found
+
+
+def _module(path: Path) -> str:
+    return str(path.relative_to(HOME).with_suffix(""))
 
 
 def fired(run: Callable[[], object]) -> set[tuple[str, int]]:
@@ -48,8 +52,8 @@ def fired(run: Callable[[], object]) -> set[tuple[str, int]]:
         made = event == "return" and (isinstance(result, FieldError) or (isinstance(result, list) and result))
         if made and caller is not None and frame.f_code.co_filename == invalid.__file__:
             path = Path(caller.f_code.co_filename)
-            if path.parent == HOME:
-                seen.add((path.stem, caller.f_lineno))
+            if HOME in path.parents:
+                seen.add((_module(path), caller.f_lineno))
 
     sys.setprofile(profile)
     try:
@@ -70,13 +74,14 @@ def missing(lines: Iterable[tuple[str, int]]) -> dict[Rule, str]:
 
 
 def run_tables() -> None:
-    from tests.unit.resources import test_pod_rules, test_rules
+    from tests.unit.resources import test_rules
     from tests.unit.resources.objects import errors_of_new, errors_of_update
+    from tests.unit.resources.rules import test_pod
     from tests.unit.resources.table import CASES, errors_of
 
     for case in CASES:
         errors_of(case)
-    for changes, _ in test_pod_rules.RULES:
+    for changes, _ in test_pod.RULES:
         errors_of_new("Pod", changes)
     for kind, changes, _ in test_rules.RULES:
         errors_of_new(kind, changes)

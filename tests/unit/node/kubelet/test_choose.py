@@ -5,7 +5,7 @@ import pytest
 from minikube.api.core_v1 import Pod
 from minikube.api.meta import from_dict
 from minikube.node.kubelet.choose import NoLogs, logged_run, running_container
-from minikube.node.observed import Observed
+from minikube.node.pod.observed import Observed
 from minikube.node.runtime.base import Container, State
 
 

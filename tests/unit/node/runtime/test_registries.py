@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minikube.api.core_v1 import Secret
-from minikube.node.keyring import credentials, matches
+from minikube.node.container.keyring import credentials, matches
 from minikube.node.runtime.base import Auth
 from minikube.node.runtime.registries import Registries
 from minikube.settings import Settings, SettingsError

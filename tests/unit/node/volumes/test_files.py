@@ -12,7 +12,7 @@ import pytest
 from minikube.api.certificates_v1 import ClusterTrustBundle, ClusterTrustBundleSpec
 from minikube.api.core_v1 import ConfigMap, Container, Pod, Secret, Volume
 from minikube.api.meta import ObjectMeta, from_dict, to_dict
-from minikube.node.env import Facts
+from minikube.node.container.env import Facts
 from minikube.node.volumes.atomic import File, write
 from minikube.node.volumes.files import Sources, TokenKind, files_of
 from minikube.node.volumes.problems import Unmet

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from minikube.api import time
 from minikube.api.core_v1 import ConfigMap, NodeStatus, Pod, Secret
 from minikube.api.meta import Key, ObjectMeta, from_dict
-from minikube.node.inputs import Inputs
-from minikube.node.mounts import mounts_below
+from minikube.node.container.inputs import Inputs
+from minikube.node.host.mounts import mounts_below
 from minikube.node.volumes.files import TokenKind
 from minikube.node.volumes.problems import MountProblem
 from minikube.node.volumes.references import References

@@ -12,7 +12,7 @@ import pytest
 
 from minikube.api.core_v1 import EmptyDirVolumeSource, Pod, VolumeMount
 from minikube.api.meta import from_dict
-from minikube.node.mounts import (
+from minikube.node.host.mounts import (
     MS_BIND,
     is_mount,
     mount,
@@ -23,7 +23,7 @@ from minikube.node.mounts import (
     unmount_below,
     unshare,
 )
-from minikube.node.problems import ConfigProblem
+from minikube.node.pod.problems import ConfigProblem
 from minikube.node.volumes import empty_dir, host_path, sub_path
 from minikube.node.volumes.container_mounts import recursive_read_only, sub_path_of
 from minikube.node.volumes.ownership import set_group, user_of, wanted_mode

@@ -1,0 +1,1 @@
+"""What containers are given: their spec, environment, files, users, name servers, credentials of their images."""

@@ -1,0 +1,59 @@
+"""The control groups of this node's pods: made before a sandbox, weighed by tier, removed when the pod is over."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Iterable
+
+from minikube.api.core_v1 import Pod
+from minikube.node.host.cgroups import Cgroups, Group, burstable_group, pod_group, pod_parent, shares
+from minikube.resources.qos import qos_class
+from minikube.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class PodGroups:
+    """All calls block (briefly): make them in a thread. Raise OSError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._root = settings.cgroup_root
+        self._pids = settings.pod_max_pids
+        self.cgroups = Cgroups(settings.cgroup_root)
+
+    def start(self, cpu: float, memory: int) -> None:
+        """`cpu` cores and `memory` bytes are what pods may use together."""
+        self.cgroups.ensure(self._root, Group(cpu_shares=shares(cpu), memory=memory))
+        for tier in ("burstable", "besteffort"):
+            self.cgroups.ensure(f"{self._root}/{tier}", Group())
+
+    def admit(self, pod: Pod, pods: Iterable[Pod]) -> None:
+        """The pod's group with its limits; `pods` are all pods of the node."""
+        self.cgroups.ensure(pod_parent(self._root, pod), pod_group(pod, pids=self._pids))
+        self._weigh(pods)
+
+    def remove(self, pod: Pod, pods: Iterable[Pod]) -> None:
+        self._clear(pod_parent(self._root, pod))
+        self._weigh(other for other in pods if other.metadata.uid != pod.metadata.uid)
+
+    def keep_only(self, uids: frozenset[str]) -> None:
+        """Groups that a killed agent left behind go, with what still runs in them."""
+        for uid, path in self.cgroups.pods().items():
+            if uid not in uids:
+                self._clear(path)
+
+    def _weigh(self, pods: Iterable[Pod]) -> None:
+        burstable = [pod for pod in pods if qos_class(pod.spec) == "Burstable"]
+        self.cgroups.ensure(f"{self._root}/burstable", burstable_group(burstable))
+
+    def _clear(self, path: str) -> None:
+        if self.cgroups.remove(path):
+            return
+        for pid in self.cgroups.processes(path):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not self.cgroups.remove(path):
+            log.info("control group %s is still busy; it goes at the next start", path)

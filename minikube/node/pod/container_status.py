@@ -1,0 +1,141 @@
+"""One container's status as the kubelet shows it (convertToAPIContainerStatuses): pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from minikube.api import time
+from minikube.api.core_v1 import Container as Wanted
+from minikube.api.core_v1 import (
+    ContainerState,
+    ContainerStateRunning,
+    ContainerStateTerminated,
+    ContainerStateWaiting,
+    ContainerStatus,
+    Pod,
+    ResourceRequirements,
+    VolumeMountStatus,
+)
+from minikube.api.meta import Quantity
+from minikube.node.pod.observed import Observed
+from minikube.node.pod.pods import is_ephemeral, is_init, is_sidecar
+from minikube.node.pod.restarts import backoff_left, restarts
+from minikube.node.runtime.base import Container, State
+
+
+def container_status(
+    pod: Pod, wanted: Wanted, observed: Observed, now: datetime, scheme: str, *, over: bool
+) -> ContainerStatus:
+    """`scheme` is the runtime's name before container ids; `over`: nothing of the pod starts again."""
+    latest = observed.latest(wanted.name)
+    shown = latest
+    if latest is not None and (latest.state is State.CREATED or latest.id in observed.hooking):
+        shown = observed.previous(wanted.name)
+    if shown is None:
+        return ContainerStatus(
+            name=wanted.name,
+            image=wanted.image,
+            state=_not_there(pod, wanted, observed),
+            last_state=ContainerState(),
+            started=False,
+            volume_mounts=_mounts(wanted),
+        )
+    state, last = _states(pod, wanted, shown, observed, now, scheme, over=over)
+    running = shown.state is State.RUNNING
+    is_started = running and shown.id in observed.started
+    probed = not is_ephemeral(pod, wanted.name)
+    ready = probed and is_started and shown.id in observed.ready
+    if is_init(pod, wanted.name) and not is_sidecar(pod, wanted.name):
+        ready = shown.state is State.EXITED and shown.exit_code == 0
+    allocated = observed.allocated.get(wanted.name, wanted.resources)
+    actual = observed.actual.get(shown.id, allocated) if running else allocated
+    return ContainerStatus(
+        name=wanted.name,
+        image=shown.image or wanted.image,
+        image_id=shown.image_id,
+        container_id=f"{scheme}://{shown.id}",
+        ready=ready,
+        started=is_started if probed else None,
+        restart_count=shown.attempt,
+        state=state,
+        last_state=last,
+        allocated_resources=_requests(allocated),
+        resources=actual,
+        volume_mounts=_mounts(wanted),
+    )
+
+
+def _states(
+    pod: Pod, wanted: Wanted, shown: Container, observed: Observed, now: datetime, scheme: str, *, over: bool
+) -> tuple[ContainerState, ContainerState]:
+    """state and lastState. What has ended and will start again is Waiting, its end the last state."""
+    earlier = [each for each in observed.containers if each.name == wanted.name and each.attempt < shown.attempt]
+    previous = max(earlier, key=lambda each: each.attempt, default=None)
+    last = ContainerState(terminated=terminated(previous, scheme)) if previous is not None else ContainerState()
+    if shown.state is State.RUNNING:
+        return ContainerState(running=ContainerStateRunning(started_at=_seconds(shown.started_at))), last
+    if shown.state is not State.EXITED:
+        return _waiting("ContainerStatusUnknown", ""), last
+    ended = ContainerState(terminated=terminated(shown, scheme))
+    if over or not restarts(pod, wanted, shown):
+        return ended, last
+    problem = observed.problems.get(wanted.name)
+    if problem is not None:
+        return _waiting(problem.reason, problem.message), ended
+    delay = observed.delays.get(wanted.name, 0.0)
+    if backoff_left(shown, delay, now) > 0:
+        meta = pod.metadata
+        text = f"back-off {_duration(delay)} restarting failed container={wanted.name} "
+        text += f"pod={meta.name}_{meta.namespace}({meta.uid})"
+        return _waiting("CrashLoopBackOff", text), ended
+    return ended, last
+
+
+def _not_there(pod: Pod, wanted: Wanted, observed: Observed) -> ContainerState:
+    problem = observed.problems.get(wanted.name)
+    if problem is not None:
+        return _waiting(problem.reason, problem.message)
+    return _waiting("PodInitializing" if pod.spec.init_containers else "ContainerCreating", "")
+
+
+def _waiting(reason: str, message: str) -> ContainerState:
+    return ContainerState(waiting=ContainerStateWaiting(reason=reason, message=message))
+
+
+def terminated(container: Container, scheme: str) -> ContainerStateTerminated:
+    code = container.exit_code
+    return ContainerStateTerminated(
+        container_id=f"{scheme}://{container.id}",
+        exit_code=code,
+        reason=container.reason or ("Completed" if code == 0 else "Error"),
+        message=container.message,
+        started_at=_seconds(container.started_at or container.created_at),
+        finished_at=_seconds(container.finished_at),
+    )
+
+
+def _requests(resources: ResourceRequirements | None) -> Mapping[str, Quantity]:
+    return resources.requests if resources is not None else {}
+
+
+def _mounts(wanted: Wanted) -> tuple[VolumeMountStatus, ...]:
+    return tuple(
+        VolumeMountStatus(
+            name=each.name,
+            mount_path=each.mount_path,
+            read_only=each.read_only,
+            recursive_read_only=(each.recursive_read_only or "Disabled") if each.read_only else "",
+        )
+        for each in wanted.volume_mounts
+    )
+
+
+def _seconds(at: datetime | None) -> datetime | None:
+    return time.seconds(at) if at is not None else None
+
+
+def _duration(seconds: float) -> str:
+    """As Go writes it: 40s, 1m20s."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

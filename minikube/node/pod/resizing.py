@@ -1,0 +1,80 @@
+"""Keeps one pod's allocation, and brings running containers to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from minikube.api.core_v1 import Pod, PodCondition, ResourceRequirements
+from minikube.node.container.spec import resources_of
+from minikube.node.pod.resize import (
+    Verdict,
+    asked,
+    judge,
+    needs_restart,
+    outstanding,
+    remembered,
+    told,
+    with_allocation,
+)
+from minikube.node.runtime.base import Container, RuntimeFault
+
+if TYPE_CHECKING:
+    from minikube.node.agent import Agent
+
+log = logging.getLogger(__name__)
+
+
+class Resizer:
+    def __init__(self, agent: Agent, pod: Pod) -> None:
+        self._agent = agent
+        self.allocated = remembered(pod)
+        self.actual: dict[str, ResourceRequirements] = {}
+        """Container id -> what it runs with."""
+        self._verdict = Verdict(self.allocated)
+        self._error = ""
+
+    def consider(self, pod: Pod, containers: Sequence[Container]) -> None:
+        """Allocate what the spec asks now, if the node can give it."""
+        given = {each.id: self.allocated.get(each.name, ResourceRequirements()) for each in containers}
+        self.actual = {key: self.actual.get(key, resources) for key, resources in given.items()}
+        if self._verdict.reason == "" and asked(pod) == self.allocated:
+            return
+        node = self._agent.node()
+        if node is None:
+            return
+        verdict = judge(pod, self.allocated, node, self._agent.living(besides=pod.metadata.uid))
+        if verdict.reason and (verdict.reason, verdict.message) != (self._verdict.reason, self._verdict.message):
+            self._agent.recorder.warning(pod, f"Resize{verdict.reason}", f"Pod resize {verdict.message}")
+        if verdict.allocated != self.allocated:
+            self._error = ""
+            self._agent.recorder.normal(pod, "ResizeStarted", "Pod resize started")
+        self._verdict, self.allocated = verdict, verdict.allocated
+
+    def conditions(self, pod: Pod, containers: Sequence[Container]) -> tuple[PodCondition, ...]:
+        going_on = any(True for _ in outstanding(pod, containers, self.allocated, self.actual))
+        return told(self._verdict, in_progress=going_on, error=self._error)
+
+    def pending(self, pod: Pod, containers: Sequence[Container]) -> tuple[frozenset[str], frozenset[str]]:
+        """Ids of containers to update as they run, and of those to start anew."""
+        update: set[str] = set()
+        restart: set[str] = set()
+        for wanted, container in outstanding(pod, containers, self.allocated, self.actual):
+            before, after = self.actual[container.id], self.allocated[wanted.name]
+            (restart if needs_restart(wanted, before, after) else update).add(container.id)
+        return frozenset(update), frozenset(restart)
+
+    async def update(self, pod: Pod, container: Container) -> None:
+        agent, given = self._agent, self.allocated[container.name]
+        whole = with_allocation(pod, self.allocated)
+        try:
+            await agent.regroup(whole)
+            await agent.runtime.update_container(container.id, resources_of(whole, given, agent.memory_capacity))
+        except RuntimeFault as error:
+            self._error = error.message
+            agent.recorder.warning(pod, "ResizeError", f"Pod resize error: {error.message}")
+            raise
+        self._error = ""
+        self.actual[container.id] = given
+        agent.recorder.normal(pod, "ResizeCompleted", "Pod resize completed")

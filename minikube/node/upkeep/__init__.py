@@ -1,0 +1,1 @@
+"""The node looked after: what is measured, what runs short, who is evicted, what is collected and rotated."""

@@ -1,0 +1,24 @@
+"""Checks of IP addresses that several kinds share."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from minikube.errors import FieldError
+from minikube.resources.rules.invalid import invalid
+
+LINK_LOCAL_MULTICAST = ipaddress.ip_network("224.0.0.0/24"), ipaddress.ip_network("ff02::/16")
+
+
+def not_special(text: str, path: str) -> Iterator[FieldError]:
+    """`text`, a valid address, is one that traffic can be sent to (ValidateNonSpecialIP)."""
+    address = ipaddress.ip_address(text)
+    if address.is_unspecified:
+        yield invalid(path, text, f"may not be unspecified ({address})")
+    elif address.is_loopback:
+        yield invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    elif address.is_link_local:
+        yield invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    elif any(address in network for network in LINK_LOCAL_MULTICAST):
+        yield invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")

@@ -1,0 +1,89 @@
+"""Expressions inside objects: that they compile and answer the type asked for, in upstream's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from minikube.api.admissionregistration_v1 import MatchCondition, ValidatingAdmissionPolicySpec, Validation
+from minikube.api.names import qualified_name_problems
+from minikube.errors import FieldError
+from minikube.resources.rules.invalid import at, duplicate, invalid, not_supported, required, too_many
+from minikube.schema.cel import CelError, compile
+
+ADMISSION = ("object", "oldObject", "request")
+"""The variables that every expression about a request can name."""
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+_MOST_CONDITIONS = 64
+
+
+def variables_of_policy(spec: ValidatingAdmissionPolicySpec) -> tuple[str, ...]:
+    """What the match conditions of a policy can name; its other expressions also know `POLICY`."""
+    return (*ADMISSION, "params") if spec.param_kind is not None else ADMISSION
+
+
+POLICY = ("namespaceObject", "variables")
+
+
+def expression(text: str, path: str, variables: tuple[str, ...], *types: str) -> Iterator[FieldError]:
+    """`types`: what it may answer; none means anything."""
+    if not text.strip():
+        yield required(path)
+        return
+    try:
+        compiled = compile(text, variables)
+    except CelError as error:
+        yield invalid(path, text, f"compilation failed: {error}")
+        return
+    if types and not compiled.may_be(*types):
+        yield invalid(path, text, f"must evaluate to {' or '.join(types)}")
+
+
+def match_conditions(
+    conditions: Sequence[MatchCondition], path: str, variables: tuple[str, ...] = ADMISSION
+) -> Iterator[FieldError]:
+    if len(conditions) > _MOST_CONDITIONS:
+        yield too_many(path, len(conditions), _MOST_CONDITIONS)
+    names: set[str] = set()
+    for index, condition in enumerate(conditions):
+        where = at(path, index)
+        yield from expression(condition.expression, f"{where}.expression", variables, "bool")
+        if not condition.name:
+            yield required(f"{where}.name")
+        for why in qualified_name_problems(condition.name) if condition.name else ():
+            yield invalid(f"{where}.name", condition.name, why)
+        if condition.name in names:
+            yield duplicate(f"{where}.name", condition.name)
+        names.add(condition.name)
+
+
+def policy_expressions(spec: ValidatingAdmissionPolicySpec) -> Iterator[FieldError]:
+    outer = variables_of_policy(spec)
+    inner = (*outer, *POLICY)
+    yield from match_conditions(spec.match_conditions, "spec.matchConditions", outer)
+    names: set[str] = set()
+    for index, variable in enumerate(spec.variables):
+        where = at("spec.variables", index)
+        if not variable.name.isidentifier():
+            yield invalid(f"{where}.name", variable.name, "name is not a valid CEL identifier")
+        if variable.name in names:
+            yield duplicate(f"{where}.name", variable.name)
+        names.add(variable.name)
+        yield from expression(variable.expression, f"{where}.expression", inner)
+    for index, validation in enumerate(spec.validations):
+        yield from _validation(validation, at("spec.validations", index), inner)
+    for index, annotation in enumerate(spec.audit_annotations):
+        where = f"{at('spec.auditAnnotations', index)}.valueExpression"
+        yield from expression(annotation.value_expression, where, inner, "string", "null")
+
+
+def _validation(one: Validation, path: str, variables: tuple[str, ...]) -> Iterator[FieldError]:
+    if one.expression.strip():
+        yield from expression(one.expression, f"{path}.expression", variables, "bool")
+    else:
+        yield required(f"{path}.expression", "expression is not specified")
+    if "\n" in one.message:
+        yield invalid(f"{path}.message", one.message, "message must not contain line breaks")
+    if one.message_expression:
+        yield from expression(one.message_expression, f"{path}.messageExpression", variables, "string")
+    if one.reason and one.reason not in _REASONS:
+        yield not_supported(f"{path}.reason", one.reason, _REASONS)

@@ -1,0 +1,80 @@
+"""In-place resize: what is allocated of what is asked, and how a container gets it."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from minikube.api.core_v1 import (
+    ContainerResizePolicy,
+    ContainerStatus,
+    Node,
+    NodeStatus,
+    Pod,
+    PodStatus,
+    ResourceRequirements,
+)
+from minikube.node.pod.decide import Kill, UpdateResources, decide
+from minikube.node.pod.resize import asked, judge, needs_restart, outstanding, remembered, told, with_allocation
+from tests.unit.node.seen import NOW, exited, pod, running, seen, wanted
+
+NODE = Node(status=NodeStatus(allocatable={"cpu": "2", "memory": "1Gi"}))
+
+
+def given(cpu: str) -> ResourceRequirements:
+    return ResourceRequirements(requests={"cpu": cpu}, limits={"cpu": cpu})
+
+
+def asking(cpu: str) -> Pod:
+    return pod(main=(wanted(resources=given(cpu)),))
+
+
+def test_what_fits_is_allocated() -> None:
+    verdict = judge(asking("1500m"), {"a": given("1")}, NODE, ())
+    assert (verdict.reason, verdict.allocated) == ("", {"a": given("1500m")})
+
+
+def test_what_the_node_can_never_hold_is_infeasible() -> None:
+    verdict = judge(asking("3"), {"a": given("1")}, NODE, ())
+    assert (verdict.reason, verdict.allocated) == ("Infeasible", {"a": given("1")})
+    assert verdict.message == "Node didn't have enough capacity: cpu, requested: 3000, capacity: 2000"
+
+
+def test_what_does_not_fit_beside_the_others_is_deferred() -> None:
+    verdict = judge(asking("1500m"), {"a": given("1")}, NODE, (asking("1"),))
+    assert verdict.reason == "Deferred"
+    assert [(each.type, each.reason) for each in told(verdict, in_progress=False, error="")] == [
+        ("PodResizePending", "Deferred")
+    ]
+
+
+def test_a_running_container_is_outstanding_until_it_runs_with_its_allocation() -> None:
+    subject, allocated = asking("2"), {"a": given("2")}
+    assert [each.id for _, each in outstanding(subject, [running()], allocated, {"a0": given("1")})] == ["a0"]
+    assert list(outstanding(subject, [running()], allocated, {"a0": given("2")})) == []
+    assert list(outstanding(subject, [exited(1)], allocated, {"a0": given("1")})) == []
+
+
+def test_the_resize_policy_decides_between_update_and_restart() -> None:
+    by_restart = wanted(
+        resize_policy=(ContainerResizePolicy(resource_name="cpu", restart_policy="RestartContainer"),)
+    )
+    assert needs_restart(by_restart, given("1"), given("2"))
+    assert not needs_restart(wanted(), given("1"), given("2"))
+    assert decide(pod(), seen(running(), to_update=frozenset({"a0"})), NOW) == [UpdateResources("a0")]
+    why = "Container a resize requires restart"
+    assert decide(pod(), seen(running(), to_restart=frozenset({"a0"})), NOW) == [Kill("a0", "a", 30.0, why)]
+
+
+def test_an_allocation_outlives_the_agent_in_the_published_status() -> None:
+    told_before = ContainerStatus(
+        name="a", container_id="containerd://a0", allocated_resources={"cpu": "1"}, resources=given("1")
+    )
+    resized = replace(asking("2"), status=PodStatus(container_statuses=(told_before,)))
+    assert remembered(resized) == {"a": given("1")}
+    assert remembered(asking("2")) == asked(asking("2"))
+
+
+def test_the_node_accounts_for_the_allocation_not_the_wish() -> None:
+    accounted = with_allocation(asking("2"), {"a": given("1")})
+    assert accounted.spec.containers[0].resources == given("1")
+    assert with_allocation(asking("2"), {"a": given("2")}) == asking("2")
