@@ -22,7 +22,8 @@ lint: $(BIN)/.done ## ruff, mypy --strict, import-linter, generated files
 
 test: $(BIN)/.done ## everything: unit, contract, a real server with the real kubectl, real containers and packets
 	tools/test-deps.sh
-	$(BIN)/pytest -n 2 --reruns 1 -m "not node" tests
+	$(BIN)/pytest -n 2 --reruns 1 -m "not node and not conformance" tests
+	$(BIN)/pytest -n 4 --reruns 1 -m conformance tests/conformance  # what the upstream suite checks, on two real nodes
 	$(BIN)/pytest --reruns 2 -m node tests  # real packets and processes: a lost race shows as R and is tried again
 
 bench: $(BIN)/.done ## print figures
