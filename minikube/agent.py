@@ -133,7 +133,7 @@ async def run_node(
         agent = Agent(
             client, informers, runtime, network, recorder, settings, SYSTEM, name, [address], kept_images=kept
         )
-        kubelet = KubeletApi(agent)
+        kubelet = KubeletApi(agent, pki.client_ca)
         if dial is not None:
             tasks.create_task(Parker(kubelet.trusted, dial, name="here").run(), name="parked connections")
         elif servers is not None:

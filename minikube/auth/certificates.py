@@ -1,7 +1,8 @@
 """Client certificates: the common name is the user, the organizations are the groups.
 
-TLS has checked the certificate before it gets here; that it was issued by the CA for clients (and not by another
-one that TLS trusts too, such as the front proxy's) is checked here, once for every certificate.
+TLS has checked chain and purpose before it gets here, but no times. That the certificate was issued by the CA for
+clients (and not by another one that TLS trusts too, such as the front proxy's) is checked here, once for every
+certificate; its times with every request, so that one which has ended is answered as upstream does: 401.
 """
 
 from __future__ import annotations
@@ -23,11 +24,21 @@ CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 REMEMBERED = 4096
 
 
-class Known(msgspec.Struct, frozen=True):
-    """What a certificate says; `user` None: not one of ours."""
+class Span(msgspec.Struct, frozen=True):
+    """The time in which a certificate and its CA are both good."""
 
-    user: User | None
+    since: datetime
     until: datetime
+
+    def now(self) -> bool:
+        return self.since <= datetime.now(UTC) <= self.until
+
+
+class Known(msgspec.Struct, frozen=True):
+    """Whom a certificate of ours names, and when."""
+
+    user: User
+    span: Span
 
 
 class CertificateAuthenticator:
@@ -37,22 +48,22 @@ class CertificateAuthenticator:
         self._cas = cas
         self._seen: tuple[int, ...] = ()
         self._trusted: list[x509.Certificate] = []
-        self._known: dict[bytes, Known] = {}
+        self._known: dict[bytes, Known | None] = {}
 
     async def authenticate(self, credentials: Credentials) -> User | None:
-        """Raises Unauthorized, also for a certificate that has ended since its connection was opened."""
+        """Raises Unauthorized, also for a certificate that has ended since its connection was opened, or before."""
         der = credentials.certificate
         if not der:
             return None
         self._reload()
-        known = self._known.get(der)
-        if known is None:
+        if der not in self._known:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            known = self._known[der] = _read(der, self._trusted)
-        if known.user is None:
+            self._known[der] = _read(der, self._trusted)
+        known = self._known[der]
+        if known is None:
             raise Unauthorized("x509: certificate signed by unknown authority")
-        if datetime.now(UTC) > known.until:
+        if not known.span.now():
             raise Unauthorized("x509: certificate has expired or is not yet valid")
         return known.user
 
@@ -67,14 +78,18 @@ def load_certificates(paths: Iterable[Path]) -> list[x509.Certificate]:
     return [one for path in paths for one in x509.load_pem_x509_certificates(path.read_bytes())]
 
 
-def issued_by(certificate: x509.Certificate, cas: Iterable[x509.Certificate]) -> bool:
+def span_of(certificate: x509.Certificate, cas: Iterable[x509.Certificate]) -> Span | None:
+    """None: none of the CAs has issued it."""
     for ca in cas:
         try:
             certificate.verify_directly_issued_by(ca)
         except (InvalidSignature, ValueError, TypeError):
             continue
-        return True
-    return False
+        return Span(
+            max(certificate.not_valid_before_utc, ca.not_valid_before_utc),
+            min(certificate.not_valid_after_utc, ca.not_valid_after_utc),
+        )
+    return None
 
 
 def common_name(certificate: x509.Certificate) -> str:
@@ -82,13 +97,12 @@ def common_name(certificate: x509.Certificate) -> str:
     return str(found[0].value) if found else ""
 
 
-def _read(der: bytes, cas: Sequence[x509.Certificate]) -> Known:
+def _read(der: bytes, cas: Sequence[x509.Certificate]) -> Known | None:
     certificate = x509.load_der_x509_certificate(der)
-    until = certificate.not_valid_after_utc
-    name = common_name(certificate)
-    if not name or not issued_by(certificate, cas):
-        return Known(None, until)
+    name, span = common_name(certificate), span_of(certificate, cas)
+    if not name or span is None:
+        return None
     organizations = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     groups = (*(str(one.value) for one in organizations), AUTHENTICATED)
     identity = f"X509SHA256={hashlib.sha256(der).hexdigest()}"
-    return Known(User(name, groups=groups, extra={CREDENTIAL_ID: (identity,)}), until)
+    return Known(User(name, groups=groups, extra={CREDENTIAL_ID: (identity,)}), span)

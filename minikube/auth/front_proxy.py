@@ -13,7 +13,7 @@ import msgspec
 from cryptography import x509
 
 from minikube.auth.base import AUTHENTICATED, Credentials, User
-from minikube.auth.certificates import common_name, issued_by, load_certificates
+from minikube.auth.certificates import REMEMBERED, Span, common_name, load_certificates, span_of
 
 
 class FrontProxy:
@@ -22,7 +22,7 @@ class FrontProxy:
     def __init__(self, ca: Path, names: Sequence[str]) -> None:
         self._cas = load_certificates([ca])
         self._names = frozenset(names)
-        self._known: dict[bytes, bool] = {}
+        self._known: dict[bytes, Span | None] = {}
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         """None when the connection is not a front proxy's: then its headers mean nothing."""
@@ -34,7 +34,10 @@ class FrontProxy:
 
     def _trusted(self, der: bytes) -> bool:
         if der not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
             certificate = x509.load_der_x509_certificate(der)
             named = not self._names or common_name(certificate) in self._names
-            self._known[der] = named and issued_by(certificate, self._cas)
-        return self._known[der]
+            self._known[der] = span_of(certificate, self._cas) if named else None
+        span = self._known[der]
+        return span is not None and span.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -13,19 +14,47 @@ from aiohttp import web
 
 from minikube.kit.keeper import BACKLOG, Keeper
 
+log = logging.getLogger(__name__)
+
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 GONE_SECONDS = 1.0
+NO_CHECK_TIME = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python's ssl has no name for."""
+
+
+class _Handshake(ssl.SSLObject):
+    """Tells a client whose certificate is of a strange CA so, before the connection ends.
+
+    Python's ssl verifies in the handshake and has no callback that could let it go on to a 401
+    (https://github.com/python/cpython/issues/75425). OpenSSL then has an alert to send, which event loops drop when
+    the handshake raises: so it asks for more first, which makes them send what there is.
+    """
+
+    _failed: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        if self._failed is not None:
+            raise self._failed
+        try:
+            super().do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            log.info("a client's certificate was refused: %s", error.verify_message)
+            self._failed = error
+            raise ssl.SSLWantReadError from error
 
 
 def server_context(certificate: Path, key: Path, client_cas: Sequence[Path] = ()) -> ssl.SSLContext:
-    """TLS 1.2 or later; a client certificate is asked for, not demanded."""
+    """TLS 1.2 or later; a client certificate is asked for, not demanded. Its times are for the authenticator to judge:
+    that can answer what is wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
     for ca in client_cas:
         context.load_verify_locations(ca)
     if client_cas:
+        context.sslobject_class = _Handshake
         context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags = ssl.VerifyFlags(context.verify_flags | NO_CHECK_TIME)
     return context
 
 
@@ -46,24 +75,8 @@ async def listening(
         await runner.cleanup()
 
 
-def peer_subject(request: web.BaseRequest) -> tuple[str, tuple[str, ...]] | None:
-    """(common name, organizations) of the verified client certificate, if there is one."""
-    transport = request.transport
-    certificate = transport.get_extra_info("peercert") if transport is not None else None
-    if not certificate:
-        return None
-    name, groups = "", []
-    for relative in certificate.get("subject", ()):
-        for field, value in relative:
-            if field == "commonName":
-                name = value
-            elif field == "organizationName":
-                groups.append(value)
-    return name, tuple(groups)
-
-
 def peer_certificate(request: web.BaseRequest) -> bytes:
-    """The client's certificate in DER, which TLS has verified; empty: there is none."""
+    """The client's certificate in DER, which TLS has verified but for its times; empty: there is none."""
     transport = request.transport
     connection = transport.get_extra_info("ssl_object") if transport is not None else None
     return (connection.getpeercert(True) or b"") if connection is not None else b""

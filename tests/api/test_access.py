@@ -6,7 +6,10 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from datetime import timedelta
+from pathlib import Path
 
+from minikube.pki.certificates import Pair, ensure_ca, ensure_leaf
 from tests.api.conftest import Cluster
 
 
@@ -33,6 +36,18 @@ def test_anonymous_sees_health_and_version_and_nothing_else(cluster: Cluster) ->
 
 def test_a_bad_token_is_nobody_rather_than_anonymous(cluster: Cluster) -> None:
     assert status_of(cluster, "/healthz", "nonsense") == (401, "Unauthorized")
+
+
+def test_a_certificate_that_has_ended_is_nobodys(cluster: Cluster, tmp_path: Path) -> None:
+    tls = cluster.root / "data" / "server" / "tls"
+    ca = Pair(tls / "client-ca.crt", tls / "client-ca.key")
+    brief = Pair(tmp_path / "brief.crt", tmp_path / "brief.key")
+    ensure_leaf(brief, ca, common_name="bob", client=True, lifetime=timedelta(seconds=1))
+    how = ("--kubeconfig=/dev/null", f"--server=https://127.0.0.1:{cluster.port}", "--insecure-skip-tls-verify")
+    how += (f"--client-certificate={brief.certificate}", f"--client-key={brief.key}")
+    cluster.wait(lambda: "must be logged in" in cluster.refused(*how, "get", "pods"))
+    ensure_leaf(brief, ensure_ca(tmp_path, "client-ca"), common_name="bob", client=True)
+    assert "unknown certificate authority" in cluster.refused(*how, "get", "pods")
 
 
 def test_kubectl_acts_as_others_with_all_their_parts(cluster: Cluster) -> None:

@@ -12,10 +12,12 @@ from aiohttp import web
 
 from minikube.api.authentication_v1 import TokenReview, TokenReviewSpec
 from minikube.api.authorization_v1 import ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec
+from minikube.auth.base import Authenticator, Credentials
 from minikube.client.base import Client
+from minikube.errors import Unauthorized
 from minikube.kit.clock import Clock
 from minikube.node.kubelet.routes import VERBS, subresources_of
-from minikube.transport.server import peer_subject
+from minikube.transport.server import peer_certificate
 
 YES_SECONDS, NO_SECONDS = 300.0, 30.0
 REMEMBERED = 1000
@@ -27,8 +29,9 @@ class Visitor(msgspec.Struct, frozen=True):
 
 
 class Access:
-    def __init__(self, client: Client, clock: Clock, node: str) -> None:
+    def __init__(self, client: Client, clock: Clock, node: str, certificates: Authenticator) -> None:
         self._client, self._clock, self._node = client, clock, node
+        self._certificates = certificates
         self._known: dict[tuple[Visitor, str, str], tuple[bool, float]] = {}
 
     async def refusal(self, request: web.BaseRequest) -> web.Response | None:
@@ -45,9 +48,12 @@ class Access:
         return web.Response(status=403, text=text.replace("'", ""))
 
     async def _visitor(self, request: web.BaseRequest) -> Visitor | None:
-        subject = peer_subject(request)
-        if subject is not None:
-            return Visitor(subject[0], (*subject[1], "system:authenticated"))
+        try:
+            user = await self._certificates.authenticate(Credentials(peer_certificate(request)))
+        except Unauthorized:
+            return None
+        if user is not None:
+            return Visitor(user.name, user.groups)
         header = request.headers.get("Authorization", "")
         if not header.startswith("Bearer "):
             return None

@@ -20,6 +20,7 @@ from aiohttp import web
 
 from minikube.api.core_v1 import Pod
 from minikube.api.meta import to_dict
+from minikube.auth.certificates import CertificateAuthenticator
 from minikube.errors import ApiError
 from minikube.node.container.spec import log_directory
 from minikube.node.kubelet import portforward, remotecommand
@@ -54,9 +55,12 @@ class Refused(Exception):
 
 
 class KubeletApi:
-    def __init__(self, agent: Agent) -> None:
+    """`client_ca`: who issues certificates to those who may come to the kubelet's port."""
+
+    def __init__(self, agent: Agent, client_ca: Path) -> None:
         self._agent = agent
-        self._access = Access(agent.client, agent.clock, agent.node_name)
+        certificates = CertificateAuthenticator([client_ca])
+        self._access = Access(agent.client, agent.clock, agent.node_name, certificates)
         self._stats = Stats(agent)
         self._handlers: dict[str, Handler] = {
             "healthz": self._healthz,

@@ -1,0 +1,69 @@
+"""Client certificates: good while they and their CA are, and only those of the CA for clients."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from minikube.auth.base import AUTHENTICATED, Credentials
+from minikube.auth.certificates import CertificateAuthenticator
+from minikube.errors import Unauthorized
+
+NOW = datetime.now(UTC)
+HOUR = timedelta(hours=1)
+ALWAYS = (NOW - HOUR, NOW + HOUR)
+PAST, FUTURE = (NOW - 2 * HOUR, NOW - HOUR), (NOW + HOUR, NOW + 2 * HOUR)
+KEY = ec.generate_private_key(ec.SECP256R1())
+OTHER = ec.generate_private_key(ec.SECP256R1())
+
+
+def named(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)] if text else [])
+
+
+def certificate(
+    subject: str, span: tuple[datetime, datetime], key: ec.EllipticCurvePrivateKey = KEY
+) -> x509.Certificate:
+    """Issued by a CA that is called `ca` and has this key."""
+    builder = x509.CertificateBuilder(named("ca"), named(subject), KEY.public_key(), x509.random_serial_number())
+    return builder.not_valid_before(span[0]).not_valid_after(span[1]).sign(key, hashes.SHA256())
+
+
+def user_of(directory: Path, leaf: x509.Certificate, ca: x509.Certificate) -> str:
+    bundle = directory / "ca.crt"
+    bundle.write_bytes(ca.public_bytes(Encoding.PEM))
+    asked = CertificateAuthenticator([bundle]).authenticate(Credentials(leaf.public_bytes(Encoding.DER)))
+    user = asyncio.run(asked)
+    assert user is not None
+    assert user.groups == (AUTHENTICATED,)
+    return user.name
+
+
+def test_the_common_name_is_the_user(tmp_path: Path) -> None:
+    assert user_of(tmp_path, certificate("bob", ALWAYS), certificate("ca", ALWAYS)) == "bob"
+
+
+@pytest.mark.parametrize(
+    ("leaf", "ca", "why"),
+    [
+        (certificate("bob", PAST), ALWAYS, "expired or is not yet valid"),
+        (certificate("bob", FUTURE), ALWAYS, "expired or is not yet valid"),
+        (certificate("bob", ALWAYS), PAST, "expired or is not yet valid"),
+        (certificate("bob", ALWAYS, OTHER), ALWAYS, "signed by unknown authority"),
+        (certificate("", ALWAYS), ALWAYS, "signed by unknown authority"),
+    ],
+    ids=["ended", "not yet", "its CA has ended", "another key of the same name", "nobody's"],
+)
+def test_what_is_not_good_is_nobody(
+    tmp_path: Path, leaf: x509.Certificate, ca: tuple[datetime, datetime], why: str
+) -> None:
+    with pytest.raises(Unauthorized, match=why):
+        user_of(tmp_path, leaf, certificate("ca", ca))
