@@ -124,7 +124,7 @@ class Server:
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
         keys = SigningKeys(self.pki.service_account_key)
         tokens = ServiceAccountTokens(keys, self.informers, SYSTEM, issuer=issuer)
-        authenticator = self._authenticator(keys, tokens)
+        authenticator = self._authenticator(keys, tokens, keeper)
         subresources = Subresources(self.registry, TokenRequests(tokens, self.informers, SYSTEM), self.settings)
         self.registry.subresources["serviceaccounts", "token"] = subresources.issue
         reviews = Reviews(authenticator, authorizer, rbac, issuer)
@@ -160,7 +160,9 @@ class Server:
             },
         )
 
-    def _authenticator(self, keys: SigningKeys, tokens: ServiceAccountTokens) -> UnionAuthenticator:
+    def _authenticator(
+        self, keys: SigningKeys, tokens: ServiceAccountTokens, client: LocalClient
+    ) -> UnionAuthenticator:
         """Everybody who is believed; the first that knows the credentials decides."""
         secrets = self.informers.of(Secret).lister
         return UnionAuthenticator(
@@ -168,7 +170,7 @@ class Server:
                 *front_proxies(self.settings),
                 NodeCertificates(CertificateAuthenticator([self.pki.client_ca.certificate]), secrets),
                 tokens,
-                LegacyTokens(keys, self.informers, audience=tokens.issuer),
+                LegacyTokens(keys, self.informers, client, SYSTEM, audience=tokens.issuer),
                 BootstrapTokens(secrets, SYSTEM),
                 *configured_tokens(self.settings, tokens.issuer, SYSTEM),
             )

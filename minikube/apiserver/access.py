@@ -6,7 +6,7 @@ import logging
 
 from aiohttp import web
 
-from minikube.apiserver.audit.trail import Trail
+from minikube.apiserver.audit.trail import ANNOTATIONS, Trail
 from minikube.apiserver.flow import is_long_running
 from minikube.apiserver.headers import bearer_of, impersonation_of, remote_of
 from minikube.apiserver.node_connections import NodeConnections
@@ -18,6 +18,9 @@ from minikube.errors import Unauthorized
 from minikube.transport.server import peer_certificate
 
 log = logging.getLogger(__name__)
+
+WARNINGS = "warnings"
+"""Where a request keeps what is to be told of its credentials."""
 
 
 class Access:
@@ -51,6 +54,9 @@ class Access:
         except Unauthorized as error:
             log.info("%s %s: %s", request.method, request.path, error.message)
             raise Unauthorized from error
+        finally:
+            request.get(ANNOTATIONS, {}).update(credentials.remarks.annotations)
+        request[WARNINGS] = credentials.remarks.warnings
         if self._connections is not None:
             self._connections.note(user, request)
         return user

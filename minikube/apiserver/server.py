@@ -17,12 +17,12 @@ from aiohttp import web
 
 from minikube import KUBERNETES_VERSION, __version__
 from minikube.apiserver import discovery, profiling
-from minikube.apiserver.access import Access
+from minikube.apiserver.access import WARNINGS, Access
 from minikube.apiserver.audit.trail import Trail, audit_of
 from minikube.apiserver.compression import compressed
 from minikube.apiserver.flow import Flow, is_long_running
 from minikube.apiserver.flow_matching import FLOW, FlowSchemas
-from minikube.apiserver.handlers import Resources, answer, error_response
+from minikube.apiserver.handlers import Resources, answer, error_response, warning_headers
 from minikube.apiserver.health import Health, ping
 from minikube.apiserver.metrics import GROUP as METRICS
 from minikube.apiserver.metrics import Metrics
@@ -56,10 +56,10 @@ VERSION = {
     "compiler": platform.python_implementation().lower(),
     "platform": f"linux/{'arm64' if platform.machine() == 'aarch64' else 'amd64'}",
 }
-FURTHER = ("/metrics", "/openapi/v2", "/openapi/v3", "/version")
 REQUEST_SECONDS = 60.0
 
 Document = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Route = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 Subresource = Callable[[web.BaseRequest, RequestInfo, User], Awaitable[web.StreamResponse]]
 
 
@@ -103,6 +103,7 @@ class ApiServer:
         self._nodes = nodes or Nodes()
         self._metrics = metrics
         self._schemas = schemas
+        self._routes = self._all_routes()
         self.ready = asyncio.Event()
         self._tls: LiveContext | None = None
 
@@ -136,6 +137,8 @@ class ApiServer:
             response = await self._answered(request, info, trail)
             if not response.prepared:
                 response.headers.update(request.get(FLOW, {}))
+                for warning in warning_headers(request.get(WARNINGS, ())):
+                    response.headers.add("Warning", warning)
             if trail is not None:
                 kind = self._registry.find(info.group, info.version, info.resource)
                 await trail.complete(response, kind.definition if kind is not None else "")
@@ -173,26 +176,27 @@ class ApiServer:
             return await self._route(request, info, user)
 
     async def _route(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        path = info.path
         if info.resource:
             return await self._resource(request, info, user)
-        if path in ("/api", "/apis") or path.startswith(("/api/", "/apis/")):
-            return self._discovery(request, path)
-        if path.startswith(HEALTH):
-            return await self._healthy(request, path)
-        if path.startswith(profiling.ROOT) and self._settings.profiling:
-            return web.Response(text=await profiling.debug(path, dict(request.query)))
-        if path == "/metrics":
-            return web.Response(body=self._traffic.text(), headers={"Content-Type": CONTENT_TYPE})
-        if path in ("/version", "/version/"):
-            return answer(msgspec.json.encode(VERSION), Wanted())
-        if path.startswith("/openapi/"):
-            return await self._openapi.serve(request, path)
-        if path in self._documents:
-            return await self._documents[path](request)
-        if path == "/":
-            return answer(msgspec.json.encode({"paths": self._paths()}), Wanted())
+        path = info.path
+        for root, route in self._routes.items():
+            if path == root or path.startswith(f"{root}/"):
+                return await route(request, path)
         raise NotFound.path()
+
+    def _all_routes(self) -> dict[str, Route]:
+        """Whatever is not about resources: a path, with all below it, and what answers there."""
+        documents = {path: _exactly(path, document) for path, document in self._documents.items()}
+        return {
+            **dict.fromkeys(("/api", "/apis"), self._discovery),
+            **dict.fromkeys(HEALTH, self._healthy),
+            **dict.fromkeys(("/openapi/v2", "/openapi/v3"), self._openapi.serve),
+            "/metrics": _exactly("/metrics", self._measured),
+            "/version": _exactly("/version", self._version),
+            **({profiling.ROOT: _profiled} if self._settings.profiling else {}),
+            **documents,
+            "/": _exactly("/", self._index),
+        }
 
     async def _resource(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         if self._metrics is not None and info.group == METRICS:
@@ -201,11 +205,11 @@ class ApiServer:
         if kind is None:
             raise NotFound.path()
         if info.subresource:
+            if info.subresource not in discovery.subresources_of(kind):
+                raise NotFound.path()
             special = self._subresources.get(f"{info.resource}/{info.subresource}")
             if special is not None:
                 return await special(request, info, user)
-            if info.subresource not in discovery.subresources_of(kind):
-                raise NotFound.path()
         special = self._subresources.get(info.resource) if "list" not in kind.verbs else None
         if special is not None:
             wanted(request.headers.get("Accept", ""), views=False)
@@ -218,7 +222,7 @@ class ApiServer:
             raise NotFound.path()
         return await self._resources.serve(request, kind, info, user)
 
-    def _discovery(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+    async def _discovery(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         kinds = [*self._registry.kinds(), *(self._metrics.kinds if self._metrics is not None else ())]
         parts = path.strip("/").split("/")
         offer = wanted(request.headers.get("Accept", ""))
@@ -242,12 +246,18 @@ class ApiServer:
             raise NotFound.path()
         return answer(msgspec.json.encode(document), offer)
 
-    def _paths(self) -> list[str]:
-        found = ["/api", "/apis", *HEALTH, *FURTHER, *self._documents]
+    async def _index(self, request: web.BaseRequest) -> web.StreamResponse:
+        found = [path for path in self._routes if path != "/"]
         for group, versions in discovery.groups(self._registry.kinds()).items():
             root = f"/apis/{group}" if group else "/api"
             found += [*([root] if group else ()), *(f"{root}/{version}" for version in versions)]
-        return sorted(found)
+        return answer(msgspec.json.encode({"paths": sorted(found)}), Wanted())
+
+    async def _measured(self, request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=self._traffic.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _version(self, request: web.BaseRequest) -> web.StreamResponse:
+        return answer(msgspec.json.encode(VERSION), Wanted())
 
     async def _healthy(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         query = request.query
@@ -255,3 +265,18 @@ class ApiServer:
         if report is None:
             raise NotFound.path()
         return web.Response(text=report.text, status=report.code, headers={"X-Content-Type-Options": "nosniff"})
+
+
+def _exactly(path: str, document: Document) -> Route:
+    """Nothing is below it."""
+
+    async def route(request: web.BaseRequest, asked: str) -> web.StreamResponse:
+        if asked.rstrip("/") != path.rstrip("/"):
+            raise NotFound.path()
+        return await document(request)
+
+    return route
+
+
+async def _profiled(request: web.BaseRequest, path: str) -> web.StreamResponse:
+    return web.Response(text=await profiling.debug(path, dict(request.query)))

@@ -48,6 +48,15 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class Remarks(msgspec.Struct):
+    """What is to be said of credentials, whether they are good or not."""
+
+    warnings: list[str] = []
+    """For whoever uses them."""
+    annotations: dict[str, str] = {}
+    """For the audit log."""
+
+
 class Credentials(msgspec.Struct, frozen=True):
     """What a connection and its headers offered. Audiences are those a token must be meant for (one of them); none:
     the API server itself."""
@@ -58,6 +67,8 @@ class Credentials(msgspec.Struct, frozen=True):
     remote: User | None = None
     """Whom the X-Remote-* headers name: true only if a front proxy sent them."""
     audiences: tuple[str, ...] = ()
+    remarks: Remarks = msgspec.field(default_factory=Remarks)
+    """Authenticators add to them."""
 
 
 class Authenticator(Protocol):

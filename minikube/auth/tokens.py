@@ -27,6 +27,7 @@ from minikube.pki.signing_keys import SigningKeys
 LEEWAY = timedelta(seconds=60)
 """How long the token of something that is gone lives on."""
 EXTRA = "authentication.kubernetes.io"
+STALE = "authentication.k8s.io/stale-token"
 INVALIDATED = "service account token has been invalidated"
 
 
@@ -44,7 +45,7 @@ class Bound(msgspec.Struct, frozen=True, omit_defaults=True, rename={"warn_after
     secret: Reference | None = None
     node: Reference | None = None
     warn_after: int | None = None
-    """Unix time after which a use is logged: the token was asked for this long only."""
+    """Unix time after which a use is noted in the audit log: the token was asked for this long only."""
 
 
 class ServiceAccountTokens:
@@ -93,7 +94,12 @@ class ServiceAccountTokens:
             bound = msgspec.convert(claims.get("kubernetes.io"), Bound)
         except msgspec.ValidationError as error:
             raise Unauthorized("service account claims are missing") from error
-        return self._user(bound, str(claims.get("jti", "")))
+        user = self._user(bound, str(claims.get("jti", "")))
+        if bound.warn_after is not None and now > bound.warn_after:
+            late = int(now) - bound.warn_after
+            said = f"subject: {claims.get('sub', '')}, seconds after warning threshold: {late}"
+            credentials.remarks.annotations[STALE] = said
+        return user
 
     def _user(self, bound: Bound, identity: str) -> User:
         namespace = bound.namespace

@@ -44,7 +44,7 @@ class _Handshake(ssl.SSLObject):
 
 
 def server_context(certificate: Path, key: Path, client_cas: Sequence[Path] = ()) -> ssl.SSLContext:
-    """TLS 1.2 or later; a client certificate is asked for, not demanded. Its times are for the authenticator to judge:
+    """TLS 1.2 or later; a client certificate is asked for, not demanded. Its times are for authenticators to judge:
     that can answer what is wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

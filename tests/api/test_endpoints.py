@@ -26,7 +26,9 @@ PATHS = (
     "/", "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz",
     "/healthz/ping", "/livez", "/livez/ping", "/metrics", "/minikube/v1/secrets-encryption", "/openapi/v2",
     "/openapi/v3", "/openid/v1/jwks", "/readyz", "/readyz/ping", "/version", "/debug/pprof/", "/nowhere",
+    f"/minikube/v1/nodes/{NAME}/connection",
 )  # fmt: skip
+"""All that are not about resources, and some that are not there; groups and versions are like apps and v1."""
 
 PUBLIC = {"get /healthz", "get /livez", "get /readyz", "get /version"}
 AUTHENTICATED = PUBLIC | {
@@ -125,6 +127,13 @@ def requests(shared: Cluster) -> Sequence[tuple[str, str, str]]:
     return found
 
 
+def test_every_route_is_in_the_table(shared: Cluster) -> None:
+    served = set(json.loads(shared.kubectl("get", "--raw", "/"))["paths"])
+    groups = {path for path in served if path.startswith(("/api/", "/apis/"))}
+    assert served - groups - set(PATHS) == set()
+    assert {"/apis/apps", "/apis/apps/v1", "/api/v1"} <= groups
+
+
 def test_anonymous(shared: Cluster, requests: Sequence[tuple[str, str, str]]) -> None:
     assert allowed(Identity(shared), requests) == PUBLIC
 
@@ -146,4 +155,5 @@ def test_an_empty_body_is_the_clients_fault(shared: Cluster, requests: Sequence[
     tls = shared.root / "data" / "server" / "tls"
     pair = (tls / "client-admin.crt", tls / "client-admin.key")
     harmless = [one for one in requests if not one[0].startswith("deletecollection ")]
-    assert len(allowed(Identity(shared, pair=pair), harmless)) == len({what for what, _, _ in harmless})
+    refused = {what for what, _, _ in harmless} - allowed(Identity(shared, pair=pair), harmless)
+    assert refused == {f"get /minikube/v1/nodes/{NAME}/connection"}, "only a node parks, for itself"

@@ -11,6 +11,13 @@ from tests.api.conftest import Cluster
 from tests.api.test_access import status_of
 from tests.api.test_encryption import minikube
 
+STRANGER = ("--kubeconfig=/dev/null", "--insecure-skip-tls-verify")
+TOKEN_SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "robot-token", "annotations": {"kubernetes.io/service-account.name": "robot"}},
+    "type": "kubernetes.io/service-account-token",
+}
 REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
 
 
@@ -90,3 +97,17 @@ def test_a_token_secret_is_filled_and_goes_with_its_account(cluster: Cluster) ->
     assert status_of(cluster, "/openid/v1/jwks", base64.b64decode(token()).decode())[0] == 200
     cluster.kubectl("delete", "serviceaccount", "robot")
     cluster.wait(lambda: cluster.run("get", "secret", "old").returncode != 0)
+
+
+def test_a_secret_that_an_account_lists_warns_whoever_uses_its_token(cluster: Cluster) -> None:
+    cluster.kubectl("create", "serviceaccount", "robot")
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(TOKEN_SECRET))
+    cluster.kubectl("patch", "serviceaccount", "robot", "-p", '{"secrets":[{"name":"robot-token"}]}')
+    path = "jsonpath={.data.token}"
+    cluster.wait(lambda: bool(cluster.kubectl("get", "secret", "robot-token", "-o", path)))
+    token = base64.b64decode(cluster.kubectl("get", "secret", "robot-token", "-o", path)).decode()
+    done = cluster.run("--token", token, f"--server=https://127.0.0.1:{cluster.port}", *STRANGER, "auth", "whoami")
+    assert "system:serviceaccount:" in done.stdout
+    assert "Warning: Use tokens from the TokenRequest API" in done.stderr
+    labels = json.loads(cluster.kubectl("get", "secret", "robot-token", "-o", "json"))["metadata"]["labels"]
+    assert labels["kubernetes.io/legacy-token-last-used"].startswith("20")

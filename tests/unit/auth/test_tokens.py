@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -21,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from minikube.api.authentication_v1 import BoundObjectReference, TokenRequest, TokenRequestSpec
 from minikube.api.core_v1 import Container, Node, Pod, PodSpec, Secret, ServiceAccount
 from minikube.api.meta import Key, ObjectMeta
-from minikube.auth.base import Credentials, User
-from minikube.auth.legacy_tokens import LegacyTokens
+from minikube.auth.base import Credentials, Remarks, User
+from minikube.auth.legacy_tokens import INVALID_SINCE, LAST_USED, LegacyTokens, sign_legacy
 from minikube.auth.token_requests import TokenRequests
 from minikube.auth.tokens import ServiceAccountTokens
 from minikube.controllers.token_secrets import ACCOUNT, TYPE, TokenSecretController
@@ -57,6 +58,11 @@ class Scene:
 
     async def user(self, token: str, *audiences: str) -> User | None:
         return await self.tokens.authenticate(Credentials(bearer=token, audiences=audiences))
+
+    async def remarks(self, token: str) -> Remarks:
+        credentials = Credentials(bearer=token)
+        assert await self.tokens.authenticate(credentials)
+        return credentials.remarks
 
     async def refused(self, token: str, *audiences: str) -> str:
         with pytest.raises(Unauthorized) as caught:
@@ -143,9 +149,16 @@ def test_audiences_and_time_bound_a_token(tmp_path: Path) -> None:
 
 def test_the_mounted_token_works_for_a_year_and_says_when_it_should_not(tmp_path: Path) -> None:
     async def scene(made: Scene) -> None:
-        said = claims(made.token("Pod", "p", expiration_seconds=3607))
+        token = made.token("Pod", "p", expiration_seconds=3607)
+        said = claims(token)
         assert said["exp"] - said["iat"] == 365 * 86400
         assert said["kubernetes.io"]["warnafter"] == said["iat"] + 3607
+        made.cluster.clock.at += timedelta(seconds=3607)
+        assert await made.remarks(token) == Remarks()
+        made.cluster.clock.at += timedelta(seconds=5)
+        subject = "system:serviceaccount:default:robot"
+        late = f"subject: {subject}, seconds after warning threshold: 5"
+        assert (await made.remarks(token)).annotations == {"authentication.k8s.io/stale-token": late}
 
     play(tmp_path, scene)
 
@@ -253,9 +266,8 @@ def test_a_token_secret_is_filled_believed_and_goes_with_its_account(tmp_path: P
         write_private(settings.tls_dir / "server-ca.crt", b"a CA")
         context = cluster.context()
         controller = TokenSecretController(msgspec.structs.replace(context, settings=settings))
-        legacy = LegacyTokens(
-            SigningKeys(settings.tls_dir / "service-account.key"), cluster.informers, audience="x"
-        )
+        keys = SigningKeys(settings.tls_dir / "service-account.key")
+        legacy = LegacyTokens(keys, cluster.informers, cluster.client, cluster.clock, audience="x")
         meta = ObjectMeta(name="old", namespace="default", annotations={ACCOUNT: "robot"})
         await cluster.client.create(Secret(metadata=meta, type=TYPE))
         key = Key("default", "old")
@@ -273,5 +285,45 @@ def test_a_token_secret_is_filled_believed_and_goes_with_its_account(tmp_path: P
             await cluster.client.get(Secret, "old", "default")
         with pytest.raises(Unauthorized):
             await legacy.authenticate(Credentials(bearer=data["token"]))
+
+    play(tmp_path, scene)
+
+
+def test_each_day_of_a_token_secrets_use_is_noted(tmp_path: Path) -> None:
+    async def scene(made: Scene) -> None:
+        cluster, keys = made.cluster, made.keys
+        legacy = LegacyTokens(keys, cluster.informers, cluster.client, cluster.clock, audience="x")
+        token = sign_legacy(keys, made.account, "old")
+        data = {"token": base64.b64encode(token.encode()).decode()}
+        meta = ObjectMeta(name="old", namespace="default", annotations={ACCOUNT: "robot"})
+        await cluster.client.create(Secret(metadata=meta, type=TYPE, data=data))
+
+        async def use() -> tuple[Remarks, ObjectMeta]:
+            credentials = Credentials(bearer=token)
+            with contextlib.suppress(Unauthorized):
+                await legacy.authenticate(credentials)
+            return credentials.remarks, (await cluster.client.get(Secret, "old", "default")).metadata
+
+        remarks, first = await use()
+        assert remarks.annotations == {"authentication.k8s.io/legacy-token-manual-secret": "old"}
+        assert first.labels[LAST_USED] == str(cluster.clock.at.date())
+        assert (await use())[1].resource_version == first.resource_version
+        cluster.clock.at += timedelta(days=2)
+        assert (await use())[1].labels[LAST_USED] == str(cluster.clock.at.date())
+
+        listed = {"secrets": [{"name": "old"}]}
+        await cluster.client.patch(ServiceAccount, "robot", "default", patch=listed)
+        remarks, _ = await use()
+        assert remarks.annotations == {"authentication.k8s.io/legacy-token-autogenerated-secret": "old"}
+        assert remarks.warnings == [
+            "Use tokens from the TokenRequest API or manually created secret-based tokens instead of "
+            "auto-generated secret-based tokens."
+        ]
+        invalid = {"metadata": {"labels": {INVALID_SINCE: "2026-01-01"}}}
+        await cluster.client.patch(Secret, "old", "default", patch=invalid)
+        remarks, _ = await use()
+        assert remarks.annotations == {"authentication.k8s.io/legacy-token-invalidated": "old/default"}
+        with pytest.raises(Unauthorized, match="has been marked invalid"):
+            await legacy.authenticate(Credentials(bearer=token))
 
     play(tmp_path, scene)
