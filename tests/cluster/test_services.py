@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.machines import Machine, Network, sh
+from tests.machines import GATEWAY, Machine, Network, sh
 
 pytestmark = pytest.mark.node
 
@@ -261,6 +261,25 @@ def test_a_foreign_firewall_is_named_with_the_fix(machine: Machine) -> None:
         assert fix in machine.kubectl("get", "events", "-o", "wide")
     finally:
         machine.run("nft", "delete", "table", "inet", "theirs")
+
+
+WHO = """
+import socket
+server = socket.create_server(("", 8090))
+while True:
+    client, (address, _) = server.accept()
+    client.sendall(address.encode())
+    client.close()
+"""
+
+
+def test_a_pod_reaches_the_outside_under_the_address_of_its_node(machine: Machine) -> None:
+    enter = ("nsenter", f"--net=/run/netns/{machine.network.namespace}", sys.executable, "-c", WHO)
+    with subprocess.Popen(enter) as outside:
+        try:
+            machine.wait(lambda: inside(machine, "one", "busybox", "nc", GATEWAY, "8090") == machine.address, 10)
+        finally:
+            outside.kill()
 
 
 ECHO = """
