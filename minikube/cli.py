@@ -20,6 +20,7 @@ from minikube.commands.image import image
 from minikube.commands.node import node
 from minikube.commands.secrets_encrypt import secrets_encrypt
 from minikube.commands.service_account_key import service_account_key
+from minikube.commands.status import status
 from minikube.commands.token import token
 from minikube.kit import memory, pidfile
 from minikube.settings import Settings, SettingsError, load
@@ -139,6 +140,7 @@ def main() -> None:
     \b
     minikube server                       start a cluster on this machine
     minikube agent --server URL --token T join another machine to it
+    minikube status                       what runs here, and what is wrong
     minikube kubectl get nodes            talk to the cluster as its administrator
 
     Every flag can also be an environment variable (MINIKUBE_NODE_NAME) or a key of
@@ -146,8 +148,8 @@ def main() -> None:
     """
 
 
-for group in (image, token, node, certificate, service_account_key, secrets_encrypt):
-    main.add_command(group)
+for command in (status, image, token, node, certificate, service_account_key, secrets_encrypt):
+    main.add_command(command)
 
 
 @main.command()

@@ -46,7 +46,7 @@ def check() -> None:
     """Show what certificates there are and how long they are good; fails when one is not."""
     settings = own_settings()
     now = datetime.now(UTC)
-    found = [each for directory in _directories(settings) for each in certificates(directory)]
+    found = list(certificates_of(settings))
     if not found:
         raise click.ClickException(f"there are no certificates in {settings.data_dir} (or they may not be read)")
     rows: list[tuple[str, ...]] = [("CERTIFICATE", "SUBJECT", "ISSUER", "EXPIRES", "LEFT", "STATE")]
@@ -96,6 +96,12 @@ def rotate_ca(finishing: bool) -> None:
         "new CAs sign from now on, the old ones are trusted still; node-token changes with them.\n"
         "When every node and pod has the new ones, run: minikube certificate rotate-ca --finish"
     )
+
+
+def certificates_of(settings: Settings) -> Iterator[Found]:
+    """All of this machine: server's and node's."""
+    for directory in _directories(settings):
+        yield from certificates(directory)
 
 
 def certificates(directory: Path) -> Iterator[Found]:

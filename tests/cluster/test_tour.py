@@ -112,6 +112,18 @@ def test_describe_and_events_tell_the_story(machine: Machine) -> None:
     assert "replicas" in machine.kubectl("explain", "deployment.spec")
 
 
+def test_status_says_that_all_is_well_and_what_is_not(machine: Machine) -> None:
+    well = machine.minikube("status")
+    assert "running as process" in well
+    assert machine.name in well
+    machine.kubectl("run", "lost", "--image=web:1", '--overrides={"spec":{"nodeSelector":{"no":"where"}}}')
+    try:
+        machine.wait(lambda: "pod default/lost: Unschedulable: 0/1" in machine.minikube("status", check=False))
+    finally:
+        machine.kubectl("delete", "pod", "lost", "--force")
+    machine.wait(lambda: "What is wrong" not in machine.minikube("status"))
+
+
 def test_a_wrong_manifest_is_refused_with_the_field_named(machine: Machine) -> None:
     pod = {
         "apiVersion": "v1",
