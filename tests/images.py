@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-WEB = "echo {version} $(hostname) > /index.html; exec httpd -f -p 80 -h /"
+WEB = "trap exit TERM; echo {version} $(hostname) > /index.html; httpd -f -p 80 -h / & wait"
 
 # Packages that serve installation only count as there already: an image needs none of them.
 INSTALLERS = ("adduser", "debconf", "debianutils", "dpkg", "init-system-helpers", "lsb-base", "passwd", "usrmerge")
