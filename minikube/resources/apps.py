@@ -11,6 +11,7 @@ from minikube.api.owners import controller_of
 from minikube.resources.base import ScalePaths
 from minikube.resources.declare import (
     NONE,
+    REPLICAS,
     columns,
     containers,
     declare,
@@ -125,16 +126,7 @@ KINDS = (
         categories=("all",),
         status=True,
         scale=_SCALE,
-        columns=columns(
-            "Name",
-            "Desired:integer",
-            "Current:integer",
-            "Ready:integer",
-            "Age",
-            "+Containers",
-            "+Images",
-            "+Selector",
-        ),
+        columns=REPLICAS,
         row=replica_set_row,
     ),
     declare(

@@ -8,7 +8,7 @@ from typing import Any
 
 from minikube.api.core_v1 import ReplicationController
 from minikube.resources.base import ScalePaths
-from minikube.resources.declare import columns, containers, declare, images, labels, number, since
+from minikube.resources.declare import REPLICAS, containers, declare, images, labels, number, since
 from minikube.resources.rules.workload import ReplicationControllerRules
 
 
@@ -35,16 +35,7 @@ KINDS = (
         categories=("all",),
         status=True,
         scale=ScalePaths(selector="spec.selector"),
-        columns=columns(
-            "Name",
-            "Desired:integer",
-            "Current:integer",
-            "Ready:integer",
-            "Age",
-            "+Containers",
-            "+Images",
-            "+Selector",
-        ),
+        columns=REPLICAS,
         row=controller_row,
     ),
 )

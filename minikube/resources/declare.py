@@ -92,3 +92,13 @@ def boolean(value: bool | None) -> str:
 
 
 CREATED_AT = columns("Name", "Created At")
+REPLICAS = columns(
+    "Name",
+    "Desired:integer",
+    "Current:integer",
+    "Ready:integer",
+    "Age",
+    "+Containers",
+    "+Images",
+    "+Selector",
+)

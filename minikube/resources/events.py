@@ -8,8 +8,8 @@ from typing import Any
 
 from minikube.api import core_v1
 from minikube.api.events_v1 import Event
-from minikube.resources.base import Obj, age
-from minikube.resources.core_event import COLUMNS, TTL_SECONDS
+from minikube.resources import core_event
+from minikube.resources.base import Obj
 from minikube.resources.declare import declare
 from minikube.resources.rules.event import NewEventRules
 
@@ -41,25 +41,27 @@ def from_core(event: Obj) -> Obj:
 
 
 def event_row(event: Event, now: datetime) -> Sequence[Any]:
-    first = event.deprecated_first_timestamp or event.event_time
-    last, count = event.deprecated_last_timestamp or first, event.deprecated_count or 1
-    if event.series:
-        last, count = event.series.last_observed_time, event.series.count
-    about = event.regarding or core_v1.ObjectReference()
-    old = event.deprecated_source or core_v1.EventSource()
-    component = old.component or event.reporting_controller
-    host = old.host or ("" if old.component else event.reporting_instance)
-    return (
-        age(last, now),
-        event.type,
-        event.reason,
-        f"{about.kind.lower()}/{about.name}" if about.name else about.kind.lower(),
-        about.field_path,
-        f"{component}, {host}" if host else component,
-        event.note.strip(),
-        age(first, now),
-        count,
-        event.metadata.name,
+    return core_event.event_row(_in_old_words(event), now)
+
+
+def _in_old_words(event: Event) -> core_v1.Event:
+    series = event.series and core_v1.EventSeries(
+        count=event.series.count, last_observed_time=event.series.last_observed_time
+    )
+    return core_v1.Event(
+        metadata=event.metadata,
+        involved_object=event.regarding or core_v1.ObjectReference(),
+        type=event.type,
+        reason=event.reason,
+        message=event.note,
+        source=event.deprecated_source,
+        reporting_component=event.reporting_controller,
+        reporting_instance=event.reporting_instance,
+        event_time=event.event_time,
+        first_timestamp=event.deprecated_first_timestamp,
+        last_timestamp=event.deprecated_last_timestamp,
+        count=event.deprecated_count,
+        series=series,
     )
 
 
@@ -69,9 +71,9 @@ KINDS = (
         create_on_update=True,
         strategy=NewEventRules(),
         short_names=("ev",),
-        columns=COLUMNS,
+        columns=core_event.COLUMNS,
         row=event_row,
-        events_ttl=TTL_SECONDS,
+        events_ttl=core_event.TTL_SECONDS,
         stored_as=core_v1.Event.resource,
         to_stored=to_core,
         from_stored=from_core,

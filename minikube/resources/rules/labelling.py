@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
+from minikube.api.core_v1 import NodeSelectorRequirement
 from minikube.api.meta import ObjectMeta
 from minikube.api.meta_v1 import LabelSelector, LabelSelectorRequirement
 from minikube.api.names import (
@@ -16,6 +17,8 @@ from minikube.api.names import (
 )
 from minikube.errors import FieldError
 from minikube.resources.rules.invalid import at, forbidden, invalid, required
+
+Requirement = LabelSelectorRequirement | NodeSelectorRequirement
 
 IN_OR_NOT = "must be specified when `operator` is 'In' or 'NotIn'"
 EXISTS_OR_NOT = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
@@ -49,10 +52,13 @@ def label_selector(selector: LabelSelector | None, path: str) -> Iterator[FieldE
         return
     yield from labels(selector.match_labels, f"{path}.matchLabels")
     for index, one in enumerate(selector.match_expressions):
-        yield from _requirement(one, at(f"{path}.matchExpressions", index))
+        place = at(f"{path}.matchExpressions", index)
+        yield from operator_of_a_set(one, place)
+        yield from key_and_values(one, place)
 
 
-def _requirement(one: LabelSelectorRequirement, path: str) -> Iterator[FieldError]:
+def operator_of_a_set(one: Requirement, path: str) -> Iterator[FieldError]:
+    """One of the four that every selector has, with values or without, as it takes them."""
     if one.operator in ("In", "NotIn"):
         if not one.values:
             yield required(f"{path}.values", IN_OR_NOT)
@@ -61,6 +67,10 @@ def _requirement(one: LabelSelectorRequirement, path: str) -> Iterator[FieldErro
             yield forbidden(f"{path}.values", EXISTS_OR_NOT)
     else:
         yield invalid(f"{path}.operator", one.operator, "not a valid selector operator")
+
+
+def key_and_values(one: Requirement, path: str) -> Iterator[FieldError]:
+    """Those of a label."""
     yield from label_name(one.key, f"{path}.key")
     for index, value in enumerate(one.values):
         for why in label_value_problems(value):

@@ -19,7 +19,7 @@ from minikube.api.core_v1 import (
 from minikube.api.names import label_problems, label_value_problems, subdomain_problems
 from minikube.errors import FieldError
 from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, not_supported, required
-from minikube.resources.rules.labelling import EXISTS_OR_NOT, IN_OR_NOT, label_name, label_selector
+from minikube.resources.rules.labelling import key_and_values, label_name, label_selector, operator_of_a_set
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _TOLERATING = ("", "Equal", "Exists", "Lt", "Gt")
@@ -65,22 +65,11 @@ def node_term(term: NodeSelectorTerm, path: str) -> Iterator[FieldError]:
 
 
 def _expression(one: NodeSelectorRequirement, path: str) -> Iterator[FieldError]:
-    if one.operator in ("In", "NotIn"):
-        if not one.values:
-            yield required(f"{path}.values", IN_OR_NOT)
-    elif one.operator in ("Exists", "DoesNotExist"):
-        if one.values:
-            yield forbidden(f"{path}.values", EXISTS_OR_NOT)
-    elif one.operator in ("Gt", "Lt"):
-        if len(one.values) != 1:
-            why = "must be specified single value when `operator` is 'Lt' or 'Gt'"
-            yield required(f"{path}.values", why)
-    else:
-        yield invalid(f"{path}.operator", one.operator, "not a valid selector operator")
-    yield from label_name(one.key, f"{path}.key")
-    for index, value in enumerate(one.values):
-        for why in label_value_problems(value):
-            yield invalid(at(f"{path}.values", index), value, why)
+    if one.operator not in ("Gt", "Lt"):
+        yield from operator_of_a_set(one, path)
+    elif len(one.values) != 1:
+        yield required(f"{path}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
+    yield from key_and_values(one, path)
 
 
 def _field(one: NodeSelectorRequirement, path: str) -> Iterator[FieldError]:

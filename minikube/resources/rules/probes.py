@@ -62,6 +62,16 @@ def _one_handler(given: dict[str, bool], path: str) -> Iterator[FieldError]:
         yield forbidden(f"{path}.{name}", "may not specify more than 1 handler type")
 
 
+def _common(given: Probe | LifecycleHandler, path: str) -> Iterator[FieldError]:
+    """The ways to ask that both have."""
+    if given.exec:
+        yield from _exec(given.exec, f"{path}.exec")
+    if given.http_get:
+        yield from _http(given.http_get, f"{path}.httpGet")
+    if given.tcp_socket:
+        yield from _tcp(given.tcp_socket, f"{path}.tcpSocket")
+
+
 def probe(given: Probe | None, path: str, *, ready: bool = False) -> Iterator[FieldError]:
     """`ready`: a readiness probe, which may ask for more than one success but may not end a container."""
     if given is None:
@@ -73,12 +83,7 @@ def probe(given: Probe | None, path: str, *, ready: bool = False) -> Iterator[Fi
         "grpc": given.grpc is not None,
     }
     yield from _one_handler(handlers, path)
-    if given.exec:
-        yield from _exec(given.exec, f"{path}.exec")
-    if given.http_get:
-        yield from _http(given.http_get, f"{path}.httpGet")
-    if given.tcp_socket:
-        yield from _tcp(given.tcp_socket, f"{path}.tcpSocket")
+    yield from _common(given, path)
     if given.grpc:
         yield from _grpc(given.grpc, f"{path}.grpc")
     yield from not_negative(f"{path}.initialDelaySeconds", given.initial_delay_seconds)
@@ -108,12 +113,7 @@ def _handler(given: LifecycleHandler | None, path: str, grace: int) -> Iterator[
         "sleep": given.sleep is not None,
     }
     yield from _one_handler(handlers, path)
-    if given.exec:
-        yield from _exec(given.exec, f"{path}.exec")
-    if given.http_get:
-        yield from _http(given.http_get, f"{path}.httpGet")
-    if given.tcp_socket:
-        yield from _tcp(given.tcp_socket, f"{path}.tcpSocket")
+    yield from _common(given, path)
     if given.sleep:
         yield from _sleep(given.sleep, f"{path}.sleep", grace)
 
