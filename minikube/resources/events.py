@@ -45,9 +45,9 @@ def event_row(event: Event, now: datetime) -> Sequence[Any]:
 
 
 def _in_old_words(event: Event) -> core_v1.Event:
-    series = event.series and core_v1.EventSeries(
-        count=event.series.count, last_observed_time=event.series.last_observed_time
-    )
+    series = None
+    if event.series is not None:
+        series = core_v1.EventSeries(count=event.series.count, last_observed_time=event.series.last_observed_time)
     return core_v1.Event(
         metadata=event.metadata,
         involved_object=event.regarding or core_v1.ObjectReference(),
