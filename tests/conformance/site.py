@@ -18,7 +18,10 @@ from pathlib import Path
 import msgspec
 from pyroute2 import netns
 
+from tests.images import debian_archive
 from tests.machines import GATEWAY, Machine, Network
+
+AGNHOST = Path(__file__).parent / "image/agnhost.py"
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -92,6 +95,8 @@ def keep(home: Path) -> None:
     try:
         with Network(f"k{os.getpid()}") as network:
             server, agent = network.machine("a"), network.machine("b")
+            for machine in (server, agent):
+                agnhost_archive(machine.root / "data/agent/images/agnhost.tar")
             server.serve("--node-ip", server.address)
             agent.join(server, "--node-ip", agent.address)
             _write(home, network, server, agent)
@@ -99,6 +104,12 @@ def keep(home: Path) -> None:
                 fcntl.flock(users, fcntl.LOCK_EX)
     finally:
         (home / "keeper.pid").unlink()
+
+
+def agnhost_archive(path: Path) -> Path:
+    """`agnhost:test`: python3 and a shell, with /agnhost.py."""
+    packages = ("python3", "dash", "coreutils")
+    return debian_archive(path, "agnhost:test", packages, {"agnhost.py": AGNHOST.read_text()})
 
 
 def _write(home: Path, network: Network, server: Machine, agent: Machine) -> None:

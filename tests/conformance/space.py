@@ -21,6 +21,7 @@ from tests.machines import KUBECTL, Failed
 
 Obj = dict[str, Any]
 IMAGE = "busybox:test"
+AGNHOST = "agnhost:test"
 COUNTER = itertools.count()
 
 
@@ -197,6 +198,13 @@ def pod(name: str = "pod", *command: str, image: str = IMAGE, **spec: Any) -> Ob
         "metadata": {"name": name},
         "spec": {"containers": [main], "terminationGracePeriodSeconds": 0, "restartPolicy": "Never", **spec},
     }
+
+
+def agnhost(name: str, *arguments: str, labels: Mapping[str, str] | None = None, **spec: Any) -> Obj:
+    """A pod that runs image/agnhost.py with these arguments (default: netexec)."""
+    made = pod(name, "python3", "/agnhost.py", *(arguments or ("netexec",)), image=AGNHOST, **spec)
+    made["metadata"]["labels"] = dict(labels or {})
+    return made
 
 
 def shell(script: str) -> Sequence[str]:
