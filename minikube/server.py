@@ -116,8 +116,10 @@ class Server:
         authorizer = UnionAuthorizer((NodeAuthorizer(self.informers, NODE), rbac))
         keeper = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
         calls = WebhookCalls(Services(self.informers), self.nodes)
-        asked = (self.informers, calls, self.registry.equivalents)
-        policies = ValidatingPolicies(self.informers, CachedParameters(self.registry), self.registry.equivalents)
+        asked = (self.informers, calls, self.registry.equivalents, authorizer)
+        policies = ValidatingPolicies(
+            self.informers, CachedParameters(self.registry), self.registry.equivalents, authorizer
+        )
         webhooks = (MutatingWebhooks(*asked), policies, ValidatingWebhooks(*asked))
         admission = Chain(plugins(self.informers, rbac, keeper, SYSTEM, self.settings, webhooks))
         self.registry.use_admission(admission)

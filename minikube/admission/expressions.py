@@ -12,19 +12,57 @@ from minikube.admission.base import Attributes
 from minikube.admission.webhooks.review import in_version, question
 from minikube.api.admissionregistration_v1 import MatchCondition
 from minikube.api.meta import Resource
+from minikube.auth.accounts import account_groups, account_user
+from minikube.auth.base import Action, Authorizer, User
+from minikube.schema import cel_authority
 from minikube.schema.cel import CelError, compile
 
 _NOT_IN_REQUEST = frozenset({"uid", "object", "oldObject"})
 
 
 def variables_of(request: Attributes, resource: Resource) -> dict[str, Any]:
-    """Of `resources.expressions.ADMISSION`; the objects are in the version of the resource that matched."""
+    """Of `resources.rules.expressions.ADMISSION`; the objects are in the version of the resource that matched."""
     asked = question(request, "", resource)["request"]
     return {
         "object": in_version(request.object, request.resource, resource),
         "oldObject": in_version(request.old, request.resource, resource),
         "request": {name: value for name, value in asked.items() if name not in _NOT_IN_REQUEST},
+        "authorizer": cel_authority.authorizer(
+            {
+                "group": resource.group,
+                "resource": resource.plural,
+                "subresource": request.subresource,
+                "namespace": request.namespace,
+                "name": request.name,
+            }
+        ),
     }
+
+
+def authority(authorizer: Authorizer, user: User) -> cel_authority.Authority:
+    """Answers what `authorizer` is asked about the user of a request, or about a service account."""
+
+    def answer(wanted: cel_authority.Wanted) -> cel_authority.Verdict:
+        namespace, _, name = wanted["account"].partition("/")
+        action = Action(
+            wanted["verb"],
+            group=wanted.get("group", ""),
+            version="" if "path" in wanted else "*",
+            resource=wanted.get("resource", ""),
+            subresource=wanted.get("subresource", ""),
+            namespace=wanted.get("namespace", ""),
+            name=wanted.get("name", ""),
+            path=wanted.get("path", ""),
+            fields=wanted.get("fieldSelector", ""),
+        )
+        decision = authorizer.authorize(_account(namespace, name) if name else user, action)
+        return cel_authority.Verdict(decision.allowed, decision.reason)
+
+    return answer
+
+
+def _account(namespace: str, name: str) -> User:
+    return User(account_user(namespace, name), groups=account_groups(namespace))
 
 
 def evaluate(text: str, data: Mapping[str, Any]) -> Any:

@@ -44,7 +44,10 @@ class Expression:
 
     def evaluate(self, data: Mapping[str, Any]) -> Any:
         """The result as a plain Python value; `data` has a JSON tree for each variable. Raises CelError."""
-        result = self._program.eval(data=dict(data))
+        try:
+            result = self._program.eval(data=dict(data))
+        except RuntimeError as error:
+            raise CelError(_plain(str(error))) from error
         if result.type().name() == "ERROR":
             raise CelError(_reworded(str(result.value())))
         try:
@@ -56,30 +59,25 @@ class Expression:
 @lru_cache(maxsize=4096)
 def compile(text: str, variables: tuple[str, ...]) -> Expression:
     """Raises CelError."""
+    environment = _environment(variables)
+    from minikube.schema.cel_environment import with_optionals
+
     try:
-        return Expression(text, _environment(variables).compile(text))
+        return Expression(text, environment.compile(with_optionals(text)))
     except RuntimeError as error:
-        raise CelError(_CODE.sub("", str(error)).removesuffix(" [INVALID_ARGUMENT]")) from error
+        raise CelError(_plain(str(error))) from error
 
 
 @lru_cache(maxsize=64)
 def _environment(variables: tuple[str, ...]) -> cel.Env:
-    from cel_expr_python import cel
-    from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
+    from minikube.schema.cel_environment import environment
 
-    from minikube.schema.cel_library import functions
+    return environment(variables)
 
-    return cel.NewEnv(
-        variables=dict.fromkeys(variables, cel.Type.DYN),
-        functions=functions(),
-        extensions=[
-            ext_strings.ExtStrings(),
-            ext_optional.ExtOptional(),
-            ext_math.ExtMath(),
-            ext_bindings.ExtBindings(),
-            ext_encoders.ExtEncoders(),
-        ],
-    )
+
+def _plain(text: str) -> str:
+    """Without the status code of the evaluator."""
+    return _CODE.sub("", text).removesuffix(" [INVALID_ARGUMENT]")
 
 
 def _reworded(text: str) -> str:

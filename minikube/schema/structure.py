@@ -6,12 +6,13 @@ openAPIV3Schema of a CustomResourceDefinition. Structures are shared and recursi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any, cast
 
 import msgspec
+
+from minikube.schema.regexp import Regexp
 
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
@@ -114,7 +115,7 @@ class Structure:
         self.min_properties: int | None = None
         self.max_properties: int | None = None
         self.unique_items = False
-        self.pattern: re.Pattern[str] | None = None
+        self.pattern: Regexp | None = None
         self.all_of: tuple[Structure, ...] = ()
         self.any_of: tuple[Structure, ...] = ()
         self.one_of: tuple[Structure, ...] = ()
@@ -282,35 +283,9 @@ def _fill_limits(out: Structure, raw: Mapping[str, Any]) -> None:
     out.min_properties, out.max_properties = raw.get("minProperties"), raw.get("maxProperties")
     out.unique_items = bool(raw.get("uniqueItems"))
     if raw.get("pattern"):
-        out.pattern = go_regexp(raw["pattern"])
+        out.pattern = Regexp(raw["pattern"])
     out.all_of = tuple(map(_custom, raw.get("allOf") or ()))
     out.any_of = tuple(map(_custom, raw.get("anyOf") or ()))
     out.one_of = tuple(map(_custom, raw.get("oneOf") or ()))
     if isinstance(raw.get("not"), Mapping):
         out.not_ = _custom(raw["not"])
-
-
-POSIX_CLASSES = {
-    "[:alnum:]": "0-9A-Za-z",
-    "[:alpha:]": "A-Za-z",
-    "[:digit:]": "0-9",
-    "[:lower:]": "a-z",
-    "[:upper:]": "A-Z",
-    "[:space:]": r"\s",
-    "[:word:]": r"\w",
-    "[:xdigit:]": "0-9A-Fa-f",
-    "[:punct:]": r"!-/:-@\[-`{-~",
-}
-
-
-def go_regexp(pattern: str) -> re.Pattern[str] | None:
-    """A Go (RE2) pattern as Python's, or None if Python cannot say it; classes are ASCII as in RE2."""
-    text = pattern.replace(r"\z", r"\Z").replace("(?s:", "(?s:").replace(r"\pL", "a-zA-Z")
-    for name, members in POSIX_CLASSES.items():
-        text = text.replace(name, members)
-    # RE2's $ without (?m) is the very end, Python's also stands before a final newline.
-    text = re.sub(r"(\\.|\[(?:\\.|[^\]\\])*\])|\$", lambda m: m.group(1) or r"\Z", text)
-    try:
-        return re.compile(text, re.ASCII)
-    except re.error:
-        return None

@@ -12,6 +12,7 @@ from minikube.errors import FieldError
 from minikube.schema.fieldset import element_key, elements
 from minikube.schema.formats import has_format
 from minikube.schema.patch import equal
+from minikube.schema.regexp import Regexp
 from minikube.schema.structure import Structure
 
 TYPES: dict[str, Callable[[Any], bool]] = {
@@ -174,6 +175,14 @@ def _default(structure: Structure, key: str) -> Any:
     return child.default if child is not None else None
 
 
+def _unmatched(pattern: Regexp, value: str) -> str:
+    """What it should match and does not, or empty."""
+    try:
+        return "" if pattern.found_in(value) else pattern.source
+    except ValueError as error:
+        return f"{pattern.source}, but pattern is invalid: {error}"
+
+
 def _string(value: str, structure: Structure, path: str) -> Iterator[FieldError]:
     if structure.min_length is not None and len(value) < structure.min_length:
         yield _invalid(path, value, f"should be at least {structure.min_length} chars long")
@@ -181,8 +190,8 @@ def _string(value: str, structure: Structure, path: str) -> Iterator[FieldError]
         yield FieldError(
             path or "<nil>", "FieldValueTooLong", f"Too long: may not be more than {structure.max_length} bytes"
         )
-    if structure.pattern is not None and structure.pattern.search(value) is None:
-        yield _invalid(path, value, f"should match '{structure.source.get('pattern', structure.pattern.pattern)}'")
+    if structure.pattern is not None and (wanted := _unmatched(structure.pattern, value)):
+        yield _invalid(path, value, f"should match '{wanted}'")
     if structure.format and not has_format(value, structure.format):
         prefix = f"{path} " if path else ""
         yield FieldError(

@@ -76,10 +76,12 @@ def _explained(error: str, failed: Mapping[str, str]) -> str:
 
 
 def _message(validation: Validation, data: Mapping[str, Any]) -> str:
-    """The message expression's if it gives a decent line, else the fixed one, else the expression itself."""
+    """The message expression's if it gives a decent line, else the fixed one, else the expression itself.
+    Message expressions cannot ask `authorizer`."""
     if validation.message_expression:
         try:
-            said = evaluate(validation.message_expression, data)
+            speaking = {name: value for name, value in data.items() if name != "authorizer"}
+            said = evaluate(validation.message_expression, speaking)
         except CelError:
             said = None
         if isinstance(said, str) and (line := said.strip()) and "\n" not in line and len(line) <= _LONGEST_MESSAGE:

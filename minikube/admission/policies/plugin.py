@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from minikube.admission.base import Attributes
-from minikube.admission.expressions import variables_of
+from minikube.admission.expressions import authority, variables_of
 from minikube.admission.policies.base import Bound, Matcher, Parameters, UnknownKind, matcher
 from minikube.admission.policies.decisions import Denial, Outcome, decide
 from minikube.admission.webhooks.matching import (
@@ -30,8 +30,10 @@ from minikube.api.admissionregistration_v1 import (
 from minikube.api.core_v1 import Namespace
 from minikube.api.meta import Resource, to_dict
 from minikube.api.selectors import compile_selector
+from minikube.auth.base import Authorizer
 from minikube.client.base import Informers
 from minikube.errors import BY_REASON, ApiError, Forbidden, NotFound, from_status
+from minikube.schema.cel_authority import asking
 
 _FAILURE = "validation.policy.admission.k8s.io/validation_failure"
 
@@ -52,7 +54,10 @@ class Refusal(msgspec.Struct, frozen=True):
 class ValidatingPolicies:
     name: ClassVar[str] = "ValidatingAdmissionPolicy"
 
-    def __init__(self, informers: Informers, parameters: Parameters, equivalents: Equivalents) -> None:
+    def __init__(
+        self, informers: Informers, parameters: Parameters, equivalents: Equivalents, authorizer: Authorizer
+    ) -> None:
+        self._authorizer = authorizer
         self._policies = informers.of(ValidatingAdmissionPolicy)
         self._bindings = informers.of(ValidatingAdmissionPolicyBinding)
         self._namespaces = informers.of(Namespace).lister
@@ -74,7 +79,8 @@ class ValidatingPolicies:
         for bound in self._bound:
             resource = self._matched(bound, request)
             if resource is not None:
-                refusals += self._judge(bound, resource, request)
+                with asking(authority(self._authorizer, request.user)):
+                    refusals += self._judge(bound, resource, request)
         if refusals:
             raise refusal(request, refusals[0])
 

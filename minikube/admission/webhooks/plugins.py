@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from minikube.admission.base import Attributes
-from minikube.admission.expressions import all_met, variables_of
+from minikube.admission.expressions import all_met, authority, variables_of
 from minikube.admission.webhooks import review
 from minikube.admission.webhooks.base import Answer, Caller, CallFailed, Hook
 from minikube.admission.webhooks.matching import (
@@ -28,9 +28,11 @@ from minikube.api.admissionregistration_v1 import MutatingWebhookConfiguration, 
 from minikube.api.core_v1 import Namespace
 from minikube.api.meta import Resource
 from minikube.api.selectors import Selector, compile_selector
+from minikube.auth.base import Authorizer
 from minikube.client.base import Informers
 from minikube.errors import ApiError, Forbidden, InternalError, from_status
 from minikube.schema.cel import CelError
+from minikube.schema.cel_authority import asking
 from minikube.schema.patch import PatchError, json_patch
 
 log = logging.getLogger(__name__)
@@ -42,8 +44,14 @@ class Webhooks:
     """The webhooks of one kind of configuration that want to see a request, and how to ask one."""
 
     def __init__(
-        self, kind: type[Configuration], informers: Informers, caller: Caller, equivalents: Equivalents
+        self,
+        kind: type[Configuration],
+        informers: Informers,
+        caller: Caller,
+        equivalents: Equivalents,
+        authorizer: Authorizer,
     ) -> None:
+        self._authorizer = authorizer
         self._configurations = informers.of(kind)
         self._namespaces = informers.of(Namespace).lister
         self._caller = caller
@@ -77,7 +85,9 @@ class Webhooks:
 
         Raises the refusal, or InternalError, or Forbidden when a condition fails.
         """
-        if not _meets_conditions(hook, resource, request):
+        with asking(authority(self._authorizer, request.user)):
+            met = _meets_conditions(hook, resource, request)
+        if not met:
             return None
         uid = str(uuid.uuid4())
         body = msgspec.json.encode(review.question(request, uid, resource))
@@ -105,8 +115,10 @@ class MutatingWebhooks:
 
     name: ClassVar[str] = "MutatingAdmissionWebhook"
 
-    def __init__(self, informers: Informers, caller: Caller, equivalents: Equivalents) -> None:
-        self._webhooks = Webhooks(MutatingWebhookConfiguration, informers, caller, equivalents)
+    def __init__(
+        self, informers: Informers, caller: Caller, equivalents: Equivalents, authorizer: Authorizer
+    ) -> None:
+        self._webhooks = Webhooks(MutatingWebhookConfiguration, informers, caller, equivalents, authorizer)
 
     async def admit(self, request: Attributes) -> None:
         for hook, resource in self._webhooks.wanted(request):
@@ -149,8 +161,10 @@ class ValidatingWebhooks:
 
     name: ClassVar[str] = "ValidatingAdmissionWebhook"
 
-    def __init__(self, informers: Informers, caller: Caller, equivalents: Equivalents) -> None:
-        self._webhooks = Webhooks(ValidatingWebhookConfiguration, informers, caller, equivalents)
+    def __init__(
+        self, informers: Informers, caller: Caller, equivalents: Equivalents, authorizer: Authorizer
+    ) -> None:
+        self._webhooks = Webhooks(ValidatingWebhookConfiguration, informers, caller, equivalents, authorizer)
 
     async def validate(self, request: Attributes) -> None:
         wanted = self._webhooks.wanted(request)

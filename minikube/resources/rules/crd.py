@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from minikube.api.apiextensions_v1 import (
     CustomResourceDefinition,
     CustomResourceDefinitionNames,
@@ -18,6 +16,7 @@ from minikube.api.meta import to_dict
 from minikube.api.names import label_1035_problems, path_segment_problems, subdomain_problems
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, Strategy
+from minikube.resources.rules.expressions import Stored
 from minikube.resources.rules.invalid import (
     at,
     forbidden,
@@ -27,7 +26,8 @@ from minikube.resources.rules.invalid import (
     not_supported,
     required,
 )
-from minikube.resources.rules.schema import validation_rules
+from minikube.resources.rules.schema import part, stored_in, validation_rules
+from minikube.schema import regexp
 from minikube.schema.jsonpath import JsonPathError, parse
 from minikube.schema.structure import compile_value
 from minikube.schema.validate import validate
@@ -56,7 +56,7 @@ class DefinitionRules(Strategy[CustomResourceDefinition]):
         yield from _approval(new)
         if spec.scope not in ("Cluster", "Namespaced"):
             yield not_supported("spec.scope", spec.scope, ("Cluster", "Namespaced"))
-        yield from _versions(new)
+        yield from _versions(new, _stored(old))
         yield from _names(spec.names, "spec.names")
         conversion = spec.conversion
         if conversion is not None:
@@ -108,7 +108,12 @@ def _approval(new: CustomResourceDefinition) -> Iterator[FieldError]:
         )
 
 
-def _versions(new: CustomResourceDefinition) -> Iterator[FieldError]:
+def _stored(old: CustomResourceDefinition | None) -> Stored:
+    schemas = [one.schema.open_apiv3_schema for one in old.spec.versions if one.schema] if old is not None else ()
+    return frozenset(text for schema in schemas if schema is not None for text in stored_in(schema))
+
+
+def _versions(new: CustomResourceDefinition, stored: Stored) -> Iterator[FieldError]:
     versions, path = new.spec.versions, "spec.versions"
     if not versions:
         yield required(path)
@@ -121,13 +126,13 @@ def _versions(new: CustomResourceDefinition) -> Iterator[FieldError]:
         seen.add(one.name)
         for why in label_1035_problems(one.name):
             yield invalid(f"{where}.name", one.name, why)
-        yield from _version(one, where)
+        yield from _version(one, where, stored)
     if sum(one.storage for one in versions) != 1:
         why = "must have exactly one version marked as storage version"
         yield invalid(path, [one.name for one in versions], why)
 
 
-def _version(one: CustomResourceDefinitionVersion, path: str) -> Iterator[FieldError]:
+def _version(one: CustomResourceDefinitionVersion, path: str, stored: Stored) -> Iterator[FieldError]:
     schema = one.schema.open_apiv3_schema if one.schema else None
     where = f"{path}.schema.openAPIV3Schema"
     if schema is None:
@@ -139,7 +144,7 @@ def _version(one: CustomResourceDefinitionVersion, path: str) -> Iterator[FieldE
                 if not schema.type
                 else invalid(f"{where}.type", schema.type, "must be object at the root")
             )
-        wrong = list(_schema(schema, where, root=True))
+        wrong = list(_schema(schema, where, stored, root=True))
         yield from wrong or _defaults(to_dict(schema), where)
     for index, column in enumerate(one.additional_printer_columns):
         place = at(f"{path}.additionalPrinterColumns", index)
@@ -201,11 +206,7 @@ def _names(names: CustomResourceDefinitionNames, path: str) -> Iterator[FieldErr
         yield invalid(f"{path}.listKind", names.list_kind, "kind and listKind may not be the same")
 
 
-def _sub(value: Any) -> JSONSchemaProps | None:
-    return msgspec.convert(value, JSONSchemaProps) if isinstance(value, Mapping) else None
-
-
-def _schema(schema: JSONSchemaProps, path: str, *, root: bool = False) -> Iterator[FieldError]:
+def _schema(schema: JSONSchemaProps, path: str, stored: Stored, *, root: bool = False) -> Iterator[FieldError]:
     """That a schema is structural: every value has a type, and nothing that pruning could not follow."""
     free = schema.x_kubernetes_int_or_string or schema.x_kubernetes_preserve_unknown_fields
     if not schema.type and not free and not root:
@@ -228,15 +229,18 @@ def _schema(schema: JSONSchemaProps, path: str, *, root: bool = False) -> Iterat
     if schema.type == "array":
         if schema.items is None:
             yield required(f"{path}.items", "must be specified")
-        elif (items := _sub(schema.items)) is not None:
-            yield from _schema(items, f"{path}.items")
-    yield from validation_rules(schema, path)
-    extra = _sub(schema.additional_properties)
+        elif (items := part(schema.items)) is not None:
+            yield from _schema(items, f"{path}.items", stored)
+    yield from validation_rules(schema, path, stored)
+    if schema.pattern and (why := regexp.problem(schema.pattern)):
+        why = f"must be a valid regular expression, but isn't: {why}"
+        yield invalid(f"{path}.pattern", schema.pattern, why)
+    extra = part(schema.additional_properties)
     if extra is not None:
         if schema.properties:
             why = "additionalProperties and properties are mutual exclusive"
             yield forbidden(f"{path}.additionalProperties", why)
-        yield from _schema(extra, f"{path}.additionalProperties")
+        yield from _schema(extra, f"{path}.additionalProperties", stored)
     elif schema.additional_properties is False:
         yield forbidden(f"{path}.additionalProperties", "additionalProperties cannot be set to false")
     if schema.x_kubernetes_list_type == "map" and not schema.x_kubernetes_list_map_keys:
@@ -245,7 +249,7 @@ def _schema(schema: JSONSchemaProps, path: str, *, root: bool = False) -> Iterat
     for name, child in schema.properties.items():
         if root and name == "metadata":
             continue
-        yield from _schema(child, key(f"{path}.properties", name))
+        yield from _schema(child, key(f"{path}.properties", name), stored)
 
 
 def _defaults(schema: Mapping[str, Any], path: str) -> Iterator[FieldError]:

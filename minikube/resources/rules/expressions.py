@@ -10,7 +10,7 @@ from minikube.errors import FieldError
 from minikube.resources.rules.invalid import at, duplicate, invalid, not_supported, required, too_many
 from minikube.schema.cel import CelError, compile
 
-ADMISSION = ("object", "oldObject", "request")
+ADMISSION = ("object", "oldObject", "request", "authorizer")
 """The variables that every expression about a request can name."""
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
 _MOST_CONDITIONS = 64
@@ -22,12 +22,18 @@ def variables_of_policy(spec: ValidatingAdmissionPolicySpec) -> tuple[str, ...]:
 
 
 POLICY = ("namespaceObject", "variables")
+Stored = frozenset[str]
+"""Expressions that the object had before: they need not compile again (an older server may have taken them)."""
 
 
-def expression(text: str, path: str, variables: tuple[str, ...], *types: str) -> Iterator[FieldError]:
+def expression(
+    text: str, path: str, variables: tuple[str, ...], *types: str, stored: Stored = frozenset()
+) -> Iterator[FieldError]:
     """`types`: what it may answer; none means anything."""
     if not text.strip():
         yield required(path)
+        return
+    if text in stored:
         return
     try:
         compiled = compile(text, variables)
@@ -39,14 +45,18 @@ def expression(text: str, path: str, variables: tuple[str, ...], *types: str) ->
 
 
 def match_conditions(
-    conditions: Sequence[MatchCondition], path: str, variables: tuple[str, ...] = ADMISSION
+    conditions: Sequence[MatchCondition],
+    path: str,
+    variables: tuple[str, ...] = ADMISSION,
+    *,
+    stored: Stored = frozenset(),
 ) -> Iterator[FieldError]:
     if len(conditions) > _MOST_CONDITIONS:
         yield too_many(path, len(conditions), _MOST_CONDITIONS)
     names: set[str] = set()
     for index, condition in enumerate(conditions):
         where = at(path, index)
-        yield from expression(condition.expression, f"{where}.expression", variables, "bool")
+        yield from expression(condition.expression, f"{where}.expression", variables, "bool", stored=stored)
         if not condition.name:
             yield required(f"{where}.name")
         for why in qualified_name_problems(condition.name) if condition.name else ():
@@ -56,10 +66,24 @@ def match_conditions(
         names.add(condition.name)
 
 
-def policy_expressions(spec: ValidatingAdmissionPolicySpec) -> Iterator[FieldError]:
+def stored_in(spec: ValidatingAdmissionPolicySpec | None) -> Stored:
+    if spec is None:
+        return frozenset()
+    judged = [text for each in spec.validations for text in (each.expression, each.message_expression)]
+    conditions = (each.expression for each in spec.match_conditions)
+    variables = (each.expression for each in spec.variables)
+    return frozenset(
+        [*judged, *conditions, *variables, *(each.value_expression for each in spec.audit_annotations)]
+    )
+
+
+def policy_expressions(
+    spec: ValidatingAdmissionPolicySpec, before: ValidatingAdmissionPolicySpec | None
+) -> Iterator[FieldError]:
+    stored = stored_in(before)
     outer = variables_of_policy(spec)
     inner = (*outer, *POLICY)
-    yield from match_conditions(spec.match_conditions, "spec.matchConditions", outer)
+    yield from match_conditions(spec.match_conditions, "spec.matchConditions", outer, stored=stored)
     names: set[str] = set()
     for index, variable in enumerate(spec.variables):
         where = at("spec.variables", index)
@@ -68,22 +92,24 @@ def policy_expressions(spec: ValidatingAdmissionPolicySpec) -> Iterator[FieldErr
         if variable.name in names:
             yield duplicate(f"{where}.name", variable.name)
         names.add(variable.name)
-        yield from expression(variable.expression, f"{where}.expression", inner)
+        yield from expression(variable.expression, f"{where}.expression", inner, stored=stored)
     for index, validation in enumerate(spec.validations):
-        yield from _validation(validation, at("spec.validations", index), inner)
+        yield from _validation(validation, at("spec.validations", index), inner, stored)
     for index, annotation in enumerate(spec.audit_annotations):
         where = f"{at('spec.auditAnnotations', index)}.valueExpression"
-        yield from expression(annotation.value_expression, where, inner, "string", "null")
+        yield from expression(annotation.value_expression, where, inner, "string", "null", stored=stored)
 
 
-def _validation(one: Validation, path: str, variables: tuple[str, ...]) -> Iterator[FieldError]:
+def _validation(one: Validation, path: str, variables: tuple[str, ...], stored: Stored) -> Iterator[FieldError]:
     if one.expression.strip():
-        yield from expression(one.expression, f"{path}.expression", variables, "bool")
+        yield from expression(one.expression, f"{path}.expression", variables, "bool", stored=stored)
     else:
         yield required(f"{path}.expression", "expression is not specified")
     if "\n" in one.message:
         yield invalid(f"{path}.message", one.message, "message must not contain line breaks")
     if one.message_expression:
-        yield from expression(one.message_expression, f"{path}.messageExpression", variables, "string")
+        speaking = tuple(name for name in variables if name != "authorizer")
+        where = f"{path}.messageExpression"
+        yield from expression(one.message_expression, where, speaking, "string", stored=stored)
     if one.reason and one.reason not in _REASONS:
         yield not_supported(f"{path}.reason", one.reason, _REASONS)

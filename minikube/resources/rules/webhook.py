@@ -27,17 +27,22 @@ _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _SCOPES = ("*", "Cluster", "Namespaced")
 
 
-def _webhooks(webhooks: Sequence[MutatingWebhook | ValidatingWebhook]) -> Iterator[FieldError]:
+Webhook = MutatingWebhook | ValidatingWebhook
+
+
+def _webhooks(webhooks: Sequence[Webhook], before: Sequence[Webhook]) -> Iterator[FieldError]:
+    stored = frozenset(one.expression for hook in before for one in hook.match_conditions)
     names: set[str] = set()
     for index, hook in enumerate(webhooks):
         where = at("webhooks", index)
         yield from _webhook(hook, where)
+        yield from match_conditions(hook.match_conditions, f"{where}.matchConditions", stored=stored)
         if hook.name in names:
             yield duplicate(f"{where}.name", hook.name)
         names.add(hook.name)
 
 
-def _webhook(hook: MutatingWebhook | ValidatingWebhook, path: str) -> Iterator[FieldError]:
+def _webhook(hook: Webhook, path: str) -> Iterator[FieldError]:
     for why in subdomain_problems(hook.name):
         yield invalid(f"{path}.name", hook.name, why)
     if hook.name.count(".") < 2:
@@ -67,7 +72,6 @@ def _webhook(hook: MutatingWebhook | ValidatingWebhook, path: str) -> Iterator[F
     yield from label_selector(hook.namespace_selector, f"{path}.namespaceSelector")
     yield from label_selector(hook.object_selector, f"{path}.objectSelector")
     yield from _client(hook.client_config, f"{path}.clientConfig")
-    yield from match_conditions(hook.match_conditions, f"{path}.matchConditions")
 
 
 def rules_of(rule: RuleWithOperations | NamedRuleWithOperations, path: str) -> Iterator[FieldError]:
@@ -126,7 +130,7 @@ class MutatingWebhookRules(Strategy[MutatingWebhookConfiguration]):
     def validate(
         self, new: MutatingWebhookConfiguration, old: MutatingWebhookConfiguration | None
     ) -> Iterator[FieldError]:
-        yield from _webhooks(new.webhooks)
+        yield from _webhooks(new.webhooks, old.webhooks if old is not None else ())
         for index, hook in enumerate(new.webhooks):
             if hook.reinvocation_policy not in ("", "IfNeeded", "Never"):
                 where = f"{at('webhooks', index)}.reinvocationPolicy"
@@ -137,7 +141,7 @@ class ValidatingWebhookRules(Strategy[ValidatingWebhookConfiguration]):
     def validate(
         self, new: ValidatingWebhookConfiguration, old: ValidatingWebhookConfiguration | None
     ) -> Iterator[FieldError]:
-        yield from _webhooks(new.webhooks)
+        yield from _webhooks(new.webhooks, old.webhooks if old is not None else ())
 
 
 class ValidatingPolicyRules(Strategy[ValidatingAdmissionPolicy]):
@@ -153,7 +157,7 @@ class ValidatingPolicyRules(Strategy[ValidatingAdmissionPolicy]):
         if not spec.validations and not spec.audit_annotations:
             why = "validations or auditAnnotations must contain at least one item"
             yield required("spec.validations", why)
-        yield from policy_expressions(spec)
+        yield from policy_expressions(spec, old.spec if old is not None else None)
         if spec.match_constraints is None:
             yield required("spec.matchConstraints")
         elif not spec.match_constraints.resource_rules:

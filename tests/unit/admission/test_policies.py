@@ -30,7 +30,7 @@ from minikube.api.apps_v1 import Deployment
 from minikube.api.core_v1 import ConfigMap, Namespace
 from minikube.api.meta import ObjectMeta
 from minikube.api.meta_v1 import LabelSelector
-from minikube.auth.base import MASTERS, User
+from minikube.auth.base import MASTERS, Action, Decision, User
 from minikube.errors import ApiError
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.parameters import CachedParameters
@@ -46,11 +46,20 @@ ONLY_DEPLOYMENTS = MatchResources(resource_rules=(DEPLOYMENTS,))
 REPLICATED = (Validation(expression="object.spec.replicas > 1"),)
 
 
+class OnlyAccounts:
+    """Allows service accounts everything on one deployment."""
+
+    def authorize(self, user: User, action: Action) -> Decision:
+        if not user.name.startswith("system:serviceaccount:") or "system:serviceaccounts" not in user.groups:
+            return Decision(False, f"{user.name} is no account")
+        return Decision((action.resource, action.name, action.verb) == ("deployments", "d", "sell"), "")
+
+
 class World:
     def __init__(self, registry: StoreRegistry) -> None:
         self.client = LocalClient(registry, User("admin", groups=(MASTERS,)), "test")
         parameters = CachedParameters(registry)
-        self.plugin = ValidatingPolicies(LocalInformers(registry), parameters, lambda resource: ())
+        self.plugin = ValidatingPolicies(LocalInformers(registry), parameters, lambda resource: (), OnlyAccounts())
 
     async def policy(self, name: str = "p", **spec: Any) -> None:
         given = {"match_constraints": ONLY_DEPLOYMENTS, "validations": REPLICATED, **spec}
@@ -271,3 +280,27 @@ async def test_parameters_of_no_known_kind(world: World) -> None:
     assert await world.denial(deployment(2)) == (
         "failed to configure binding: paramKind kind `example.com/v1, Kind=Limit` not known"
     )
+
+
+@pytest.mark.parametrize(
+    ("expression", "denied"),
+    [
+        ("authorizer.group('apps').resource('deployments').name('d').check('sell').allowed()", True),
+        ("authorizer.requestResource.check('sell').reason().endsWith(' is no account')", False),
+        ("authorizer.serviceAccount('x', 'a').group('apps').resource('deployments').name('d')"
+         ".check('sell').allowed()", False),
+        ("authorizer.path('/healthz').check('get').errored() || authorizer.path('/a').check('get').error() != ''",
+         True),
+    ],
+)  # fmt: skip
+async def test_policies_ask_the_authorizer(world: World, expression: str, denied: bool) -> None:
+    await world.policy(validations=(Validation(expression=expression, message="refused"),))
+    await world.bind()
+    said = await world.denial(deployment(2))
+    assert bool(said) is denied, said
+
+
+async def test_messages_of_policies_cannot_ask_the_authorizer(world: World) -> None:
+    speaking = Validation(expression="false", message_expression="authorizer.path('/a').check('get').reason()")
+    with pytest.raises(ApiError, match=r"messageExpression.*undeclared reference to 'authorizer'"):
+        await world.policy(validations=(speaking,))

@@ -28,7 +28,7 @@ from minikube.api.admissionregistration_v1 import (
 from minikube.api.core_v1 import ConfigMap, Namespace, Node, Pod
 from minikube.api.meta import ObjectMeta, Resource
 from minikube.api.meta_v1 import LabelSelector
-from minikube.auth.base import MASTERS, User
+from minikube.auth.base import MASTERS, Action, Decision, User
 from minikube.errors import ApiError, Forbidden, InternalError, Invalid
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
@@ -57,6 +57,13 @@ class Asked:
         return msgspec.json.encode({**head, "response": answer})
 
 
+class Everything:
+    """Is allowed."""
+
+    def authorize(self, user: User, action: Action) -> Decision:
+        return Decision(True)
+
+
 class World:
     def __init__(self, registry: StoreRegistry) -> None:
         self.client = LocalClient(registry, User("admin", groups=(MASTERS,)), "test")
@@ -66,8 +73,8 @@ class World:
         equivalents = lambda resource: self.versions  # noqa: E731
         self.chain = Chain(
             (
-                MutatingWebhooks(informers, self.asked, equivalents),
-                ValidatingWebhooks(informers, self.asked, equivalents),
+                MutatingWebhooks(informers, self.asked, equivalents, Everything()),
+                ValidatingWebhooks(informers, self.asked, equivalents, Everything()),
             )
         )
 
