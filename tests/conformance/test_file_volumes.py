@@ -162,7 +162,9 @@ def test_a_user_other_than_root_reads_them(space: Space, what: str, projected: b
         pytest.param(
             "secret",
             False,
-            marks=row("Secrets should be consumable from pods in volume as non-root with defaultMode and fsGroup set"),
+            marks=row(
+                "Secrets should be consumable from pods in volume as non-root with defaultMode and fsGroup set"
+            ),
             id="secret",
         ),
         pytest.param(
@@ -191,7 +193,9 @@ def test_binary_data_is_a_file_byte_for_byte(space: Space):
     made = {**source("configMap", "values", {"data-1": "value-1"})}
     space.create({**made, "binaryData": {"dump.bin": base64.b64encode(raw).decode()}})
     said = space.output(
-        reader("cat /v/data-1; echo; hexdump -v -e '1/1 \"%02x\"' /v/dump.bin", [volume("v", "configMap", "values")])
+        reader(
+            "cat /v/data-1; echo; hexdump -v -e '1/1 \"%02x\"' /v/dump.bin", [volume("v", "configMap", "values")]
+        )
     )
     assert said.splitlines() == ["value-1", raw.hex()]
 

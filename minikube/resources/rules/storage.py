@@ -200,6 +200,9 @@ class CSIDriverRules(Strategy[CSIDriver]):
 
 
 class VolumeAttachmentRules(Strategy[VolumeAttachment]):
+    def prepare_create(self, new: Obj) -> None:
+        new["status"] = {"attached": False}
+
     def validate(self, new: VolumeAttachment, old: VolumeAttachment | None) -> Iterator[FieldError]:
         spec = new.spec
         yield from csi_driver_name(spec.attacher, "spec.attacher")
