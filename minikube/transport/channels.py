@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 from aiohttp import WSMsgType, web
 
+from minikube.transport.hijack import departure
+
 REMOTE_COMMAND = (
     "v5.channel.k8s.io",
     "v4.channel.k8s.io",
@@ -82,6 +84,10 @@ class Channels:
         else:
             await self._socket.send_bytes(bytes((channel,)) + data)
 
+    async def ping(self) -> None:
+        """A peer that has left answers by a reset. Raises ConnectionError."""
+        await self._socket.ping()
+
     async def close(self) -> None:
         await self._socket.close()
 
@@ -89,15 +95,15 @@ class Channels:
 class Tunnel:
     """A WebSocket whose binary messages are simply the bytes of a stream (`SPDY/3.1+portforward.k8s.io`)."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
-        self._socket = socket
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.BaseTransport | None) -> None:
+        self._socket, self._transport = socket, transport
         self._closing: asyncio.Task[bool] | None = None
 
     @classmethod
     async def accept(cls, request: web.BaseRequest) -> Tunnel:
         socket = web.WebSocketResponse(protocols=(SPDY_TUNNEL,), compress=False, max_msg_size=MESSAGE_LIMIT)
         await socket.prepare(request)
-        return cls(socket)
+        return cls(socket, request.transport)
 
     @property
     def response(self) -> web.StreamResponse:
@@ -119,3 +125,6 @@ class Tunnel:
     def close(self) -> None:
         if self._closing is None:
             self._closing = asyncio.create_task(self._socket.close(), name="close a tunnel")
+
+    async def left(self) -> None:
+        await departure(self._transport)

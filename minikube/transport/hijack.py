@@ -6,7 +6,9 @@ The only place that knows aiohttp's insides: tests/unit/transport/test_hijack.py
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import struct
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
@@ -16,6 +18,11 @@ from aiohttp import web
 
 HIGH_WATER = 256 * 1024
 """Bytes read ahead before the peer is made to wait."""
+LOOK_SECONDS = 1.0
+"""How often it is asked whether a peer that is not read has left."""
+STUCK_LOOKS = 3
+"""So many looks without a byte moving, and what a peer said before it left has no reader."""
+TCP_ESTABLISHED, TCP_CLOSE = 1, 7
 
 
 class ByteStream(Protocol):
@@ -31,6 +38,10 @@ class ByteStream(Protocol):
 
     def close(self) -> None: ...
 
+    async def left(self) -> None:
+        """Returns when the peer has left, also while nothing is read."""
+        ...
+
 
 class RawStream(asyncio.Protocol):
     """A transport's bytes. `former` is the protocol that had it before and still wants to hear of its end."""
@@ -45,6 +56,8 @@ class RawStream(asyncio.Protocol):
         self._ended = self._finished = False
         """Nothing more comes; nothing more is written."""
         self._reading_paused = self._writing_paused = False
+        self._moved = 0
+        """Bytes that have come."""
         self._reader: asyncio.Future[None] | None = None
         self._writers: list[asyncio.Future[None]] = []
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -111,11 +124,30 @@ class RawStream(asyncio.Protocol):
             self.transport.close()
 
     def abort(self) -> None:
+        """What was written and not yet taken is lost, and the peer hears of it at once."""
         if self.transport is not None:
-            self.transport.abort()
+            reset(self.transport)
 
     async def wait_closed(self) -> None:
         await asyncio.shield(self._lost)
+
+    async def left(self) -> None:
+        """Returns when the connection is over, or the peer has closed it while nothing that it sent is taken."""
+        looks, moved = 0, -1
+        while looks < STUCK_LOOKS:
+            if (await asyncio.wait({self._lost}, timeout=LOOK_SECONDS))[0] or self._broken():
+                return
+            unread = self._reading_paused or self.transport is None or self.transport.is_closing()
+            stuck = unread and self._moved == moved and tcp_state(self.transport) != TCP_ESTABLISHED
+            looks, moved = looks + 1 if stuck else 0, self._moved
+
+    async def broken(self) -> None:
+        """Returns when nothing can come any more, whatever is still to be taken of it."""
+        while not (await asyncio.wait({self._lost}, timeout=LOOK_SECONDS))[0] and not self._broken():
+            pass
+
+    def _broken(self) -> bool:
+        return tcp_state(self.transport) == TCP_CLOSE
 
     @property
     def open(self) -> bool:
@@ -140,6 +172,7 @@ class RawStream(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        self._moved += len(data)
         if self._sink is not None:
             if self._sink.transport is not None and not self._sink.transport.is_closing():
                 self._sink.transport.write(data)
@@ -277,13 +310,56 @@ async def upgrade(stream: RawStream, method: str, target: str, headers: Mapping[
     return int(status) if status.isdigit() else 0
 
 
-async def splice(one: RawStream, other: RawStream) -> None:
-    """Both ways until both are closed. Cancelling closes both."""
+async def splice(client: RawStream, backend: RawStream) -> None:
+    """Both ways until both are closed. When the client leaves, the backend has a moment to take what it said,
+    however full the way between them is; a client takes what the backend said as slowly as it likes.
+    Cancelling closes both."""
     try:
-        one.pour(other)
-        other.pour(one)
-        await one.wait_closed()
-        await other.wait_closed()
+        client.pour(backend)
+        backend.pour(client)
+        leaving = asyncio.create_task(client.left(), name="client of a splice")
+        closing = asyncio.create_task(backend.broken(), name="backend of a splice")
+        try:
+            await asyncio.wait({leaving, closing}, return_when=asyncio.FIRST_COMPLETED)
+            if closing.done():
+                client.close()
+                await leaving
+        finally:
+            for task in (leaving, closing):
+                task.cancel()
+            await asyncio.wait({leaving, closing})
+        client.abort()
+        backend.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STUCK_LOOKS * LOOK_SECONDS):
+                await backend.wait_closed()
     finally:
-        one.close()
-        other.close()
+        client.abort()
+        backend.abort()
+
+
+def tcp_state(transport: asyncio.BaseTransport | None) -> int:
+    """As the kernel counts them: 1 established, 8 the peer has closed, 7 reset. Also while nothing is read, when
+    asyncio itself hears of nothing. What is not TCP is always established."""
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return TCP_ESTABLISHED
+    try:
+        return int(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])
+    except OSError:
+        return TCP_CLOSE
+
+
+async def departure(transport: asyncio.BaseTransport | None) -> None:
+    """Returns when the peer has closed its end, also while nothing is read."""
+    while tcp_state(transport) == TCP_ESTABLISHED:  # noqa: ASYNC110 -- the kernel tells nobody
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def reset(transport: asyncio.WriteTransport) -> None:
+    """Close at once; the peer gets a RST even if it left its own end unread (a FIN would queue behind the data)."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

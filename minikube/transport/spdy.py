@@ -103,17 +103,20 @@ class SpdyConnection:
         self._inflate = zlib.decompressobj(zdict=DICTIONARY)
         self._deflate = zlib.compressobj(zdict=DICTIONARY)
         self._reading: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> SpdyConnection:
         self._reading = asyncio.create_task(self._read(), name="spdy")
+        self._leaving = asyncio.create_task(self._left(), name="peer of spdy")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
+        tasks = [task for task in (self._reading, self._leaving) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         self._carrier.close()
 
     async def accept(self) -> SpdyStream | None:
@@ -133,6 +136,21 @@ class SpdyConnection:
     async def wait_closed(self) -> None:
         if self._reading is not None:
             await asyncio.wait([self._reading])
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the connection waits for a slow reader of one of its streams."""
+        return any(not stream._drained.is_set() for stream in self._streams.values())
+
+    async def ping(self) -> None:
+        """A peer that has left answers by a reset. Raises ConnectionError."""
+        await self._control(PING, 0, struct.pack(">I", self._next))
+
+    async def _left(self) -> None:
+        """While `_read` waits for a slow reader, nobody else would hear that the peer has left."""
+        await self._carrier.left()
+        if self._reading is not None and self.stuck:
+            self._reading.cancel()
 
     # ---- frames out ----------------------------------------------------------------------------------
 

@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import select
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -151,3 +154,75 @@ def test_the_kubelets_port_answers_only_who_may(machine: Machine) -> None:
     assert asked.stdout.startswith(
         "Forbidden (user=system:serviceaccount:default:default, verb=get, resource=nodes"
     )
+
+
+DEAF = """
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: c
+    image: busybox:test
+    stdin: true
+    stdinOnce: true
+    command: [sh, -c, "while [ ! -e /end ]; do echo tick; sleep 0.2; done; echo last words"]
+"""
+
+
+DEAF_COMMAND = f"sleep {os.getpid()}98"
+
+
+def sockets(machine: Machine) -> int:
+    """Connections within the machine that stand, or would if somebody read."""
+    out = machine.run("ss", "-Htn", "state", "established", "state", "close-wait", "state", "fin-wait-1").stdout
+    return len(out.splitlines())
+
+
+def stuff(pipe: int) -> None:
+    """Until nothing on the whole way takes any more."""
+    os.set_blocking(pipe, False)
+    last = time.monotonic()
+    while time.monotonic() < last + 2:
+        try:
+            os.write(pipe, bytes(1 << 16))
+            last = time.monotonic()
+        except BlockingIOError:
+            select.select([], [pipe], [], 0.5)
+
+
+def test_a_client_that_leaves_while_nobody_reads_its_stdin_is_let_go(machine: Machine, protocol: str) -> None:
+    pod = f"deaf-{'ws' if protocol == 'true' else 'spdy'}"
+    machine.kubectl("apply", "-f", "-", stdin=DEAF.replace("NAME", pod))
+    machine.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=30s")
+    before = sockets(machine)
+    for command in (("attach", "-i", pod), ("exec", "-i", pod, "--", *DEAF_COMMAND.split())):
+        with subprocess.Popen(
+            [*machine.enter, KUBECTL, *command],
+            env=machine.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as client:
+            assert client.stdin is not None
+            stuff(client.stdin.fileno())
+            client.send_signal(signal.SIGINT)
+            client.wait(10)
+        assert b"tick" in kubectl(machine, "logs", pod, "--tail=1").stdout  # others go on
+    machine.wait(lambda: sockets(machine) <= before, 60)
+    machine.wait(lambda: DEAF_COMMAND not in machine.run("ps", "axo", "args").stdout.splitlines())
+
+
+def test_an_attached_container_that_left_its_stdin_unread_ends_the_client_with_it(
+    machine: Machine, protocol: str
+) -> None:
+    pod = f"unread-{'ws' if protocol == 'true' else 'spdy'}"
+    machine.kubectl("apply", "-f", "-", stdin=DEAF.replace("NAME", pod))
+    machine.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=30s")
+    ending = threading.Timer(3, lambda: machine.kubectl("exec", pod, "--", "touch", "/end"))
+    ending.start()
+    done = kubectl(machine, "attach", "-i", pod, data=bytes(20_000_000))
+    ending.join()
+    assert done.stdout.endswith(b"tick\nlast words\n")

@@ -25,7 +25,8 @@ from minikube.errors import ApiError
 from minikube.node.container.spec import log_directory
 from minikube.node.kubelet import portforward, remotecommand
 from minikube.node.kubelet.access import Access
-from minikube.node.kubelet.choose import NoLogs, containers_of, logged_run, running_container
+from minikube.node.kubelet.attached import Attached
+from minikube.node.kubelet.choose import NoLogs, containers_of, ended, logged_run, running_container
 from minikube.node.kubelet.logs import Wanted, moment, read
 from minikube.node.kubelet.metrics import cadvisor_text, kubelet_text, resource_text
 from minikube.node.kubelet.routes import parts_of
@@ -199,12 +200,8 @@ class KubeletApi:
         response.enable_chunked_encoding()
         await response.prepare(request)
 
-        def over() -> bool:
-            now = next((each for each in worker.observed.containers if each.id == run.id), None)
-            return now is None or now.state is State.EXITED
-
         try:
-            async for piece in read(path, wanted, over):
+            async for piece in read(path, wanted, lambda: ended(worker.observed, run.id)):
                 await response.write(piece)
         except FileNotFoundError:
             pass
@@ -254,9 +251,10 @@ class KubeletApi:
         options = msgspec.structs.replace(asked, tty=tty, stderr=asked.stderr and not tty)
 
         async def start() -> ExecStreams:
-            return await self._agent.runtime.attach(
+            streams = await self._agent.runtime.attach(
                 container, stdin=options.stdin, stdout=options.stdout, stderr=options.stderr, tty=tty
             )
+            return Attached(streams, lambda: ended(worker.observed, container))
 
         return await self._carried(request, options, start)
 

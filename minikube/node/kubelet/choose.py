@@ -58,6 +58,12 @@ def running_container(observed: Observed, name: str) -> Container | None:
     return found if found is not None and found.state is State.RUNNING else None
 
 
+def ended(observed: Observed, identifier: str) -> bool:
+    """Whether that run of a container is over."""
+    found = next((each for each in observed.containers if each.id == identifier), None)
+    return found is None or found.state is State.EXITED
+
+
 def _status(pod: Pod, name: str) -> ContainerStatus | None:
     status = pod.status
     everything = (

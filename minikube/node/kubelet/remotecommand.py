@@ -7,6 +7,7 @@ over a WebSocket that stdin has ended, which SPDY always could.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from aiohttp import web
 
 from minikube.node.runtime.base import ExecStreams, RuntimeFault
 from minikube.transport.channels import CLOSE, REMOTE_COMMAND, Channels, is_websocket
-from minikube.transport.hijack import Hijacked, hijack
+from minikube.transport.hijack import LOOK_SECONDS, TCP_ESTABLISHED, Hijacked, hijack, tcp_state
 from minikube.transport.spdy import SpdyConnection, SpdyStream
 
 SPDY_VERSIONS = ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io")
@@ -64,7 +65,16 @@ class Session(Protocol):
         ...
 
     async def gone(self) -> None:
-        """Returns when the client has left."""
+        """Returns when the client has left; it may not be heard while stdin is stuck."""
+        ...
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the client waits for a process that leaves its stdin unread."""
+        ...
+
+    async def ping(self) -> None:
+        """A client that has left answers by a reset. Raises ConnectionError."""
         ...
 
 
@@ -75,7 +85,7 @@ async def serve(
     if is_websocket(request):
         channels = await Channels.accept(request, REMOTE_COMMAND)
         async with _over_websocket(channels, options) as session:
-            await _run(session, options, start)
+            await _run(session, options, start, request.transport)
         return channels.response
     offered = [each.strip() for value in request.headers.getall(VERSION_HEADER, []) for each in value.split(",")]
     version = next((each for each in SPDY_VERSIONS if each in offered), "")
@@ -83,36 +93,57 @@ async def serve(
         headers = {"X-Accepted-Stream-Protocol-Versions": ",".join(SPDY_VERSIONS)}
         return web.Response(status=403, headers=headers)
     async with _over_spdy(request, options, version or SPDY_VERSIONS[-1]) as session:
-        await _run(session, options, start)
+        await _run(session, options, start, request.transport)
     return Hijacked()
 
 
-async def _run(session: Session, options: Options, start: Callable[[], Awaitable[ExecStreams]]) -> None:
+async def _run(
+    session: Session,
+    options: Options,
+    start: Callable[[], Awaitable[ExecStreams]],
+    transport: asyncio.WriteTransport | None,
+) -> None:
     try:
         process = await start()
     except RuntimeFault as error:
         await session.finish(failed(f"Internal error occurred: {error.message}"))
         return
     try:
-        await relay(session, process, options)
+        await relay(session, process, options, transport)
     finally:
         await process.close()
 
 
-async def relay(session: Session, process: ExecStreams, options: Options) -> None:
-    """Until the process has ended and everything it wrote is delivered, or the client has gone."""
+async def relay(
+    session: Session, process: ExecStreams, options: Options, transport: asyncio.WriteTransport | None
+) -> None:
+    """Until the process has ended and everything it wrote is delivered, or the client has gone: `session` hears of
+    that while it is read, `transport` tells it also while the process leaves its stdin unread."""
     work = asyncio.create_task(_relay(session, process, options), name="streams of a process")
     leaving = asyncio.create_task(session.gone(), name="client of a process")
+    departing = asyncio.create_task(_departure(session, transport), name="departure of a client")
     try:
-        await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, leaving, departing}, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             work.result()
+        elif departing.done() and transport is not None:
+            transport.abort()
     except ConnectionError:
         return
     finally:
-        for task in (work, leaving):
+        for task in (work, leaving, departing):
             task.cancel()
-        await asyncio.wait({work, leaving})
+        await asyncio.wait({work, leaving, departing})
+
+
+async def _departure(session: Session, transport: asyncio.WriteTransport | None) -> None:
+    """A client that left behind unread stdin has its FIN queued behind that: only a reset tells of it."""
+    while tcp_state(transport) == TCP_ESTABLISHED:
+        await asyncio.sleep(LOOK_SECONDS)
+        if session.stuck:
+            with contextlib.suppress(TimeoutError):  # nor does it read
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await session.ping()
 
 
 async def _relay(session: Session, process: ExecStreams, options: Options) -> None:
@@ -225,6 +256,13 @@ class _SpdySession:
     async def gone(self) -> None:
         await self._connection.wait_closed()
 
+    @property
+    def stuck(self) -> bool:
+        return self._connection.stuck
+
+    async def ping(self) -> None:
+        await self._connection.ping()
+
 
 @asynccontextmanager
 async def _over_spdy(request: web.BaseRequest, options: Options, version: str) -> AsyncIterator[Session]:
@@ -267,6 +305,13 @@ class _WebSocketSession:
                 await self._sizes.put(data)
             elif channel == CLOSE and data[:1] == bytes((STDIN,)) and self._channels.version >= 5:
                 await self._stdin.put(b"")
+
+    @property
+    def stuck(self) -> bool:
+        return self._stdin.full()
+
+    async def ping(self) -> None:
+        await self._channels.ping()
 
     async def stdin(self) -> bytes:
         return await self._stdin.get()

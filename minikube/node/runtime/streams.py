@@ -12,7 +12,7 @@ import msgspec
 from yarl import URL
 
 from minikube.node.runtime.base import RuntimeFault
-from minikube.transport.hijack import dial, upgrade
+from minikube.transport.hijack import RawStream, dial, upgrade
 from minikube.transport.spdy import SpdyConnection, SpdyStream
 
 PROTOCOL = "v4.channel.k8s.io"
@@ -33,7 +33,9 @@ class CriStreams:
         owner = AsyncExitStack()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                spdy = await owner.enter_async_context(await _connection(URL(url)))
+                stream, spdy = await _connection(URL(url))
+                owner.callback(stream.abort)  # the runtime may take nothing any more: closing would wait for that
+                await owner.enter_async_context(spdy)
                 streams = {name: await spdy.open({"streamType": name}) for name, asked in wanted.items() if asked}
         except (OSError, TimeoutError) as error:
             await owner.aclose()
@@ -84,7 +86,7 @@ def exit_code(status: bytes) -> int:
     raise RuntimeFault(found.get("message", "") or "the command failed")
 
 
-async def _connection(url: URL) -> SpdyConnection:
+async def _connection(url: URL) -> tuple[RawStream, SpdyConnection]:
     stream = await dial(url.host or "127.0.0.1", url.port or 80)
     headers = {
         "Host": url.authority,
@@ -101,4 +103,4 @@ async def _connection(url: URL) -> SpdyConnection:
     except BaseException:
         stream.abort()
         raise
-    return SpdyConnection(stream, server=False)
+    return stream, SpdyConnection(stream, server=False)

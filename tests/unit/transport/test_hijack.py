@@ -1,6 +1,7 @@
 """Pinned to aiohttp's version: `transport/hijack.py` knows its insides."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -173,3 +174,20 @@ async def test_a_spliced_reader_who_does_not_read_makes_the_far_writer_wait() ->
     client.close()
     target.close()
     await splicing
+
+
+async def test_a_client_that_leaves_a_backend_which_takes_nothing_ends_the_splice() -> None:
+    outside, client = await pair()
+    backend, deaf = await pair()
+    assert deaf.transport is not None
+    deaf.transport.pause_reading()
+    splicing = asyncio.create_task(splice(client, backend))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            while True:
+                await outside.write(bytes(HIGH_WATER))
+    outside.abort()
+    async with asyncio.timeout(20):
+        await splicing
+    assert not client.open
+    assert not backend.open
