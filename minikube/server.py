@@ -14,6 +14,7 @@ from functools import partial
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
 from minikube.admission.policies.plugin import ValidatingPolicies
+from minikube.admission.quota.reservations import Reservations
 from minikube.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from minikube.agent import check_node, follow_address, run_node
 from minikube.api.core_v1 import Secret
@@ -107,6 +108,7 @@ class Server:
         self.registry = StoreRegistry(encryption.store, ALL, settings=settings)
         self.informers = LocalInformers(self.registry)
         self.nodes = Nodes()
+        self._reservations = Reservations()
 
     async def start(self) -> None:
         await self.registry.start()
@@ -121,7 +123,8 @@ class Server:
             self.informers, CachedParameters(self.registry), self.registry.equivalents, authorizer
         )
         webhooks = (MutatingWebhooks(*asked), policies, ValidatingWebhooks(*asked))
-        admission = Chain(plugins(self.informers, rbac, keeper, SYSTEM, self.settings, webhooks))
+        chosen = plugins(self.informers, rbac, keeper, SYSTEM, self.settings, webhooks, self._reservations)
+        admission = Chain(chosen)
         self.registry.use_admission(admission)
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
         keys = SigningKeys(self.pki.service_account_key)
@@ -202,7 +205,14 @@ class Server:
         """What the controller of this name is built from; its recorder goes into `recorders`, to be run."""
         client = self.client(name)
         events = recorders.setdefault(name, Recorder(client, name))
-        return Context(client=client, informers=self.informers, events=events, clock=SYSTEM, settings=self.settings)
+        return Context(
+            client=client,
+            informers=self.informers,
+            events=events,
+            clock=SYSTEM,
+            settings=self.settings,
+            reservations=self._reservations,
+        )
 
     async def _own_node(self, admin: LocalClient) -> NodePki:
         """The node in this process joins without a token; its name is bound to its key like any other's."""

@@ -5,7 +5,7 @@ Plugins are listed in order in `minikube.admission.plugins`: all mutators run, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
@@ -37,6 +37,12 @@ class Attributes(msgspec.Struct):
     """This is that second look."""
     seen: dict[str, bytes] = {}
     """By webhook: the object as it left it."""
+    afterwards: list[Callable[[], None]] = []
+    """To be called when the object has been stored, or is known never to be."""
+
+    def over(self) -> None:
+        while self.afterwards:
+            self.afterwards.pop()()
 
 
 @runtime_checkable

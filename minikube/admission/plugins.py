@@ -24,6 +24,7 @@ from minikube.admission.pod_security.admission import PodSecurity
 from minikube.admission.pod_topology_labels import PodTopologyLabels
 from minikube.admission.priority import Priority
 from minikube.admission.quota.admission import ResourceQuotaAdmission
+from minikube.admission.quota.reservations import Reservations
 from minikube.admission.runtime_class import RuntimeClassAdmission
 from minikube.admission.service_account import ServiceAccountAdmission
 from minikube.admission.storage_object_in_use_protection import StorageObjectInUseProtection
@@ -53,10 +54,11 @@ def plugins(
     clock: Clock,
     settings: Settings,
     webhooks: Sequence[Plugin] = (),
+    reservations: Reservations | None = None,
 ) -> tuple[Plugin, ...]:
     """Those that are on. `client` writes what plugins keep; `webhooks` come after all of ours but the quota, which
-    counts what is left in the end. Raises SettingsError for names that are no plugin's."""
-    *ours, quota = known(informers, rbac, client, clock)
+    counts what is left in the end and keeps `reservations`. Raises SettingsError for names that are no plugin's."""
+    *ours, quota = known(informers, rbac, client, clock, reservations or Reservations())
     every = (*ours, *webhooks, quota)
     names = {plugin.name for plugin in every}
     asked = {*settings.enable_admission_plugins, *settings.disable_admission_plugins}
@@ -68,7 +70,9 @@ def plugins(
     return tuple(plugin for plugin in every if plugin.name not in off)
 
 
-def known(informers: Informers, rbac: RbacAuthorizer, client: Client, clock: Clock) -> tuple[Plugin, ...]:
+def known(
+    informers: Informers, rbac: RbacAuthorizer, client: Client, clock: Clock, reservations: Reservations
+) -> tuple[Plugin, ...]:
     """In the order of kubernetes pkg/kubeapiserver/options/plugins.go."""
     namespaces, pods = informers.of(Namespace).lister, informers.of(Pod).lister
     classes = informers.of(StorageClass).lister
@@ -93,5 +97,5 @@ def known(informers: Informers, rbac: RbacAuthorizer, client: Client, clock: Clo
         DefaultIngressClass(informers.of(IngressClass).lister),
         PodTopologyLabels(informers.of(Node).lister),
         DenyServiceExternalIPs(),
-        ResourceQuotaAdmission(informers.of(ResourceQuota).lister, client, clock),
+        ResourceQuotaAdmission(informers.of(ResourceQuota).lister, client, clock, reservations),
     )

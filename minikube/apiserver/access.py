@@ -19,7 +19,7 @@ from minikube.transport.server import peer_certificate
 
 log = logging.getLogger(__name__)
 
-WARNINGS = "warnings"
+WARNINGS = web.RequestKey("warnings", list[str])
 """Where a request keeps what is to be told of its credentials."""
 
 

@@ -6,8 +6,10 @@ level exists the one with the lowest (matchingPrecedence, name).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
+
+from aiohttp import web
 
 from minikube.api.flowcontrol_v1 import (
     FlowSchema,
@@ -21,7 +23,7 @@ from minikube.auth.base import Action, User
 from minikube.client.base import Informers
 
 SCHEMA_UID, LEVEL_UID = "X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid"
-FLOW = "flow"
+FLOW = web.RequestKey("flow", dict[str, str])
 """The key under which a request keeps these headers."""
 REMEMBERED = 4096
 ACCOUNT = "system:serviceaccount:"
@@ -34,11 +36,11 @@ class FlowSchemas:
         schemas, levels = informers.of(FlowSchema), informers.of(PriorityLevelConfiguration)
         self._schemas, self._levels = schemas.lister, levels.lister
         self._ordered: list[tuple[FlowSchema, PriorityLevelConfiguration]] | None = None
-        self._known: dict[tuple[Any, ...], Mapping[str, str]] = {}
+        self._known: dict[tuple[Any, ...], dict[str, str]] = {}
         schemas.add_handler(self._changed)
         levels.add_handler(self._changed)
 
-    def headers(self, user: User, action: Action) -> Mapping[str, str]:
+    def headers(self, user: User, action: Action) -> dict[str, str]:
         """Empty when no schema matches."""
         question = (
             user.name, user.groups, action.verb, action.group, action.resource, action.subresource,
@@ -51,7 +53,7 @@ class FlowSchemas:
             found = self._known[question] = self._headers(user, action)
         return found
 
-    def _headers(self, user: User, action: Action) -> Mapping[str, str]:
+    def _headers(self, user: User, action: Action) -> dict[str, str]:
         if self._ordered is None:
             self._ordered = self._in_order()
         for schema, level in self._ordered:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
+from minikube.admission.quota.reservations import Reservations
 from minikube.api.meta import Key, Object
 from minikube.client.base import Client, PartialInformers
 from minikube.client.events import EventRecorder
@@ -55,6 +56,8 @@ class Context(msgspec.Struct, frozen=True):
     events: EventRecorder
     clock: Clock
     settings: Settings
+    reservations: Reservations
+    """What admission has charged to quotas and not seen stored yet."""
 
 
 class Controller(Protocol):

@@ -1,8 +1,8 @@
 """ResourceQuota status: hard as the spec says, used as counted.
 
-Admission reserves in status.used before an object is there. So what is there is counted only when the quota has
-been at rest for a moment: by then whatever was reserved has become an object, or never will. A quota that is used
-up is at rest, since admission refuses without writing.
+Admission reserves in status.used before an object is there. So what is there is counted only while no reservation
+is open: by then whatever was reserved has become an object, or never will. Whoever reserves meanwhile changes the
+quota, so that what was counted is not written. That it has been at rest for a moment, too, saves counting.
 
 Rules: kubernetes pkg/controller/resourcequota.
 """
@@ -51,6 +51,7 @@ class ResourceQuotaController:
         self._client = context.client
         self._clock = context.clock
         self._informers = context.informers
+        self._reservations = context.reservations
         self._quotas = context.informers.of(ResourceQuota).lister
         self._seen: dict[Key, Seen] = {}
         self.watches: tuple[Watch, ...] = (
@@ -67,6 +68,8 @@ class ResourceQuotaController:
         fresh = quota.status.hard == quota.spec.hard and quota.status.used.keys() == quota.spec.hard.keys()
         if fresh and rested < SETTLED_SECONDS:
             return After(SETTLED_SECONDS - rested)
+        if self._reservations.under_way(key.namespace):
+            return After(SETTLED_SECONDS / 10)
         used = await self._counted(quota)
         self._seen[key] = Seen(quota.metadata.resource_version, self._clock.monotonic())
         status = ResourceQuotaStatus(hard=quota.spec.hard, used=written(used))
@@ -87,6 +90,9 @@ class ResourceQuotaController:
         hard = quota.spec.hard
         total: ResourceList = dict.fromkeys(hard, ZERO)
         namespace, now = quota.metadata.namespace, self._clock.now()
+        await self._client.list(
+            ResourceQuota, namespace
+        )  # the newest, so what was stored by now is in every lister
         for evaluator, kind in SPECIAL.values():
             if evaluator.matching(hard):
                 for obj in self._informers.of(kind).lister.list(namespace):

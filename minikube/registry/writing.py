@@ -105,6 +105,8 @@ class Writing:
         except BaseException:
             reservation.rollback()
             raise
+        finally:
+            attributes.over()
         return self._finish(stored, reservation, request)
 
     async def _store_new(self, kind: Kind, namespace: str, obj: Obj, request: Request) -> StoredObject:
@@ -225,6 +227,8 @@ class Writing:
             except BaseException:
                 reservation.rollback()
                 raise
+            finally:
+                attributes.over()
             return Written(self._finish(written, reservation, request))
         raise Conflict.of(kind.resource.plural, kind.resource.group, name, steps.MODIFIED)
 

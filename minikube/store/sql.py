@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import fcntl
 import logging
 import os
@@ -119,7 +120,23 @@ class SqlStore(LoggedStore):
         write = Write(key, value, expect, durability, asyncio.get_running_loop().create_future())
         self._pending.append(write)
         self._work.set()
-        return await write.done
+        try:
+            return await asyncio.shield(write.done)
+        except asyncio.CancelledError:
+            await self._called_off(write)
+            raise
+
+    async def _called_off(self, write: Write) -> None:
+        """What nobody has begun to write is not written; otherwise the caller goes on when it is known what came of
+        it: whoever looks after him sees it."""
+        if write in self._pending:
+            self._pending.remove(write)
+            write.done.cancel()
+        while not write.done.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({write.done})
+        if not write.done.cancelled():
+            write.done.exception()
 
     async def _write_batches(self) -> None:
         while True:

@@ -56,6 +56,17 @@ async def test_of_many_racing_updates_exactly_one_wins(store: Store) -> None:
     assert sum(1 for answer in answers if not isinstance(answer, BaseException)) == 1
 
 
+async def test_when_a_caller_gives_up_it_is_known_what_became_of_his_write(store: Store) -> None:
+    writing = [asyncio.create_task(store.create(f"/{n}", b"1")) for n in range(50)]
+    for task in writing:
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.wait(writing)
+    there = {number for number in range(50) if await store.get(f"/{number}")}
+    await store.create("/later", b"1")
+    assert {number for number in range(50) if await store.get(f"/{number}")} == there
+
+
 async def test_a_deletion_carries_the_last_value_and_a_new_revision(store: Store) -> None:
     first = await store.create("/a", b"1")
     gone = await store.delete("/a", expect=first.revision)

@@ -11,6 +11,7 @@ import msgspec
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import OFF, known
+from minikube.admission.quota.reservations import Reservations
 from minikube.api.core_v1 import Container, Namespace, Node, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec
 from minikube.api.meta import Key, Object, ObjectMeta
 from minikube.auth.base import User
@@ -60,6 +61,7 @@ class Cluster:
         self.informers = LocalInformers(registry)
         self.clock = HandClock()
         self.told = Told()
+        self.reservations = Reservations()
         self.running: asyncio.Task[None] | None = None
 
     @classmethod
@@ -74,14 +76,19 @@ class Cluster:
 
     def admit(self, *only: str) -> None:
         """From now on with admission, of all plugins or those of these names."""
-        every = known(self.informers, RbacAuthorizer(self.informers), self.client, self.clock)
+        every = known(self.informers, RbacAuthorizer(self.informers), self.client, self.clock, self.reservations)
         self.registry.use_admission(
             Chain([one for one in every if (one.name in only if only else one.name not in OFF)])
         )
 
     def context(self) -> Context:
         return Context(
-            client=self.client, informers=self.informers, events=self.told, clock=self.clock, settings=Settings()
+            client=self.client,
+            informers=self.informers,
+            events=self.told,
+            clock=self.clock,
+            settings=Settings(),
+            reservations=self.reservations,
         )
 
     async def settle(self, controller: Any, key: Key, times: int = 3) -> After | None:

@@ -3,7 +3,7 @@
 The reservation lives in the quota's status.used: it is written by compare-and-swap before the object is, so that
 neither several requests nor several servers together use more than there is. Requests that wait for the same
 namespace are judged together and cost one write of each quota. What was reserved for an object that is then not
-made comes back when the quota controller counts again.
+made comes back when the quota controller counts again; it waits for the reservations that are still open.
 
 Rules: k8s.io/apiserver/pkg/admission/plugin/resourcequota.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import msgspec
@@ -19,6 +20,7 @@ import msgspec
 from minikube.admission.base import Attributes
 from minikube.admission.quota.check import Exceeded, Use, charged
 from minikube.admission.quota.evaluators import SPECIAL, evaluator_of
+from minikube.admission.quota.reservations import Reservations
 from minikube.api.core_v1 import ResourceQuota
 from minikube.api.meta import from_dict
 from minikube.client.base import Client, Lister
@@ -40,8 +42,11 @@ class Waiting(msgspec.Struct, eq=False):
 class ResourceQuotaAdmission:
     name: ClassVar[str] = "ResourceQuota"
 
-    def __init__(self, quotas: Lister[ResourceQuota], client: Client, clock: Clock) -> None:
+    def __init__(
+        self, quotas: Lister[ResourceQuota], client: Client, clock: Clock, reservations: Reservations
+    ) -> None:
         self._quotas = quotas
+        self._reservations = reservations
         self._client = client
         self._clock = clock
         self._waiting: dict[str, list[Waiting]] = {}
@@ -55,6 +60,8 @@ class ResourceQuotaAdmission:
         if not evaluator.handles(request.operation, request.subresource) or not self._quotas.list(namespace):
             return
         one = Waiting(request, _use(request, self._clock))
+        self._reservations.begin(namespace)
+        request.afterwards.append(partial(self._reservations.end, namespace))
         self._waiting.setdefault(namespace, []).append(one)
         try:
             async with self._locks.setdefault(namespace, asyncio.Lock()):

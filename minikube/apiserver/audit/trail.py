@@ -22,7 +22,7 @@ from minikube.errors import ApiError
 from minikube.kit.clock import Clock
 from minikube.settings import Settings
 
-ANNOTATIONS = "audit-annotations"
+ANNOTATIONS = web.RequestKey("audit-annotations", dict[str, str])
 """Where a request keeps what admission notes."""
 PATCHES = tuple(f"application/{patch.value}" for patch in PatchType)
 WRITES = ("create", "update", "patch", "delete", "deletecollection")

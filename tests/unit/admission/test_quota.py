@@ -27,7 +27,9 @@ from minikube.api.core_v1 import (
 from minikube.api.core_v1 import ResourceRequirements as Resources
 from minikube.api.meta import Key, ObjectMeta
 from minikube.controllers.resourcequota import ResourceQuotaController
-from minikube.errors import Forbidden
+from minikube.errors import AlreadyExists, Forbidden
+from minikube.store.base import Record
+from minikube.store.memory import MemoryStore
 from tests.fakes.cluster import Cluster
 
 KEY = Key("default", "q")
@@ -124,6 +126,51 @@ def test_a_reservation_is_not_counted_away_before_its_object_is_there() -> None:
         await made.count()
         assert await made.used() == {"pods": "0"}
         assert quota.spec.hard == {"pods": "1"}
+
+    play(scene)
+
+
+def test_a_write_that_takes_its_time_is_not_counted_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the store takes to keep an object: nobody gets its place in the quota meanwhile."""
+    goes_on = asyncio.Event()
+    create = MemoryStore.create
+
+    async def slowly(self: MemoryStore, key: str, value: bytes, **how: Any) -> Record:
+        if key.endswith("/slow"):
+            await goes_on.wait()
+        return await create(self, key, value, **how)
+
+    async def scene(made: Scene) -> None:
+        await made.quota(pods="1")
+        monkeypatch.setattr(MemoryStore, "create", slowly)
+        waiting = asyncio.create_task(made.pod("slow"))
+        await made.cluster.until(lambda: charged(made))
+        for _ in range(3):
+            await made.count()
+        await made.refused(made.pod("quick"), "exceeded quota: q")
+        goes_on.set()
+        await waiting
+        await made.count()
+        assert await made.used() == {"pods": "1"}
+        await made.cluster.client.delete(Pod, "slow", "default", grace_period_seconds=0)
+        await made.count()
+        await made.pod("quick")
+
+    async def charged(made: Scene) -> bool:
+        return await made.used() == {"pods": "1"}
+
+    play(scene)
+
+
+def test_what_was_reserved_for_an_object_that_never_came_comes_back() -> None:
+    async def scene(made: Scene) -> None:
+        await made.quota(pods="2")
+        await made.pod("a")
+        with pytest.raises(AlreadyExists):
+            await made.pod("a")
+        assert await made.used() == {"pods": "2"}
+        await made.count()
+        assert await made.used() == {"pods": "1"}
 
     play(scene)
 
