@@ -90,9 +90,7 @@ class ResourceQuotaController:
         hard = quota.spec.hard
         total: ResourceList = dict.fromkeys(hard, ZERO)
         namespace, now = quota.metadata.namespace, self._clock.now()
-        await self._client.list(
-            ResourceQuota, namespace
-        )  # the newest, so what was stored by now is in every lister
+        await self._client.list(ResourceQuota, namespace)  # waits until listers have what is stored by now
         for evaluator, kind in SPECIAL.values():
             if evaluator.matching(hard):
                 for obj in self._informers.of(kind).lister.list(namespace):
