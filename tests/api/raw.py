@@ -6,6 +6,7 @@ import base64
 import json
 import ssl
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import yaml
 JSON = "application/json"
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
+STRATEGIC = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 
 
 class Answer:
@@ -95,3 +98,21 @@ class Http:
         answer = self.get(path)
         assert answer.code == 200, answer.body
         return [json.loads(line) for line in answer.body.splitlines()]
+
+    def stream(self, path: str, seconds: float = 30) -> Iterator[dict[str, Any]]:
+        """What a watch says, as it comes; it is open when this returns. No event for so long fails the test."""
+        response = self._pool.request(
+            "GET", self.server + path, headers={"Accept": JSON}, timeout=seconds, preload_content=False
+        )
+        assert response.status == 200, response.data
+        return _lines(response)
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
+    rest = b""
+    try:
+        for chunk in response.stream():
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (json.loads(line) for line in lines)
+    finally:
+        response.close()

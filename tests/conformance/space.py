@@ -99,6 +99,10 @@ class Space:
     def gone(self, kind: str, name: str) -> bool:
         return self.ask("GET", kind, name).code == 404
 
+    def watch(self, kind: str, seconds: float = 30, **query: Any) -> Iterator[Obj]:
+        """Events as they come, from here on; the watch is open when this returns."""
+        return self.http.stream(self.path(kind, watch=1, timeoutSeconds=int(seconds), **query), seconds)
+
     # ---- time ----------------------------------------------------------------------------------------
 
     def wait(self, holds: Callable[[], Any], seconds: float = 60) -> Any:
