@@ -17,7 +17,12 @@ def version(name: str = "v1", schema: Obj = ANYTHING, *, storage: bool = True, *
 
 
 def definition(
-    space: Space, kind: str = "Foo", *versions: Obj, group: str = "", labels: Mapping[str, str] | None = None, **spec: Any
+    space: Space,
+    kind: str = "Foo",
+    *versions: Obj,
+    group: str = "",
+    labels: Mapping[str, str] | None = None,
+    **spec: Any,
 ) -> Obj:
     """Of a kind with namespaces whose plural is `<kind>s`; without versions: v1, whose objects may be anything."""
     group = group or f"{space.name}.example.com"

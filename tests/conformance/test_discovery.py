@@ -94,7 +94,9 @@ def test_every_group_prefers_one_of_its_versions_and_each_lists_resources(space:
         found = alone.ok()
         assert found["kind"] == "APIGroup"
         assert found["preferredVersion"] in found["versions"]
-        assert found["preferredVersion"]["groupVersion"] == f"{group['name']}/{found['preferredVersion']['version']}"
+        assert (
+            found["preferredVersion"]["groupVersion"] == f"{group['name']}/{found['preferredVersion']['version']}"
+        )
         for version in found["versions"]:
             answer = space.http.get(f"/apis/{version['groupVersion']}")
             if answer.code == 404 and "example.com" in group["name"]:

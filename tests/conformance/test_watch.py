@@ -62,9 +62,7 @@ def test_a_watch_from_a_revision_tells_what_came_later(space: Space):
     assert told(events) == ("DELETED", "one", {"mutation": "3"})
 
 
-@row(
-    "Watchers should be able to restart watching from the last resource version observed by the previous watch"
-)
+@row("Watchers should be able to restart watching from the last resource version observed by the previous watch")
 def test_a_watch_goes_on_where_another_ended(space: Space):
     events = space.watch(KIND, labelSelector=f"{LABEL}=x")
     config(space, "one", "x")

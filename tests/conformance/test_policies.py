@@ -1,0 +1,134 @@
+"""api-machinery/vap: admission policies in CEL, and policies and bindings as objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.conformance.operations import every_verb, listed_in_discovery, status_verbs
+from tests.conformance.rows import row
+from tests.conformance.space import IMAGE, Obj, Space
+
+pytestmark = pytest.mark.conformance
+GROUP = "admissionregistration.k8s.io/v1"
+POLICY, BINDING = f"{GROUP}/ValidatingAdmissionPolicy", f"{GROUP}/ValidatingAdmissionPolicyBinding"
+
+
+def policy(space: Space, *validations: Obj, **spec: Any) -> Obj:
+    """About deployments in this namespace."""
+    rule = {"operations": ["CREATE", "UPDATE"], "apiGroups": ["apps"], "apiVersions": ["v1"]}
+    return {
+        "apiVersion": GROUP,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": f"{space.name}.policy.example.com"},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space.name}},
+                "resourceRules": [{**rule, "resources": ["deployments"]}],
+            },
+            "validations": list(validations),
+            **spec,
+        },
+    }
+
+
+def binding(space: Space) -> Obj:
+    return {
+        "apiVersion": GROUP,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": f"{space.name}.binding.example.com"},
+        "spec": {
+            "policyName": f"{space.name}.policy.example.com",
+            "matchResources": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space.name}},
+            },
+            "validationActions": ["Deny"],
+        },
+    }
+
+
+@contextmanager
+def bound(space: Space, wanted: Obj) -> Iterator[None]:
+    space.create(wanted)
+    space.create(binding(space))
+    try:
+        yield
+    finally:
+        space.delete(BINDING, f"{space.name}.binding.example.com")
+        space.delete(POLICY, f"{space.name}.policy.example.com")
+
+
+def workload(kind: str, name: str, replicas: int) -> Obj:
+    labels = {"app": "nginx"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "nginx", "image": IMAGE}]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
+    }
+
+
+def denied(space: Space) -> str:
+    """The message for a deployment of one replica."""
+    space.wait(
+        lambda: space.ask("POST", "apps/v1/Deployment", body=workload("Deployment", "marker", 1)).code == 422
+    )
+    answer = space.ask("POST", "apps/v1/Deployment", body=workload("Deployment", "marker", 1))
+    return answer.refused(422, "Invalid")
+
+
+@row("ValidatingAdmissionPolicy should validate against a Deployment")
+def test_a_policy_denies_what_its_expression_does_not_hold_for(space: Space):
+    validation = {
+        "expression": "object.spec.replicas > 1",
+        "messageExpression": "'wants replicas > 1, got ' + object.spec.replicas",
+    }
+    with bound(space, policy(space, validation)):
+        assert f"ValidatingAdmissionPolicy '{space.name}.policy.example.com'" in denied(space)
+        space.create(workload("Deployment", "replicated", 2))
+        space.create(workload("ReplicaSet", "non-replicated", 1))
+
+
+@row("ValidatingAdmissionPolicy should allow expressions to refer variables.")
+def test_expressions_refer_to_variables(space: Space):
+    variables = [
+        {"name": "replicas", "expression": "object.spec.replicas"},
+        {"name": "oddReplicas", "expression": "variables.replicas % 2 == 1"},
+    ]
+    validations = (
+        {"expression": "variables.replicas > 1"},
+        {"expression": "variables.oddReplicas"},
+    )
+    with bound(space, policy(space, *validations, variables=variables)):
+        assert "failed expression: variables.replicas > 1" in denied(space)
+        even = space.ask("POST", "apps/v1/Deployment", body=workload("Deployment", "replicated", 2))
+        assert "variables.oddReplicas" in even.refused(422, "Invalid")
+        space.create(workload("Deployment", "scaled", 3))
+        space.create(workload("ReplicaSet", "non-replicated", 1))
+
+
+@row("ValidatingAdmissionPolicy should support ValidatingAdmissionPolicy API operations")
+def test_policies_answer_every_verb(space: Space):
+    wanted = policy(space, {"expression": "object.spec.replicas <= 100"})
+    listed_in_discovery(space, POLICY, status=True)
+    every_verb(space, wanted, spec={"failurePolicy": "Ignore"})
+    name = space.create(wanted)["metadata"]["name"]
+    condition = {
+        "type": "PatchStatusFailed",
+        "status": "False",
+        "reason": "e2e",
+        "message": "Set from an e2e test",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    status_verbs(space, POLICY, name, condition)
+    space.delete(POLICY, name)
+
+
+@row("ValidatingAdmissionPolicy should support ValidatingAdmissionPolicyBinding API operations")
+def test_bindings_answer_every_verb(space: Space):
+    listed_in_discovery(space, BINDING, status=False)
+    every_verb(space, binding(space), spec={"validationActions": ["Warn"]})
