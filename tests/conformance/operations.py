@@ -22,7 +22,7 @@ def listed_in_discovery(space: Space, kind: str, *, status: bool) -> None:
 
 
 def every_verb(space: Space, wanted: Obj, *, spec: Obj | None = None) -> None:
-    """On three objects made from `wanted`, all labelled; `spec` is a merge patch of something an update may change."""
+    """On three objects made from `wanted`, all labelled; `spec` is a merge patch of what may be changed."""
     kind, select = kind_of(wanted), {"labelSelector": f"{LABEL}={space.name}"}
     watch = space.watch(kind, **select)
     names = [f"{space.name}-{number}" for number in range(3)]
