@@ -1,4 +1,4 @@
-"""What the suite's "API operations" rows ask of a kind: discovery, every verb, a watch, status, deletecollection."""
+"""What the suite's "API operations" rows ask of a kind: discovery, every verb and what a watch tells, status."""
 
 from __future__ import annotations
 
