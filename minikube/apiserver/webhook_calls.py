@@ -5,6 +5,7 @@ Words of failures: net/http and k8s.io/apiserver/pkg/util/webhook, which people 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import ssl
@@ -42,8 +43,11 @@ class WebhookCalls:
         try:
             context = trusting(target.ca_bundle)
             session = self._to_service(service, context) if service is not None else _to_url(context)
-            async with session, session.post(url, data=body, headers=HEADERS, allow_redirects=False) as answer:
+            posted = session.post(url, data=body, headers=HEADERS, allow_redirects=False)
+            async with asyncio.timeout(timeout), session, posted as answer:
                 said = await answer.content.read(ANSWER_LIMIT)
+        except TimeoutError as error:
+            raise CallFailed(f'Post "{shown}": context deadline exceeded') from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise CallFailed(f'Post "{shown}": {reason(error)}') from error
         except ApiError as error:

@@ -21,7 +21,7 @@ from pyroute2 import netns
 from tests.images import debian_archive
 from tests.machines import GATEWAY, Machine, Network
 
-AGNHOST = Path(__file__).parent / "image/agnhost.py"
+IMAGE = Path(__file__).parent / "image"
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -107,9 +107,11 @@ def keep(home: Path) -> None:
 
 
 def agnhost_archive(path: Path) -> Path:
-    """`agnhost:test`: python3 and a shell, with /agnhost.py."""
+    """`agnhost:test`: python3 and a shell, with the programs of `image` in its root."""
     packages = ("python3", "dash", "coreutils")
-    return debian_archive(path, "agnhost:test", packages, {"agnhost.py": AGNHOST.read_text()})
+    return debian_archive(
+        path, "agnhost:test", packages, {each.name: each.read_text() for each in IMAGE.glob("*.py")}
+    )
 
 
 def _write(home: Path, network: Network, server: Machine, agent: Machine) -> None:

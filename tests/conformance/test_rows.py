@@ -11,7 +11,6 @@ from tests.conformance.rows import HOME, ROWS
 NOT_YET: dict[str, str] = {
     "api-machinery/aggregator": "no test yet",
     "api-machinery/crd-conversion": "no test yet",
-    "api-machinery/webhooks": "no test yet",
     "apps/controllerrevision": "no test yet",
     "apps/cronjob": "no test yet",
     "apps/daemonset": "no test yet",

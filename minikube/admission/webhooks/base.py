@@ -33,7 +33,7 @@ class CallFailed(Exception):
 
 class Caller(Protocol):
     async def call(self, target: WebhookClientConfig, body: bytes, *, timeout: float) -> bytes:
-        """POST an AdmissionReview, answer the body of a 200. Raises CallFailed."""
+        """POST a review, answer the body of a 200. Raises CallFailed, also after `timeout` seconds."""
         ...
 
 
