@@ -17,12 +17,13 @@ from minikube.api.storage_v1 import (
 )
 from minikube.api.volumes import is_default
 from minikube.resources.declare import UNSET, columns, declare, joined, since
-from minikube.resources.rules.storage import (
+from minikube.resources.rules.csi import (
     CSIDriverRules,
-    StorageClassRules,
+    CSINodeRules,
+    CSIStorageCapacityRules,
     VolumeAttachmentRules,
-    VolumeAttributesClassRules,
 )
+from minikube.resources.rules.storage import StorageClassRules, VolumeAttributesClassRules
 
 
 def class_row(of: StorageClass, now: datetime) -> Sequence[Any]:
@@ -107,8 +108,18 @@ KINDS = (
         ),
         row=driver_row,
     ),
-    declare(CSINode, columns=columns("Name", "Drivers:integer", "Age"), row=csi_node_row),
-    declare(CSIStorageCapacity, columns=columns("Name", "StorageClassName", "Capacity", "Age"), row=capacity_row),
+    declare(
+        CSINode,
+        strategy=CSINodeRules(),
+        columns=columns("Name", "Drivers:integer", "Age"),
+        row=csi_node_row,
+    ),
+    declare(
+        CSIStorageCapacity,
+        strategy=CSIStorageCapacityRules(),
+        columns=columns("Name", "StorageClassName", "Capacity", "Age"),
+        row=capacity_row,
+    ),
     declare(
         VolumeAttributesClass,
         strategy=VolumeAttributesClassRules(),

@@ -1,4 +1,4 @@
-"""What volumes, claims, classes and attachments may say (ValidatePersistentVolume, pkg/apis/storage/validation)."""
+"""What volumes, claims and classes may say (ValidatePersistentVolume, pkg/apis/storage/validation)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from minikube.api.core_v1 import (
     PersistentVolumeSpec,
 )
 from minikube.api.names import qualified_name_problems, subdomain_problems
-from minikube.api.storage_v1 import CSIDriver, StorageClass, VolumeAttachment, VolumeAttributesClass
+from minikube.api.storage_v1 import StorageClass, VolumeAttributesClass
 from minikube.errors import FieldError
 from minikube.kit.clock import SYSTEM
 from minikube.resources.base import Obj, ReadOnlyObj, Strategy
@@ -185,36 +185,6 @@ class StorageClassRules(Strategy[StorageClass]):
         if new.reclaim_policy != old.reclaim_policy:
             yield forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden.")
         yield from immutable("volumeBindingMode", new.volume_binding_mode, old.volume_binding_mode)
-
-
-class CSIDriverRules(Strategy[CSIDriver]):
-    def validate(self, new: CSIDriver, old: CSIDriver | None) -> Iterator[FieldError]:
-        yield from csi_driver_name(new.metadata.name, "metadata.name")
-        for mode in new.spec.volume_lifecycle_modes:
-            if mode not in ("Ephemeral", "Persistent"):
-                yield not_supported("spec.volumeLifecycleModes", mode, ("Ephemeral", "Persistent"))
-        policies = ("File", "None", "ReadWriteOnceWithFSType")
-        yield from one_of("spec.fsGroupPolicy", new.spec.fs_group_policy, policies)
-        if old is not None:
-            yield from immutable("spec.attachRequired", new.spec.attach_required, old.spec.attach_required)
-
-
-class VolumeAttachmentRules(Strategy[VolumeAttachment]):
-    def prepare_create(self, new: Obj) -> None:
-        new["status"] = {"attached": False}
-
-    def validate(self, new: VolumeAttachment, old: VolumeAttachment | None) -> Iterator[FieldError]:
-        spec = new.spec
-        yield from csi_driver_name(spec.attacher, "spec.attacher")
-        named, inline = spec.source.persistent_volume_name, spec.source.inline_volume_spec
-        if not named and inline is None:
-            yield required("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName")
-        elif named and inline is not None:
-            yield forbidden("spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName")
-        if not spec.node_name:
-            yield required("spec.nodeName")
-        if old is not None:
-            yield from immutable("spec", spec, old.spec)
 
 
 class VolumeAttributesClassRules(Strategy[VolumeAttributesClass]):

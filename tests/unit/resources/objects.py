@@ -75,6 +75,10 @@ VALID: dict[str, dict[str, Any]] = {
     },
     "PriorityClass": {"value": 10},
     "StorageClass": {"provisioner": "example.com/p"},
+    "CSIDriver": {"spec": {}},
+    "CSINode": {"spec": {"drivers": [{"name": "d.example.com", "nodeID": "n"}]}},
+    "CSIStorageCapacity": {"storageClassName": "c", "capacity": "1Gi", "nodeTopology": {"matchLabels": {"a": "b"}}},
+    "VolumeAttachment": {"spec": {"attacher": "a", "nodeName": "n", "source": {"persistentVolumeName": "v"}}},
     "ResourceQuota": {"spec": {"hard": {"pods": "1"}}},
     "ValidatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
     "ValidatingAdmissionPolicy": {
