@@ -17,9 +17,16 @@ def uses(pod: Pod, claim: PersistentVolumeClaim) -> bool:
     if not pod.spec.node_name or pod.metadata.namespace != claim.metadata.namespace:
         return False
     return any(
-        claim_name(pod, volume) == claim.metadata.name and (volume.ephemeral is None or controlled_by(claim, pod))
+        claim_name(pod, volume) == claim.metadata.name
+        and (volume.ephemeral is None or (controlled_by(claim, pod) and not _shut_down(pod)))
         for volume in pod.spec.volumes
     )
+
+
+def _shut_down(pod: Pod) -> bool:
+    """Its node is done with it, or nobody waits for that: its own finalizers may even wait for the claim."""
+    meta = pod.metadata
+    return meta.deletion_timestamp is not None and meta.deletion_grace_period_seconds == 0
 
 
 class ClaimProtectionController:

@@ -258,6 +258,10 @@ class Agent:
             await asyncio.to_thread(Path(log_directory(pod, self.settings)).mkdir, parents=True, exist_ok=True)
             await self._inputs.prepare(pod)
 
+    @property
+    def recursive_read_only(self) -> bool:
+        return self._inputs.recursive_read_only
+
     async def inputs(
         self, pod: Pod, wanted: Wanted, attempt: int, ips: Sequence[str]
     ) -> tuple[Sequence[tuple[str, str]], Sequence[Mount]]:

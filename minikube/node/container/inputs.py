@@ -103,6 +103,11 @@ class Inputs:
         """What the runtime says of itself decides what a mount may ask for."""
         self._mounts.recursive_read_only = info.recursive_read_only
 
+    @property
+    def recursive_read_only(self) -> bool:
+        """Whether containers can have mounts that are read-only with all that is mounted in them."""
+        return self._mounts.recursive_read_only
+
     # ---- before containers start ---------------------------------------------------------------------
 
     async def environment(self, pod: Pod, wanted: Wanted, ips: Sequence[str]) -> Sequence[tuple[str, str]]:

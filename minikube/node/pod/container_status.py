@@ -39,7 +39,7 @@ def container_status(
             state=_not_there(pod, wanted, observed),
             last_state=ContainerState(),
             started=False,
-            volume_mounts=_mounts(wanted),
+            volume_mounts=_mounts(wanted, observed),
         )
     state, last = _states(pod, wanted, shown, observed, now, scheme, over=over)
     running = shown.state is State.RUNNING
@@ -62,7 +62,7 @@ def container_status(
         last_state=last,
         allocated_resources=_requests(allocated),
         resources=actual,
-        volume_mounts=_mounts(wanted),
+        volume_mounts=_mounts(wanted, observed),
     )
 
 
@@ -119,13 +119,17 @@ def _requests(resources: ResourceRequirements | None) -> Mapping[str, Quantity]:
     return resources.requests if resources is not None else {}
 
 
-def _mounts(wanted: Wanted) -> tuple[VolumeMountStatus, ...]:
+def _mounts(wanted: Wanted, observed: Observed) -> tuple[VolumeMountStatus, ...]:
+    """What came of IfPossible is said of every read-only mount."""
+    able = {"Enabled", "IfPossible"} if observed.recursive_read_only else set()
     return tuple(
         VolumeMountStatus(
             name=each.name,
             mount_path=each.mount_path,
             read_only=each.read_only,
-            recursive_read_only=(each.recursive_read_only or "Disabled") if each.read_only else "",
+            recursive_read_only=("Enabled" if each.recursive_read_only in able else "Disabled")
+            if each.read_only
+            else "",
         )
         for each in wanted.volume_mounts
     )

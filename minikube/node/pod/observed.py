@@ -61,6 +61,8 @@ class Observed(msgspec.Struct, frozen=True):
     resize: tuple[PodCondition, ...] = ()
     """PodResizePending and PodResizeInProgress, while they hold."""
     ending: Ending | None = None
+    recursive_read_only: bool = False
+    """Whether the runtime can mount so."""
 
     @property
     def sandbox(self) -> Sandbox | None:

@@ -218,6 +218,7 @@ class PodWorker:
             actual=dict(self._resizer.actual),
             resize=self._resizer.conditions(pod, containers),
             ending=self.ending,
+            recursive_read_only=agent.recursive_read_only,
         )
 
     def _tell(self, pod: Pod, observed: Observed) -> None:

@@ -157,6 +157,23 @@ def test_an_ephemeral_container_has_a_status_and_is_never_ready() -> None:
     assert status.state.running is not None
 
 
+@pytest.mark.parametrize("able", [False, True])
+def test_what_came_of_recursive_read_only_is_said(able: bool) -> None:
+    asked = ("", "Disabled", "IfPossible", "Enabled")
+    mounts = [
+        VolumeMount(name="v", mount_path=f"/{each}", read_only=True, recursive_read_only=each) for each in asked
+    ]
+    subject = pod(main=(wanted(volume_mounts=tuple(mounts)),))
+    [status] = status_of(subject, seen(running(), recursive_read_only=able)).container_statuses
+    possible = "Enabled" if able else "Disabled"
+    assert [each.recursive_read_only for each in status.volume_mounts] == [
+        "Disabled",
+        "Disabled",
+        possible,
+        possible,
+    ]
+
+
 def test_resources_and_mounts_are_part_of_a_status() -> None:
     given = ResourceRequirements(limits={"cpu": "1"}, requests={"cpu": "500m"})
     mounts = (VolumeMount(name="v", mount_path="/v", read_only=True), VolumeMount(name="w", mount_path="/w"))
