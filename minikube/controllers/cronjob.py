@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from cronsim import CronSim, CronSimError
 
 from minikube.api.batch_v1 import CronJob, CronJobStatus, Job
 from minikube.api.core_v1 import ObjectReference
-from minikube.api.cron import MACROS
+from minikube.api.cron import Every, parse
 from minikube.api.meta import Key, ObjectMeta
 from minikube.api.owners import controller_reference
 from minikube.api.time import text
@@ -52,24 +50,17 @@ def due(cron: CronJob, now: datetime) -> Due:
     except (ZoneInfoNotFoundError, ValueError) as error:
         message = f'invalid timeZone: "{cron.spec.time_zone}": {error}'
         raise ScheduleError("UnknownTimeZone", message) from error
-    schedule = cron.spec.schedule.strip()
-    schedule = MACROS.get(schedule, schedule)
     try:
-        coming = next(CronSim(schedule, now.astimezone(zone)), None)
-        missed = _missed(schedule, since, now, zone)
-    except CronSimError as error:
+        schedule = parse(cron.spec.schedule)
+    except ValueError as error:
         message = f"unparseable schedule: {cron.spec.schedule} : {error}"
         raise ScheduleError("UnparseableSchedule", message) from error
-    latest = missed[0] if missed else None
+    # A schedule may have been suspended for years: no more than tell that there are too many.
+    missed = schedule.missed(since, now.astimezone(zone), MAX_MISSED + 1)
+    latest = missed[0].astimezone(UTC) if missed else None
+    # @every counts from the time before.
+    coming = schedule.next(latest or since if isinstance(schedule, Every) else now.astimezone(zone))
     return Due(latest, coming.astimezone(UTC) if coming else None, too_many=len(missed) > MAX_MISSED)
-
-
-def _missed(schedule: str, since: datetime, now: datetime, zone: tzinfo) -> list[datetime]:
-    """Latest first, no more than tell that there are too many: a schedule may have been suspended for years."""
-    # Going back from a moment later, so that a time that has come just now is among them.
-    backwards = CronSim(schedule, (now + timedelta(seconds=1)).astimezone(zone), reverse=True)
-    found = itertools.takewhile(lambda at: at > since, (at.astimezone(UTC) for at in backwards))
-    return list(itertools.islice(found, MAX_MISSED + 1))
 
 
 def job_for(cron: CronJob, at: datetime) -> Job:

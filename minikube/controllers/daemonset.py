@@ -29,7 +29,7 @@ from minikube.controllers.base import After, Context, Watch, itself, owner_of
 from minikube.controllers.claims import Claimer, owner_or_orphan
 from minikube.controllers.deployment_plan import share
 from minikube.controllers.podcontrol import PodControl
-from minikube.controllers.revisions import HASH, Revisions, hash_of
+from minikube.controllers.revisions import REVISION, Revisions, hash_of
 from minikube.errors import ApiError
 from minikube.kit.backoff import Backoff
 
@@ -80,7 +80,7 @@ def pod_for(ds: DaemonSet, node: str, hashed: str) -> Pod:
         affinity=msgspec.structs.replace(affinity, node_affinity=on_nodes),
         tolerations=(*pod.spec.tolerations, *missing),
     )
-    labels = {**pod.metadata.labels, HASH: hashed}
+    labels = {**pod.metadata.labels, REVISION: hashed}
     return msgspec.structs.replace(pod, spec=spec, metadata=msgspec.structs.replace(pod.metadata, labels=labels))
 
 
@@ -159,8 +159,8 @@ def plan(ds: DaemonSet, fits: Mapping[str, Fit], pods: Sequence[Pod], hashed: st
 def _old_and_new(pods: Sequence[Pod], hashed: str, now: datetime) -> tuple[list[Pod], list[Pod]]:
     """The pods of one node by template, each group with the pod to keep first."""
     ranked = sorted(pods, key=lambda pod: (not pod.spec.node_name, not of_pods.ready(pod), _created(pod, now)))
-    old = [pod for pod in ranked if pod.metadata.labels.get(HASH) != hashed]
-    return old, [pod for pod in ranked if pod.metadata.labels.get(HASH) == hashed]
+    old = [pod for pod in ranked if pod.metadata.labels.get(REVISION) != hashed]
+    return old, [pod for pod in ranked if pod.metadata.labels.get(REVISION) == hashed]
 
 
 def _update(
@@ -216,7 +216,7 @@ def status_of(
         current += bool(here)
         ready += any(of_pods.ready(pod) for pod in here)
         available += any(of_pods.available(pod, ds.spec.min_ready_seconds or 0, now) for pod in here)
-        updated += any(pod.metadata.labels.get(HASH) == hashed for pod in here)
+        updated += any(pod.metadata.labels.get(REVISION) == hashed for pod in here)
     return msgspec.structs.replace(
         ds.status,
         current_number_scheduled=current,
@@ -244,7 +244,7 @@ class DaemonSetController:
         self._held: dict[Key, float] = {}
         """(uid of the set, node) -> until when, by the monotonic clock, its failed pod stays."""
         self._nodes = context.informers.of(Node).lister
-        self._revisions = Revisions(context.client, context.informers.of(ControllerRevision).lister)
+        self._revisions = Revisions(context.client, context.informers.of(ControllerRevision).lister, REVISION)
         self._shapes: dict[str, object] = {}
         self.watches = (
             itself(DaemonSet),
@@ -274,12 +274,14 @@ class DaemonSetController:
         fits = {node.metadata.name: fit(ds, node) for node in self._nodes.list()}
         pods = await self._claims.claim(ds, ds.spec.selector)
         if ds.metadata.deletion_timestamp is None:
-            hashed = hash_of(await self._revisions.current(ds, ds.spec.template))
+            revision = await self._revisions.current(ds, ds.spec.template)
+            hashed = hash_of(revision)
+            pods = [await self._relabelled(pod, hashed, self._revisions.twins(ds, revision)) for pod in pods]
             todo = plan(ds, fits, pods, hashed, now)
             held = self._hold_back(ds, todo.delete)
             failure = await self._act(ds, todo, hashed)
             pods = self._owned(ds)
-            live = {hashed, *(pod.metadata.labels.get(HASH, "") for pod in pods)}
+            live = {hashed, *(pod.metadata.labels.get(REVISION, "") for pod in pods)}
             limit = 10 if ds.spec.revision_history_limit is None else ds.spec.revision_history_limit
             await self._revisions.prune(ds, live, limit)
         fresh = self._sets.get(key.name, key.namespace)
@@ -293,6 +295,13 @@ class DaemonSetController:
         available = of_pods.available_in(pods, ds.spec.min_ready_seconds or 0, now)
         waits = [wait for wait in (held, available) if wait]
         return After(min(waits)) if waits else None
+
+    async def _relabelled(self, pod: Pod, hashed: str, twins: frozenset[str]) -> Pod:
+        """A pod of the present template under another revision's hash takes this one (dedupCurHistories)."""
+        if pod.metadata.labels.get(REVISION) not in twins - {hashed}:
+            return pod
+        patch = {"metadata": {"labels": {REVISION: hashed}, "uid": pod.metadata.uid}}
+        return await self._client.patch(Pod, pod.metadata.name, pod.metadata.namespace, patch=patch)
 
     def _owned(self, ds: DaemonSet) -> list[Pod]:
         return [

@@ -13,7 +13,10 @@ from minikube.client.base import Client, Lister
 from minikube.controllers.templates import template_hash
 from minikube.errors import NotFound
 
-HASH = "controller-revision-hash"
+REVISION = "controller-revision-hash"
+"""Label of a pod: of a DaemonSet's the hash of its template, of a StatefulSet's the name of its revision."""
+HASH = "controller.kubernetes.io/hash"
+"""Label of a StatefulSet's revision with the hash of its template; a DaemonSet's has REVISION."""
 
 
 def snapshot(template: PodTemplateSpec) -> Mapping[str, Any]:
@@ -22,21 +25,26 @@ def snapshot(template: PodTemplateSpec) -> Mapping[str, Any]:
 
 
 def hash_of(revision: ControllerRevision) -> str:
-    return revision.metadata.labels.get(HASH, "")
+    labels = revision.metadata.labels
+    return labels.get(HASH, labels.get(REVISION, ""))
 
 
 def surplus(
     history: Sequence[ControllerRevision], live: Collection[str], limit: int
 ) -> Sequence[ControllerRevision]:
-    """The oldest revisions beyond `limit` among those that no pod (`live` hashes) has."""
-    idle = sorted((one for one in history if hash_of(one) not in live), key=lambda one: one.revision or 0)
+    """The oldest revisions beyond `limit` among those that no pod has (`live`: hashes or names)."""
+    idle = [one for one in history if not {hash_of(one), one.metadata.name} & set(live)]
+    idle.sort(key=lambda one: one.revision or 0)
     return idle[: max(0, len(idle) - limit)]
 
 
 class Revisions:
-    def __init__(self, client: Client, lister: Lister[ControllerRevision]) -> None:
+    """`label` is what the hash is called on them, HASH or REVISION."""
+
+    def __init__(self, client: Client, lister: Lister[ControllerRevision], label: str) -> None:
         self._client = client
         self._lister = lister
+        self._label = label
 
     def history(self, owner: Object) -> list[ControllerRevision]:
         """Oldest first."""
@@ -56,7 +64,7 @@ class Revisions:
                 metadata=ObjectMeta(
                     name=f"{meta.name}-{hashed}",
                     namespace=meta.namespace,
-                    labels={**template.metadata.labels, HASH: hashed},
+                    labels={**template.metadata.labels, self._label: hashed},
                     annotations={k: v for k, v in meta.annotations.items() if "last-applied" not in k},
                     owner_references=(controller_reference(owner),),
                 ),
@@ -69,6 +77,11 @@ class Revisions:
                 ControllerRevision, same.metadata.name, meta.namespace, patch={"revision": highest + 1}
             )
         return same
+
+    def twins(self, owner: Object, revision: ControllerRevision) -> frozenset[str]:
+        """Hashes of the revisions with the same template as this one, its own among them."""
+        same = (one for one in self._lister.by_index("owner", owner.metadata.uid) if one.data == revision.data)
+        return frozenset({hash_of(revision), *map(hash_of, same)})
 
     async def prune(self, owner: Object, live: Collection[str], limit: int) -> None:
         for one in surplus(self.history(owner), live, limit):

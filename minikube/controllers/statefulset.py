@@ -25,7 +25,7 @@ from minikube.controllers import pods as of_pods
 from minikube.controllers.base import After, Context, itself
 from minikube.controllers.claims import Claimer, owner_or_orphan
 from minikube.controllers.deployment_plan import share
-from minikube.controllers.revisions import HASH, Revisions, hash_of
+from minikube.controllers.revisions import HASH, REVISION, Revisions
 from minikube.errors import AlreadyExists, ApiError, NotFound
 
 POD_NAME, POD_INDEX = "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"
@@ -76,15 +76,21 @@ def plan(sts: StatefulSet, pods: Mapping[int, Pod], updated: str, now: datetime)
     if blocked and (create or delete):
         return Plan(tuple(create), tuple(delete))
     surplus = sorted((number for number in pods if number not in numbers), reverse=True)
-    for number in surplus:
-        pod = pods[number]
-        if pod.metadata.deletion_timestamp is None and (parallel or not blocked):
-            delete.append(pod)
-        if not parallel:
-            return Plan(tuple(create), tuple(delete))
+    if surplus and not parallel:
+        going = () if blocked else _next_to_go(sts, [pods[number] for number in surplus], now)
+        return Plan(tuple(create), (*delete, *going))
+    delete += [pods[number] for number in surplus if pods[number].metadata.deletion_timestamp is None]
     if create or delete or (strategy is not None and strategy.type == "OnDelete"):
         return Plan(tuple(create), tuple(delete))
     return Plan((), tuple(_outdated(sts, pods, updated, now, blocked=blocked)))
+
+
+def _next_to_go(sts: StatefulSet, surplus: Sequence[Pod], now: datetime) -> Sequence[Pod]:
+    """The last pod beyond the replicas, if it is available or none before it is unavailable (processCondemned)."""
+    last = surplus[0]
+    unhealthy = [pod for pod in surplus if not _healthy(sts, pod, now)]
+    blocked = unhealthy and unhealthy[-1] is not last and not _healthy(sts, last, now)
+    return () if blocked or last.metadata.deletion_timestamp is not None else (last,)
 
 
 def _first_updated(sts: StatefulSet) -> int:
@@ -111,7 +117,7 @@ def _outdated(
         pod = pods.get(number)
         if pod is None:
             room -= 1
-        elif pod.metadata.labels.get(HASH) != updated and pod.metadata.deletion_timestamp is None:
+        elif pod.metadata.labels.get(REVISION) != updated and pod.metadata.deletion_timestamp is None:
             # A pod of the old template that never became ready may be replaced too: else it would block for ever.
             if not blocked or not _healthy(sts, pod, now):
                 yield pod
@@ -158,7 +164,7 @@ def claim_owners(
     return others
 
 
-def pod_for(sts: StatefulSet, template: PodTemplateSpec, number: int, hashed: str) -> Pod:
+def pod_for(sts: StatefulSet, template: PodTemplateSpec, number: int, revision: str) -> Pod:
     name = f"{sts.metadata.name}-{number}"
     pod = of_pods.from_template(sts, template, name=name)
     claims = {
@@ -169,7 +175,7 @@ def pod_for(sts: StatefulSet, template: PodTemplateSpec, number: int, hashed: st
         for one in sts.spec.volume_claim_templates
     }
     volumes = (*claims.values(), *(volume for volume in pod.spec.volumes if volume.name not in claims))
-    labels = {**pod.metadata.labels, HASH: hashed, POD_NAME: name, POD_INDEX: str(number)}
+    labels = {**pod.metadata.labels, REVISION: revision, POD_NAME: name, POD_INDEX: str(number)}
     spec = msgspec.structs.replace(pod.spec, hostname=name, subdomain=sts.spec.service_name, volumes=volumes)
     return msgspec.structs.replace(pod, spec=spec, metadata=msgspec.structs.replace(pod.metadata, labels=labels))
 
@@ -181,9 +187,10 @@ def status_of(
     living = list(pods)
 
     def count(revision: str) -> int:
-        hashed = revision.rpartition("-")[2]
         return sum(
-            1 for p in living if p.metadata.labels.get(HASH) == hashed and p.metadata.deletion_timestamp is None
+            1
+            for p in living
+            if p.metadata.labels.get(REVISION) == revision and p.metadata.deletion_timestamp is None
         )
 
     ready = sum(1 for pod in living if of_pods.ready(pod))
@@ -215,7 +222,7 @@ class StatefulSetController:
         self._sets = context.informers.of(StatefulSet).lister
         self._owned_pods = Claimer(context.client, context.informers.of(Pod), Pod)
         self._claims = context.informers.of(PersistentVolumeClaim).lister
-        self._revisions = Revisions(context.client, context.informers.of(ControllerRevision).lister)
+        self._revisions = Revisions(context.client, context.informers.of(ControllerRevision).lister, HASH)
         pods = owner_or_orphan(Pod, self._sets, "StatefulSet", lambda sts: sts.spec.selector)
         self.watches = (itself(StatefulSet), pods)
 
@@ -229,7 +236,7 @@ class StatefulSetController:
         current = history.get(sts.status.current_revision, updated)
         await self._owned_pods.claim(sts, sts.spec.selector, fits=lambda pod: ordinal(sts, pod) is not None)
         await self._retain(sts)
-        todo = plan(sts, self._owned(sts), hash_of(updated), now)
+        todo = plan(sts, self._owned(sts), updated.metadata.name, now)
         failure = await self._act(sts, todo, current, updated)
         fresh = self._sets.get(key.name, key.namespace)
         if fresh is None or fresh.metadata.uid != sts.metadata.uid:
@@ -238,7 +245,11 @@ class StatefulSetController:
         status = status_of(fresh, pods, current.metadata.name, updated.metadata.name, now)
         if status != fresh.status:
             await self._client.update(msgspec.structs.replace(fresh, status=status), subresource="status")
-        live = {hash_of(updated), hash_of(current), *(pod.metadata.labels.get(HASH, "") for pod in pods)}
+        live = {
+            updated.metadata.name,
+            current.metadata.name,
+            *(pod.metadata.labels.get(REVISION, "") for pod in pods),
+        }
         limit = 10 if sts.spec.revision_history_limit is None else sts.spec.revision_history_limit
         await self._revisions.prune(sts, live, limit)
         if failure:
@@ -274,7 +285,7 @@ class StatefulSetController:
         for make in todo.create:
             revision = updated if make.updated else current
             template = sts.spec.template if make.updated else _template(revision)
-            pod = pod_for(sts, template, make.ordinal, hash_of(revision))
+            pod = pod_for(sts, template, make.ordinal, revision.metadata.name)
             about = f"create Pod {pod.metadata.name} in {kind} {sts.metadata.name}"
             try:
                 await self._claim(sts, pod, make.ordinal)

@@ -96,6 +96,29 @@ class Space:
         answer = self.ask("DELETE", kind, name, body, **how)
         return answer.ok(202 if answer.code == 202 else 200)
 
+    def version(self, kind: str) -> str:
+        """The revision from which a watch sees all that comes."""
+        return str(self.ask("GET", kind, query={"limit": 1}).ok()["metadata"]["resourceVersion"])
+
+    def until(
+        self,
+        kind: str,
+        holds: Callable[[Obj], Any],
+        *,
+        since: str,
+        type: str = "",
+        seconds: float = 60,
+        **query: Any,
+    ) -> Obj:
+        """The first object in an event of that type (any if none) after that version for which `holds`."""
+        seen = []
+        for event in self.watch(kind, seconds, resourceVersion=since, **query):
+            if type in ("", event["type"]) and holds(event["object"]):
+                found: Obj = event["object"]
+                return found
+            seen.append(f"{event['type']} {event['object']['metadata']['name']}")
+        raise AssertionError(f"{kind}: {type or 'event'} not seen, but {seen}")
+
     def gone(self, kind: str, name: str) -> bool:
         return self.ask("GET", kind, name).code == 404
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
-from cronsim import CronSim, CronSimError
 from msgspec.structs import replace
 
 from minikube.api.batch_v1 import CronJob, Job, JobSpec, PodFailurePolicy, PodFailurePolicyRule
 from minikube.api.core_v1 import PodSpec
-from minikube.api.cron import MACROS
+from minikube.api.cron import parse
 from minikube.api.names import qualified_name_problems, subdomain_problems
 from minikube.api.selectors import matches
 from minikube.errors import FieldError
@@ -33,7 +30,6 @@ from minikube.resources.rules.podspec import pod_template
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
 _MOST_INDEXES, _MOST_PARALLEL = 100_000, 100_000
-_ANY_TIME = datetime(2000, 1, 1)
 
 
 class JobRules(Strategy[Job]):
@@ -267,25 +263,10 @@ def _schedule(schedule: str, time_zone: str, path: str) -> Iterator[FieldError]:
     if "TZ" in schedule:
         yield invalid(path, schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead")
         return
-    if why := schedule_problem(schedule):
-        yield invalid(path, schedule, why)
-
-
-def schedule_problem(schedule: str) -> str:
-    """Why this is no schedule; "" when it is one (the five fields of cron, @daily and its like, @every 1h30m)."""
-    if schedule.startswith("@every "):
-        fine = re.fullmatch(r"(\d+(\.\d+)?(h|m|s|ms|us|ns))+", schedule.removeprefix("@every "))
-        return "" if fine else f"failed to parse duration {schedule}: time: invalid duration"
-    if schedule.startswith("@"):
-        return "" if schedule in MACROS else f"unrecognized descriptor: {schedule}"
-    fields = schedule.split()
-    if len(fields) != 5:
-        return f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
     try:
-        CronSim(schedule.replace("?", "*"), _ANY_TIME)
-    except CronSimError as exc:
-        return str(exc).lower()
-    return ""
+        parse(schedule)
+    except ValueError as error:
+        yield invalid(path, schedule, str(error))
 
 
 def _time_zone(name: str, path: str) -> Iterator[FieldError]:
