@@ -118,6 +118,7 @@ class Server:
         authorizer = UnionAuthorizer((NodeAuthorizer(self.informers, NODE), rbac))
         keeper = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
         calls = WebhookCalls(Services(self.informers), self.nodes)
+        self.registry.converting.caller = calls
         asked = (self.informers, calls, self.registry.equivalents, authorizer)
         policies = ValidatingPolicies(
             self.informers, CachedParameters(self.registry), self.registry.equivalents, authorizer

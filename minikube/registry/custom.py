@@ -10,6 +10,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from minikube.api.admissionregistration_v1 import WebhookClientConfig
 from minikube.api.meta import PartialObject, Resource
 from minikube.auth.base import MASTERS, User
 from minikube.client.base import PatchType
@@ -19,7 +22,7 @@ from minikube.registry.cache import Bucket, Change
 from minikube.registry.custom_columns import printer
 from minikube.registry.custom_status import established, full_names, status_of, terminating
 from minikube.registry.registry import StoreRegistry
-from minikube.resources.base import Kind, ReadOnlyObj, ScalePaths
+from minikube.resources.base import Conversion, Kind, ReadOnlyObj, ScalePaths
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +199,16 @@ def _kind(definition: ReadOnlyObj, version: Mapping[str, Any], home: Resource | 
         scale=_scale(subresources.get("scale")),
         selectable=tuple(one["jsonPath"] for one in version.get("selectableFields") or ()),
         stored_as=home,
+        conversion=_conversion(spec.get("conversion") or {}),
     )
+
+
+def _conversion(declared: Mapping[str, Any]) -> Conversion | None:
+    if declared.get("strategy") != "Webhook":
+        return None
+    webhook = declared["webhook"]
+    target = msgspec.convert(webhook["clientConfig"], WebhookClientConfig)
+    return Conversion(target, tuple(webhook["conversionReviewVersions"]))
 
 
 def _scale(declared: Mapping[str, Any] | None) -> ScalePaths | None:

@@ -368,7 +368,8 @@ def _owners(obj: Any) -> Sequence[str]:
 
 
 def _partial(stored: Any) -> PartialObject:
-    return decode(PartialObject, stored.json(stored.kind))
+    found: PartialObject = stored.partial()
+    return found
 
 
 def _options(uid: str, resource_version: str, grace: int | None, policy: str) -> DeleteOptions:

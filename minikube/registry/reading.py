@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from minikube.errors import BadRequest, Expired, FieldError, Invalid, NotFound, Timeout
+from minikube.errors import ApiError, BadRequest, Expired, FieldError, Invalid, NotFound, Timeout
 from minikube.registry.base import Change, Listing, Selection
 from minikube.registry.cache import Bucket, Cache
 from minikube.registry.cache import Change as CacheChange
+from minikube.registry.conversion import Converting
 from minikube.registry.selection import Matches, compile_selection
 from minikube.registry.stored import StoredObject
 from minikube.resources.base import Kind
@@ -46,8 +47,9 @@ def parse_revision(text: str) -> int:
 
 
 class Reading:
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, converting: Converting) -> None:
         self._cache = cache
+        self._converting = converting
 
     async def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> StoredObject:
         await self._fresh(resource_version)
@@ -55,6 +57,7 @@ class Reading:
         found = self._cache.bucket(kind).objects.get(path)
         if found is None:
             raise NotFound.of(kind.resource.plural, kind.resource.group, name)
+        await self._converting.show(kind, [found])
         return found
 
     async def list(
@@ -89,7 +92,13 @@ class Reading:
             revision, start = self._cache.revision, token.start if token is not None else ""
             found = dict(bucket.select(namespace))
         paths = sorted(path for path in found if path >= start)
-        return _page(paths, found, matches, revision, limit)
+        if kind.conversion is None:
+            return _page(paths, found, matches, revision, limit)
+        if selection.fields:
+            await self._converting.show(kind, [found[path] for path in paths])
+        page = _page(paths, found, matches, revision, limit)
+        await self._converting.show(kind, [each for each in page.items if isinstance(each, StoredObject)])
+        return page
 
     @asynccontextmanager
     async def watch(
@@ -113,10 +122,11 @@ class Reading:
         initial: list[StoredObject] = []
         if send_initial_events or not start:
             start = self._cache.revision
-            everything = (stored for _, stored in bucket.select(namespace))
+            everything = [stored for _, stored in bucket.select(namespace)]
+            await self._converting.show(kind, everything)
             initial = [stored for stored in everything if matches is None or matches(stored)]
             initial.sort(key=lambda stored: stored.key)
-        changes = self._follow(bucket, namespace, matches, start, initial, bookmarks, send_initial_events)
+        changes = self._follow(kind, bucket, namespace, matches, start, initial, bookmarks, send_initial_events)
         try:
             yield changes
         finally:
@@ -124,6 +134,7 @@ class Reading:
 
     async def _follow(
         self,
+        kind: Kind,
         bucket: Bucket,
         namespace: str,
         matches: Matches | None,
@@ -150,6 +161,11 @@ class Reading:
             changes = bucket.since(position)
             if changes:
                 position = changes[-1].revision
+                try:
+                    await self._converting.show(kind, _states(changes))
+                except ApiError as error:
+                    yield [Change("ERROR", position, status=error.status())]
+                    return
                 selected = [
                     found for change in changes if (found := _transition(change, namespace, matches)) is not None
                 ]
@@ -204,11 +220,15 @@ def _transition(change: CacheChange, namespace: str, matches: Matches | None) ->
     return None
 
 
+def _states(changes: Sequence[CacheChange]) -> list[StoredObject]:
+    return [state for change in changes for state in (change.old, change.new, change.gone) if state is not None]
+
+
 def _at(change: CacheChange) -> StoredObject:
     """The last state that was selected, under the revision of the change that ended it."""
     assert change.old is not None
     record = msgspec.structs.replace(change.old.record, revision=change.revision)
-    return StoredObject(change.old.kind, record)
+    return change.old.moved(record)
 
 
 def _page(

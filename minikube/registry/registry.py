@@ -17,6 +17,7 @@ from minikube.kit.tasks import guard
 from minikube.registry.allocate import Allocator
 from minikube.registry.base import Alter, Change, DeleteOptions, Listing, Request, Selection, Written
 from minikube.registry.cache import Cache
+from minikube.registry.conversion import Converting
 from minikube.registry.reading import Reading
 from minikube.registry.stored import StoredObject
 from minikube.registry.writing import Writing
@@ -53,9 +54,9 @@ class StoreRegistry:
         self._clock = self.clock = clock
         self._kinds: dict[tuple[str, str, str], Kind] = {}
         self._allocator = Allocator(settings.service_cidr, settings.service_node_port_range)
-        self._reading = Reading(self.cache)
-        self.admission = Chain()
-        self._writing = Writing(store, self.cache, self.admission, self._allocator, clock)
+        self.converting = Converting()
+        self._reading = Reading(self.cache, self.converting)
+        self.use_admission(Chain())
         for kind in kinds:
             self.serve(kind)
 
@@ -73,7 +74,7 @@ class StoreRegistry:
 
     def use_admission(self, chain: Chain) -> None:
         self.admission = chain
-        self._writing = Writing(self._store, self.cache, chain, self._allocator, self._clock)
+        self._writing = Writing(self._store, self.cache, chain, self._allocator, self._clock, self.converting)
 
     async def start(self) -> None:
         await self.cache.start(self._store)
@@ -100,9 +101,9 @@ class StoreRegistry:
         return list(self._kinds.values())
 
     def equivalents(self, resource: Resource) -> Sequence[Resource]:
-        """The other versions a custom resource is served in; between them only the name of the version differs."""
+        """The other versions a custom resource is served in, if they differ by their names only."""
         kind = self._kinds.get((resource.group, resource.version, resource.plural))
-        if kind is None or kind.schema is None:
+        if kind is None or kind.schema is None or kind.conversion is not None:
             return ()
         others = (each.resource for each in self._kinds.values())
         return [

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from minikube.api.meta import Object, OwnerReference, PartialObject, decode
+from minikube.errors import InternalError
 from minikube.registry.shape import shape_of
-from minikube.resources.base import Kind, Obj, ReadOnlyObj
+from minikube.resources.base import Conversion, Kind, Obj, ReadOnlyObj
 from minikube.store.base import Record
 
 PREFIX = b'{"metadata":{'
@@ -52,7 +53,7 @@ def same_content(one: bytes, other: bytes) -> bool:
 
 
 class StoredObject:
-    __slots__ = ("_json", "_typed", "kind", "metadata", "record")
+    __slots__ = ("_converted", "_json", "_typed", "kind", "metadata", "record")
 
     def __init__(self, kind: Kind, record: Record) -> None:
         self.kind = kind
@@ -60,6 +61,7 @@ class StoredObject:
         self.metadata = _decode_head.decode(record.value).metadata
         self._json: dict[str, tuple[Kind | None, bytes]] | bytes | None = None
         self._typed: Object | None = None
+        self._converted: dict[str, tuple[Conversion, bytes]] | None = None
 
     @property
     def key(self) -> str:
@@ -100,7 +102,9 @@ class StoredObject:
 
     def tree(self, kind: Kind) -> ReadOnlyObj:
         """A fresh plain tree in this version; custom resources as their present schema prunes and defaults them."""
-        obj: Obj = _decode_tree.decode(self._stored_json())
+        obj = self.stored_tree()
+        if kind.conversion is not None and obj["apiVersion"] != kind.resource.api_version:
+            obj = _decode_tree.decode(self._numbered(self._kept(kind)))
         if kind.schema is not None:
             obj["apiVersion"] = kind.resource.api_version
             shape = shape_of(kind)
@@ -112,6 +116,37 @@ class StoredObject:
         elif obj.get("apiVersion") != kind.resource.api_version:
             obj["apiVersion"] = kind.resource.api_version
         return obj
+
+    def stored_tree(self) -> Obj:
+        """A fresh plain tree as it is stored, with its resourceVersion."""
+        found: Obj = _decode_tree.decode(self._stored_json())
+        return found
+
+    def lacks(self, kind: Kind) -> bool:
+        """Whether a webhook has to be asked what it looks like in this version (registry/conversion.py)."""
+        known = (self._converted or {}).get(kind.resource.api_version)
+        if known is not None and known[0] == kind.conversion:
+            return False
+        return bool(self.stored_tree()["apiVersion"] != kind.resource.api_version)
+
+    def keep(self, kind: Kind, made: bytes) -> None:
+        """What the webhook made of it for this version, in stored form."""
+        assert kind.conversion is not None
+        self._converted = {**(self._converted or {}), kind.resource.api_version: (kind.conversion, made)}
+
+    def moved(self, record: Record) -> StoredObject:
+        """The same content under another revision."""
+        found = StoredObject(self.kind, record)
+        found._converted = self._converted
+        return found
+
+    def _kept(self, kind: Kind) -> bytes:
+        known = (self._converted or {}).get(kind.resource.api_version)
+        if known is None:
+            raise InternalError(
+                f"{kind.resource.plural} {self.name} was not converted to {kind.resource.api_version}"
+            )
+        return known[1]
 
     def typed(self) -> Object:
         """The stored version's struct, decoded once."""
@@ -133,6 +168,8 @@ class StoredObject:
         if isinstance(self._json, dict):
             return self._json[""][1]
         if self._json is None:
-            value = self.record.value
-            self._json = b'%b"resourceVersion":"%d",%b' % (PREFIX, self.record.revision, value[len(PREFIX) :])
+            self._json = self._numbered(self.record.value)
         return self._json
+
+    def _numbered(self, value: bytes) -> bytes:
+        return b'%b"resourceVersion":"%d",%b' % (PREFIX, self.record.revision, value[len(PREFIX) :])

@@ -28,6 +28,7 @@ from minikube.registry import steps
 from minikube.registry.allocate import Allocator, Reservation
 from minikube.registry.base import Alter, DeleteOptions, Request, Written
 from minikube.registry.cache import Cache
+from minikube.registry.conversion import Converting
 from minikube.registry.deletion import plan_deletion
 from minikube.registry.keys import key_of
 from minikube.registry.patching import apply_patch
@@ -43,8 +44,17 @@ RETRIES = 20
 
 
 class Writing:
-    def __init__(self, store: Store, cache: Cache, admission: Chain, allocator: Allocator, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        cache: Cache,
+        admission: Chain,
+        allocator: Allocator,
+        clock: Clock,
+        converting: Converting,
+    ) -> None:
         self._store = store
+        self._converting = converting
         self._cache = cache
         self._admission = admission
         self._allocator = allocator
@@ -107,12 +117,12 @@ class Writing:
             raise
         finally:
             attributes.over()
-        return self._finish(stored, reservation, request)
+        return await self._finish(kind, stored, reservation, request)
 
     async def _store_new(self, kind: Kind, namespace: str, obj: Obj, request: Request) -> StoredObject:
         name = obj["metadata"]["name"]
         key = key_of(kind.storage, namespace, name)
-        value = steps.encode(kind, obj)
+        value = steps.encode(kind, await self._converting.store(kind, obj))
         if request.dry_run:
             current = await self._store.get(key)
             if current is not None:
@@ -196,7 +206,7 @@ class Writing:
             record = await self._store.get(key)
             if record is None:
                 raise NotFound.of(kind.resource.plural, kind.resource.group, name)
-            present = StoredObject(kind, record)
+            present = await self._shown(kind, record)
             old = present.tree(kind)
             new = change(old)
             asked = rules.metadata_of(new).get("resourceVersion") or ""
@@ -229,13 +239,13 @@ class Writing:
                 raise
             finally:
                 attributes.over()
-            return Written(self._finish(written, reservation, request))
+            return Written(await self._finish(kind, written, reservation, request))
         raise Conflict.of(kind.resource.plural, kind.resource.group, name, steps.MODIFIED)
 
     async def _store_changed(
         self, kind: Kind, namespace: str, present: StoredObject, new: Obj, request: Request
     ) -> StoredObject:
-        value = steps.encode(kind, new)
+        value = steps.encode(kind, await self._converting.store(kind, new))
         record = present.record
         if same_content(value, record.value):
             return present
@@ -244,7 +254,8 @@ class Writing:
         metadata = new["metadata"]
         done = metadata.get("deletionTimestamp") and not metadata.get("finalizers")
         if done and not metadata.get("deletionGracePeriodSeconds") and not kind.strategy.held(new):
-            return await self._remove(kind, namespace, msgspec.structs.replace(record, value=value))
+            last = StoredObject(kind, msgspec.structs.replace(record, value=value))
+            return await self._remove(kind, namespace, last)
         try:
             written = await self._store.update(
                 record.key, value, expect=record.revision, durability=steps.durability_of(kind, namespace)
@@ -265,7 +276,7 @@ class Writing:
             record = await self._store.get(key)
             if record is None:
                 raise NotFound.of(kind.resource.plural, kind.resource.group, name)
-            present = StoredObject(kind, record)
+            present = await self._shown(kind, record)
             steps.check_deletion(kind, present, options)
             old = present.tree(kind)
             attributes = steps.attributes_of("DELETE", kind, "", namespace, name, None, old, request)
@@ -276,13 +287,14 @@ class Writing:
                 return present, plan.now
             try:
                 if plan.now:
-                    return await self._remove(kind, namespace, record), True
+                    return await self._remove(kind, namespace, present), True
                 if plan.marked is None:
                     return present, False
-                written = await self._store.update(
-                    record.key, steps.encode(kind, plan.marked), expect=record.revision
-                )
-                return await self._seen(kind, written), False
+                value = steps.encode(kind, await self._converting.store(kind, plan.marked))
+                written = await self._store.update(record.key, value, expect=record.revision)
+                marked = await self._seen(kind, written)
+                await self._converting.show(kind, [marked])
+                return marked, False
             except RevisionMismatch as error:
                 if options.preconditions.get("resourceVersion"):
                     raise Conflict.of(kind.resource.plural, kind.resource.group, name, steps.MODIFIED) from error
@@ -290,13 +302,15 @@ class Writing:
                 raise steps.unavailable(error) from error
         raise Conflict.of(kind.resource.plural, kind.resource.group, name, steps.MODIFIED)
 
-    async def _remove(self, kind: Kind, namespace: str, record: Record) -> StoredObject:
+    async def _remove(self, kind: Kind, namespace: str, present: StoredObject) -> StoredObject:
         """The last state, under the deletion's revision. Raises RevisionMismatch."""
+        await self._converting.show(kind, [present])
+        record = present.record
         gone = await self._store.delete(
             record.key, expect=record.revision, durability=steps.durability_of(kind, namespace, creating=True)
         )
         await self._cache.reached(gone.revision)
-        last = StoredObject(kind, msgspec.structs.replace(record, revision=gone.revision))
+        last = present.moved(msgspec.structs.replace(record, revision=gone.revision))
         self._allocator.release(kind, last.tree(kind))
         return last
 
@@ -309,9 +323,17 @@ class Writing:
             current if current is not None and current.revision == record.revision else StoredObject(kind, record)
         )
 
-    def _finish(self, stored: StoredObject, reservation: Reservation, request: Request) -> StoredObject:
+    async def _shown(self, kind: Kind, record: Record) -> StoredObject:
+        stored = StoredObject(kind, record)
+        await self._converting.show(kind, [stored])
+        return stored
+
+    async def _finish(
+        self, kind: Kind, stored: StoredObject, reservation: Reservation, request: Request
+    ) -> StoredObject:
         if request.dry_run:
             reservation.rollback()
         else:
             reservation.commit()
+        await self._converting.show(kind, [stored])
         return stored

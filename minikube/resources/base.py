@@ -11,6 +11,7 @@ from typing import Any, Generic
 
 import msgspec
 
+from minikube.api.admissionregistration_v1 import WebhookClientConfig
 from minikube.api.authentication_v1 import UserInfo
 from minikube.api.meta import Object, Resource, T
 from minikube.api.names import subdomain_problems
@@ -157,6 +158,13 @@ class ScalePaths(msgspec.Struct, frozen=True):
     selector: str = "status.selector"
 
 
+class Conversion(msgspec.Struct, frozen=True):
+    """The webhook that makes versions of a custom resource of each other, and the ConversionReviews it speaks."""
+
+    target: WebhookClientConfig
+    review_versions: tuple[str, ...]
+
+
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """One served kind in one version. Custom resources get theirs at run time (`type` PartialObject)."""
 
@@ -194,6 +202,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     to_stored: Callable[[Obj], Obj] | None = None
     from_stored: Callable[[Obj], Obj] | None = None
     """Conversion to and from the stored version."""
+    conversion: Conversion | None = None
+    """Of a custom resource; without one its versions differ by name only."""
     create_on_update: bool = False
     """PUT to a name that does not exist creates it."""
     events_ttl: float = 0

@@ -10,7 +10,6 @@ from tests.conformance.rows import HOME, ROWS
 
 NOT_YET: dict[str, str] = {
     "api-machinery/aggregator": "no test yet",
-    "api-machinery/crd-conversion": "no test yet",
     "apps/pdb": "no test yet",
     "architecture/nodes": "no test yet",
     "auth/csr": "no test yet",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from minikube.api.apiextensions_v1 import (
+    CustomResourceConversion,
     CustomResourceDefinition,
     CustomResourceDefinitionNames,
     CustomResourceDefinitionVersion,
@@ -58,12 +59,8 @@ class DefinitionRules(Strategy[CustomResourceDefinition]):
             yield not_supported("spec.scope", spec.scope, ("Cluster", "Namespaced"))
         yield from _versions(new, _stored(old))
         yield from _names(spec.names, "spec.names")
-        conversion = spec.conversion
-        if conversion is not None:
-            if conversion.strategy not in ("None", "Webhook"):
-                yield not_supported("spec.conversion.strategy", conversion.strategy, ("None", "Webhook"))
-            elif conversion.strategy == "Webhook" and conversion.webhook is None:
-                yield required("spec.conversion.webhookClientConfig", "required when strategy is set to Webhook")
+        if spec.conversion is not None:
+            yield from _conversion(spec.conversion, "spec.conversion")
         if spec.preserve_unknown_fields:
             why = "must be false"
             yield invalid("spec.preserveUnknownFields", spec.preserve_unknown_fields, why)
@@ -77,6 +74,30 @@ class DefinitionRules(Strategy[CustomResourceDefinition]):
         for index, stored in enumerate(new.status.stored_versions):
             if stored not in names:
                 yield invalid(at("status.storedVersions", index), stored, "must appear in spec.versions")
+
+
+def _conversion(conversion: CustomResourceConversion, path: str) -> Iterator[FieldError]:
+    webhook = conversion.webhook
+    if conversion.strategy not in ("None", "Webhook"):
+        yield not_supported(f"{path}.strategy", conversion.strategy, ("None", "Webhook"))
+    if conversion.strategy != "Webhook":
+        if webhook is not None and webhook.client_config is not None:
+            yield forbidden(f"{path}.webhookClientConfig", "should not be set when strategy is not set to Webhook")
+        if webhook is not None and webhook.conversion_review_versions:
+            why = "should not be set when strategy is not set to Webhook"
+            yield forbidden(f"{path}.conversionReviewVersions", why)
+        return
+    target = webhook.client_config if webhook is not None else None
+    if target is None:
+        yield required(f"{path}.webhookClientConfig", "required when strategy is set to Webhook")
+    elif bool(target.url) == (target.service is not None):
+        yield required(f"{path}.webhookClientConfig", "exactly one of url or service is required")
+    versions = webhook.conversion_review_versions if webhook is not None else ()
+    if not versions:
+        yield required(f"{path}.conversionReviewVersions")
+    elif not {"v1", "v1beta1"}.intersection(versions):
+        why = "must include at least one of v1, v1beta1"
+        yield invalid(f"{path}.conversionReviewVersions", list(versions), why)
 
 
 def _group(group: str) -> Iterator[FieldError]:
