@@ -84,6 +84,7 @@ HELP: dict[str, str] = {
     "eviction_pressure_transition_period": "How long a pressure condition stays after its threshold.",
     "image_gc_high_threshold": "Percent of the disk used at which unused images are removed.",
     "image_gc_low_threshold": "Percent of the disk used to which they are removed.",
+    "image_minimum_gc_age": "How long an image stays in any case, such as 2m.",
     "container_log_max_size": "Size at which the log of a container is rotated.",
     "container_log_max_files": "Most log files of a container.",
     "shutdown_grace_period": "Seconds that pods get to end when the machine goes down (0: none).",

@@ -97,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     eviction_pressure_transition_period: str = "5m"
     image_gc_high_threshold: int = 85
     image_gc_low_threshold: int = 80
+    image_minimum_gc_age: str = "2m"
     container_log_max_size: str = "10Mi"
     container_log_max_files: int = 5
     pod_max_pids: int = 0

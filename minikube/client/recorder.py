@@ -20,8 +20,11 @@ WAITING_AT_MOST = 1000
 REMEMBERED = 4096
 BURST, REFILL_SECONDS = 25, 300.0
 """Rules of client-go's EventSourceObjectSpamFilter."""
+SIMILAR, SIMILAR_SECONDS = 10, 600.0
+"""Rules of its EventAggregator: so many messages for one reason within this time, and they are combined into one."""
 
 Same = tuple[str, str, str, str, str]
+Alike = tuple[str, str, str, str]
 
 
 class Recorder:
@@ -31,6 +34,7 @@ class Recorder:
         self._clock = clock
         self._queue: asyncio.Queue[tuple[str, Object, str, str, str]] = asyncio.Queue(WAITING_AT_MOST)
         self._seen: OrderedDict[Same, tuple[str, int]] = OrderedDict()
+        self._messages: OrderedDict[Alike, tuple[set[str], float]] = OrderedDict()
         self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def normal(self, about: Object, reason: str, message: str, *, field: str = "") -> None:
@@ -59,12 +63,16 @@ class Recorder:
         if not self._allowed(meta.uid):
             return
         namespace = meta.namespace or "default"
-        same: Same = (type, meta.uid + field, reason, message, meta.name)
+        if self._repetitive((type, meta.uid, reason, meta.name), message):
+            same: Same = (type, meta.uid, reason, "", meta.name)
+            message = f"(combined from similar events): {message}"
+        else:
+            same = (type, meta.uid + field, reason, message, meta.name)
         now = time.seconds(self._clock.now())
         known = self._seen.get(same)
         if known is not None:
             name, count = known
-            patch = {"count": count + 1, "lastTimestamp": time.text(now)}
+            patch = {"count": count + 1, "lastTimestamp": time.text(now), "message": message[:1024]}
             try:
                 await self._client.patch(Event, name, namespace, patch=patch)
             except NotFound:
@@ -114,6 +122,22 @@ class Recorder:
         if len(self._tokens) > REMEMBERED:
             self._tokens.popitem(last=False)
         return tokens >= 1
+
+    def _repetitive(self, alike: Alike, message: str) -> bool:
+        """Whether there have been so many messages for this that they are combined."""
+        now = self._clock.monotonic()
+        messages, at = self._messages.get(alike, (set[str](), now))
+        if now - at > SIMILAR_SECONDS:
+            messages = set()
+        messages.add(message)
+        self._messages[alike] = (messages, now)
+        self._messages.move_to_end(alike)
+        if len(self._messages) > REMEMBERED:
+            self._messages.popitem(last=False)
+        if len(messages) < SIMILAR:
+            return False
+        messages.pop()
+        return True
 
 
 def _kind_of(about: Object) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from minikube.errors import ApiError, Conflict, NotFound, ServiceUnavailable
 from minikube.kit.clock import Clock
 from minikube.kit.gate import Gate
 from minikube.kit.tasks import guard
+from minikube.node import node_events
 from minikube.node.container import resolver
 from minikube.node.container.inputs import Inputs
 from minikube.node.container.spec import log_directory
@@ -131,6 +132,7 @@ class Agent:
             if not self.simulated:
                 group.create_task(guard("volumes", self._inputs.run), name="volumes")
                 group.create_task(guard("housekeeping", self._housekeeping.run), name="housekeeping")
+                group.create_task(guard("kernel log", self._follow_kernel), name="kernel log")
             group.create_task(guard("shutdown", self._shutdown.run), name="shutdown of the machine")
             group.create_task(guard("pods", self._follow_pods), name="pods of the node")
 
@@ -145,6 +147,7 @@ class Agent:
         await self._inputs.keep_only(known)
         if not self.simulated:
             await asyncio.to_thread(self._groups.start, *self._registration.for_pods())
+            self._tell(self.node(), node_events.ENFORCED)
             await asyncio.to_thread(self._groups.keep_only, known)
             await asyncio.to_thread(remove_logs, Path(self.settings.pod_logs_dir), gone)
         await self.roster.run()
@@ -193,6 +196,8 @@ class Agent:
             await self.clock.sleep(0.5)
 
     async def _report(self) -> None:
+        starting: node_events.Told | None = node_events.STARTING
+        cordoned = False
         while True:
             info: RuntimeInfo | None = None
             images: Sequence[Image] = ()
@@ -202,13 +207,33 @@ class Agent:
             except RuntimeFault as error:
                 log.warning("the runtime does not answer: %s", error.message)
             try:
-                await self._registration.report(info, images, self._housekeeping.conditions)
+                before, after = await self._registration.report(
+                    info, images, self._housekeeping.conditions, shutting_down=self.shutting_down
+                )
             except ApiError as error:
                 log.warning("node status not written: %s", error)
+            else:
+                was, cordoned, starting_now, starting = cordoned, bool(after.spec.unschedulable), starting, None
+                told = node_events.scheduling(after.metadata.name, was=was, cordoned=cordoned)
+                self._tell(after, starting_now, *node_events.changes(before, after), told)
             self._report_now.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_EVERY):
                     await self._report_now.wait()
+
+    def _tell(self, node: Node | None, *happened: node_events.Told | None) -> None:
+        for told in happened:
+            if told is not None and node is not None:
+                record = self.recorder.warning if told.warning else self.recorder.normal
+                record(node, told.reason, told.message)
+
+    async def _follow_kernel(self) -> None:
+        try:
+            async for record in node_events.follow_kernel():
+                self._tell(self.node(), node_events.out_of_memory(record))
+        except OSError as error:
+            log.info("no word of processes that die for want of memory: %s", error)
+            await asyncio.Event().wait()
 
     def report_soon(self) -> None:
         """Something that the node's status shows has changed."""

@@ -73,6 +73,8 @@ def node_status(
     now: datetime,
     disk: int = 0,
     pressure: frozenset[str] = frozenset(),
+    *,
+    shutting_down: bool = False,
 ) -> NodeStatus:
     """Pure. `info` None: the runtime does not answer. Heartbeat times are left to the caller's write."""
     capacity = capacity_of(machine.cpus, machine.memory, disk, settings.max_pods, machine.huge_pages, old.capacity)
@@ -82,7 +84,7 @@ def node_status(
         addresses=_addresses(ips, settings.node_external_ip, name),
         capacity=capacity,
         allocatable=allocatable_of(capacity, reserved, parse_thresholds(settings.eviction_hard)),
-        conditions=_conditions(old.conditions, info, pressure, now),
+        conditions=_conditions(old.conditions, _not_ready(info, shutting_down=shutting_down), pressure, now),
         daemon_endpoints=NodeDaemonEndpoints(kubelet_endpoint=DaemonEndpoint(port=settings.kubelet_port)),
         images=tuple(
             ContainerImage(names=each.digests + each.tags, size_bytes=each.size)
@@ -103,16 +105,25 @@ def node_status(
     )
 
 
+def _not_ready(info: RuntimeInfo | None, *, shutting_down: bool) -> str:
+    """Why the node is not ready; several reasons as Go's errors are put together."""
+    why = []
+    if info is None or not info.ready:
+        why.append(info.message if info is not None and info.message else "container runtime is down")
+    if shutting_down:
+        why.append("node is shutting down")
+    return why[0] if len(why) == 1 else f"[{', '.join(why)}]" if why else ""
+
+
 def _conditions(
-    old: Sequence[NodeCondition], info: RuntimeInfo | None, pressure: frozenset[str], now: datetime
+    old: Sequence[NodeCondition], why: str, pressure: frozenset[str], now: datetime
 ) -> tuple[NodeCondition, ...]:
     """Other people's conditions as they are, then ours; a condition that stays keeps its transition time."""
     wanted = [
         (type, "True", *PRESSED[type]) if type in pressure else (type, "False", reason, message)
         for type, reason, message in FINE
     ]
-    if info is None or not info.ready:
-        why = info.message if info is not None and info.message else "container runtime is down"
+    if why:
         wanted.append(("Ready", "False", "KubeletNotReady", why))
     else:
         wanted.append(("Ready", "True", "KubeletReady", "kubelet is posting ready status"))

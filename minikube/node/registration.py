@@ -69,9 +69,14 @@ class Registration:
         return await self._client.patch(Node, self._name, patch={"metadata": {"labels": labels}})
 
     async def report(
-        self, info: RuntimeInfo | None, images: Sequence[Image], pressure: frozenset[str] = frozenset()
-    ) -> Node:
-        """Write the status if it has changed or the last report is old."""
+        self,
+        info: RuntimeInfo | None,
+        images: Sequence[Image],
+        pressure: frozenset[str] = frozenset(),
+        *,
+        shutting_down: bool = False,
+    ) -> tuple[Node, Node]:
+        """Write the status if it has changed or the last report is old; the node before and after that."""
         try:
             node = await self._client.get(Node, self._name)
         except NotFound:
@@ -79,16 +84,26 @@ class Registration:
         disk = await asyncio.to_thread(_disk, self._settings.data_dir)
         now = self._clock.now()
         status = node_status(
-            node.status, self.machine, info, images, self._settings, self._name, self._ips, now, disk, pressure
+            node.status,
+            self.machine,
+            info,
+            images,
+            self._settings,
+            self._name,
+            self._ips,
+            now,
+            disk,
+            pressure,
+            shutting_down=shutting_down,
         )
         old = self._clock.monotonic() - self._reported >= REPORT_EVERY
         if not old and without_heartbeats(status) == without_heartbeats(node.status):
-            return node
+            return node, node
         written = await self._client.patch(
             Node, self._name, patch={"status": to_dict(status)}, subresource="status"
         )
         self._reported = self._clock.monotonic()
-        return written
+        return node, written
 
     async def heartbeat(self) -> None:
         """Renew the lease every 10 s until cancelled; errors are for the next try."""

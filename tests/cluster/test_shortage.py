@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.machines import Machine, Network
+from tests.images import busybox_archive
+from tests.machines import Machine, Network, sh
 
 pytestmark = pytest.mark.node
 
@@ -102,3 +107,216 @@ BURSTABLE = (
     '"containers":[{"name":"asks","image":"busybox:test","args":["sleep","600"],'
     '"resources":{"requests":{"memory":"1Mi"}}}]}}'
 )
+
+
+# ---- a disk of its own, that fills up ------------------------------------------------------------------------
+
+DISK_MEBIBYTES = 240
+WRITERS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: modest}
+spec:
+  terminationGracePeriodSeconds: 0
+  priority: 0
+  containers:
+  - name: c
+    image: busybox:test
+    command: [sh, -c, "dd if=/dev/zero of=/own bs=1M count=4; sleep 3600"]
+    resources: {requests: {ephemeral-storage: 8Mi}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: over}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: c
+    image: busybox:test
+    command: [sh, -c, "dd if=/dev/zero of=/own bs=1M count=6; sleep 3600"]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: worst}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: c
+    image: busybox:test
+    command: [sh, -c, "dd if=/dev/zero of=/own bs=1M count=10; while [ ! -e /more ]; do sleep 0.2; done;
+      dd if=/dev/zero of=/rest bs=1M count=LEFT; sleep 3600"]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: done}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: c
+    image: busybox:test
+    command: [sh, -c, "dd if=/dev/zero of=/own bs=1M count=4"]
+"""
+
+
+@pytest.fixture
+def small(network: Network) -> Iterator[Machine]:
+    """A machine whose data directory is a file system of its own."""
+    machine = network.machine()
+    image, data = machine.root / "disk.img", machine.root / "data"
+    with image.open("wb") as file:
+        file.truncate(DISK_MEBIBYTES << 20)
+    sh("mkfs.ext4", "-q", "-m", "0", "-N", "6000", str(image))
+    sh("mount", "-o", "loop", str(image), str(data))
+    (data / "agent/images").mkdir(parents=True)
+    busybox_archive(data / "agent/images/busybox.tar")
+    yield machine
+    with contextlib.suppress(AssertionError):
+        machine.stop()
+    machine.minikube("uninstall", "--data", check=False)
+    machine.power_off()
+
+
+def free(machine: Machine) -> int:
+    """Mebibytes."""
+    found = os.statvfs(machine.root / "data")
+    return found.f_bavail * found.f_frsize >> 20
+
+
+def condition(machine: Machine, type: str) -> str:
+    return machine.kubectl(
+        "get", "node", machine.name, "-o", f"jsonpath={{.status.conditions[?(@.type=='{type}')].status}}"
+    )
+
+
+def taints(machine: Machine) -> str:
+    return machine.kubectl("get", "node", machine.name, "-o", "jsonpath={.spec.taints[*].key}")
+
+
+def images(machine: Machine) -> str:
+    return machine.minikube("image", "ls")
+
+
+def test_a_full_disk_costs_unused_images_first_then_the_pod_that_exceeds_its_request_most(small: Machine) -> None:
+    machine = small
+    busybox_archive(machine.root / "unused.tar", "unused:test")
+    machine.serve(
+        "--eviction-hard", "nodefs.available<60Mi", "--eviction-pressure-transition-period", "5s",
+        "--image-minimum-gc-age", "1s",
+    )  # fmt: skip
+    machine.minikube("image", "load", str(machine.root / "unused.tar"))
+    assert "unused:test" in images(machine)
+    machine.kubectl("apply", "-f", "-", stdin=WRITERS.replace("LEFT", str(free(machine) - 20 - 45)))
+    machine.kubectl("wait", "--for=condition=Ready", "pod/modest", "pod/over", "pod/worst", "--timeout=30s")
+    machine.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/done", "--timeout=30s")
+    machine.kubectl("exec", "worst", "--", "touch", "/more")
+    machine.wait(lambda: condition(machine, "DiskPressure") == "True", 40)
+    machine.wait(lambda: "node.kubernetes.io/disk-pressure" in taints(machine))
+    machine.wait(lambda: status(machine, "worst").startswith("Failed"), 40)
+    told = status(machine, "worst")
+    low = "The node was low on resource: ephemeral-storage. Threshold quantity: 60Mi, available: "
+    assert told.startswith(f"Failed Evicted: {low}")
+    assert "Container c was using " in told
+    assert told.endswith("Ki, request is 0, has larger consumption of ephemeral-storage. ")
+    reasons = machine.kubectl("get", "events", "-A", "-o", "jsonpath={.items[*].reason}").split()
+    assert {"EvictionThresholdMet", "NodeHasDiskPressure", "Evicted"} <= set(reasons)
+    assert "unused:test" not in images(machine)  # garbage went before any pod did
+    assert "busybox:test" in images(machine)
+    assert "pause" in images(machine)  # pinned
+    machine.wait(lambda: condition(machine, "DiskPressure") == "False", 40)
+    machine.wait(lambda: "disk-pressure" not in taints(machine))
+    for pod in ("modest", "over"):
+        assert status(machine, pod).startswith("Running"), pod
+    assert machine.kubectl("get", "pod", "done", "--no-headers").split()[2] == "Completed"
+    machine.kubectl("run", "after", "--image=busybox:test", "--", "sleep", "600")
+    machine.kubectl("wait", "--for=condition=Ready", "pod/after", "--timeout=30s")
+
+
+def test_a_disk_without_inodes_evicts_who_holds_most(small: Machine) -> None:
+    machine = small
+    machine.serve("--eviction-hard", "nodefs.inodesFree<2000", "--eviction-pressure-transition-period", "5s")
+    found = os.statvfs(machine.root / "data")
+    many = found.f_favail - 1500
+    for name, files in (("few", 10), ("many", many)):
+        command = f"mkdir /d; i=0; while [ $i -lt {files} ]; do : > /d/$i; i=$((i+1)); done; sleep 3600"
+        machine.kubectl("run", name, "--image=busybox:test", "--", "sh", "-c", command)
+    machine.wait(lambda: status(machine, "many").startswith("Failed"), 60)
+    low = "The node was low on resource: inodes. Threshold quantity: 2k, available: "
+    assert status(machine, "many").startswith(f"Failed Evicted: {low}")
+    machine.wait(lambda: condition(machine, "DiskPressure") == "False", 40)
+    assert status(machine, "few").startswith("Running")
+
+
+def test_a_node_without_processes_left_says_so_and_evicts(network: Network) -> None:
+    machine = network.machine()
+    machine.serve("--eviction-pressure-transition-period", "5s")
+    for name, processes in (("one", 1), ("several", 5)):
+        command = "sleep 3600 & " * processes + "wait"
+        machine.kubectl("run", name, "--image=busybox:test", "--", "sh", "-c", command)
+        machine.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=20s")
+    machine.stop()
+    machine.serve("--eviction-hard", "pid.available<10M", "--eviction-pressure-transition-period", "5s")
+    machine.wait(lambda: status(machine, "several").startswith("Failed"), 60)
+    low = "The node was low on resource: pids. Threshold quantity: 10M, available: "
+    assert status(machine, "several").startswith(f"Failed Evicted: {low}")
+    machine.wait(lambda: condition(machine, "PIDPressure") == "True")
+    machine.wait(lambda: "node.kubernetes.io/pid-pressure" in taints(machine))
+    machine.stop()
+    machine.serve("--eviction-pressure-transition-period", "5s")
+    machine.wait(lambda: condition(machine, "PIDPressure") == "False")
+    machine.wait(lambda: "pid-pressure" not in taints(machine))
+
+
+def test_images_that_nobody_uses_go_when_the_disk_passes_its_mark(small: Machine) -> None:
+    machine = small
+    for name in ("one", "two"):
+        busybox_archive(machine.root / f"{name}.tar", f"{name}:test")
+    machine.serve()
+    for name in ("one", "two"):
+        machine.minikube("image", "load", str(machine.root / f"{name}.tar"))
+    machine.kubectl("run", "user", "--image=two:test", "--image-pull-policy=Never", "--", "sleep", "3600")
+    machine.kubectl("wait", "--for=condition=Ready", "pod/user", "--timeout=30s")
+    machine.stop()
+    used = 100 - 100 * free(machine) // DISK_MEBIBYTES
+    machine.serve(
+        "--image-gc-high-threshold", str(used - 3), "--image-gc-low-threshold", "1", "--image-minimum-gc-age", "0s"
+    )
+    machine.wait(lambda: "one:test" not in images(machine))
+    assert "two:test" in images(machine)
+    assert "busybox:test" in images(machine)  # its archive lies in the images directory
+    failed = "reason=FreeDiskSpaceFailed"
+    machine.wait(lambda: "Failed to garbage collect required amount of images" in machine.kubectl(
+        "get", "events", "-A", "--field-selector", failed
+    ))  # fmt: skip
+    assert status(machine, "user").startswith("Running")
+
+
+def test_a_disk_without_a_single_byte_breaks_nothing_for_good(small: Machine) -> None:
+    machine = small
+    machine.serve("--eviction-hard", "memory.available<1Mi", "--image-gc-high-threshold", "100")
+    machine.kubectl("run", "before", "--image=busybox:test", "--", "sh", "-c", "while true; do date; sleep 1; done")
+    machine.kubectl("wait", "--for=condition=Ready", "pod/before", "--timeout=20s")
+    filler = machine.root / "data/filler"
+    fill(filler)
+    refused = machine.refused("create", "configmap", "c", f"--from-literal=a={'x' * 500_000}")
+    assert "Error from server" in refused
+    assert machine.kubectl("get", "pod", "before", "--no-headers").split()[2] == "Running"
+    assert machine.kubectl("exec", "before", "--", "echo", "still here") == "still here\n"
+    machine.run("kubectl", "delete", "pod", "before", "--wait=false", check=False)
+    fill(filler)
+    filler.unlink()
+    machine.kubectl("run", "after", "--image=busybox:test", "--", "sleep", "600")
+    machine.kubectl("wait", "--for=condition=Ready", "pod/after", "--timeout=60s")
+    machine.kubectl("create", "configmap", "c", f"--from-literal=a={'x' * 500_000}")
+    machine.kubectl("delete", "pod", "before", "--ignore-not-found", "--timeout=60s")
+    assert machine.process is not None
+    assert machine.process.poll() is None
+    assert machine.ready(machine.name)
+
+
+def fill(path: Path) -> None:
+    """The rest of the file system."""
+    with path.open("ab", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))

@@ -10,8 +10,6 @@ import msgspec
 from minikube.node.runtime.base import Image
 from minikube.node.upkeep.thresholds import Measure
 
-MIN_AGE = timedelta(minutes=2)
-
 
 class Record(msgspec.Struct, frozen=True):
     """What this agent has seen of an image; both are forgotten with the process."""
@@ -40,9 +38,15 @@ def to_free(measure: Measure, *, high: int, low: int) -> int:
 
 
 def removable(
-    images: Iterable[Image], records: Mapping[str, Record], kept: frozenset[str], now: datetime, amount: int
+    images: Iterable[Image],
+    records: Mapping[str, Record],
+    kept: frozenset[str],
+    now: datetime,
+    amount: int,
+    *,
+    age: timedelta = timedelta(minutes=2),
 ) -> Sequence[Image]:
-    """Least recently used first, until `amount` bytes are freed: unused, unpinned, here for two minutes.
+    """Least recently used first, until `amount` bytes are freed: unused, unpinned, here for `age` at least.
 
     `kept` are references that stay.
     """
@@ -51,7 +55,7 @@ def removable(
         record = records.get(image.id)
         if record is None or record.last_used == now or image.pinned or kept.intersection(image.tags):
             continue
-        if now - record.first_seen >= MIN_AGE:
+        if now - record.first_seen >= age:
             candidates.append((record.last_used or record.first_seen, record.first_seen, image))
     chosen: list[Image] = []
     for _, _, image in sorted(candidates, key=lambda each: each[:2]):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from minikube.api.core_v1 import Pod
 from minikube.api.quantity import value
 from minikube.node.container.spec import log_directory
 from minikube.node.pod.observed import Ending
+from minikube.node.pod.pods import is_terminal
 from minikube.node.runtime.base import RuntimeFault, State
 from minikube.node.upkeep import garbage, log_rotation
 from minikube.node.upkeep.capacity import parse_reserved
@@ -32,12 +34,25 @@ from minikube.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from minikube.node.agent import Agent
+    from minikube.node.pod.worker import PodWorker
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 10.0
+CLEANUP_SECONDS = 30.0
+"""In which an evicted pod should have ended before the next one goes."""
 COLLECT_EVERY = 300.0
 """Images; as often as the kubelet does."""
+
+
+class EvictionSettings(NamedTuple):
+    """As configured, understood."""
+
+    thresholds: tuple[Threshold, ...]
+    transition: timedelta
+    """How long a condition stays after its thresholds."""
+    image_age: timedelta
+    """How long an image stays in any case."""
 
 
 class Housekeeping:
@@ -46,7 +61,7 @@ class Housekeeping:
     def __init__(self, agent: Agent, kept_images: Callable[[], frozenset[str]]) -> None:
         self._agent, self._kept_images = agent, kept_images
         self._settings = agent.settings
-        self.thresholds, self._transition = eviction_settings(agent.settings)
+        self.thresholds, self._transition, self._image_age = eviction_settings(agent.settings)
         self._pressure = Pressure()
         self._records: dict[str, garbage.Record] = {}
         self.conditions: frozenset[str] = frozenset()
@@ -81,11 +96,15 @@ class Housekeeping:
             return
         threshold = due[0]
         if CONDITIONS[threshold.signal] == "DiskPressure":
+            await self._discard_ended()
             await self._free_disk(None)
             measures = await self._look()
             if not threshold.met(measures):
                 return
-        await self._evict_for(threshold, measures[threshold.signal])
+        if (worker := await self._evict_for(threshold, measures[threshold.signal])) is not None:
+            with contextlib.suppress(TimeoutError):  # what it held is not free before that
+                async with asyncio.timeout(CLEANUP_SECONDS):
+                    await worker.ended()
 
     async def _look(self) -> Mapping[str, Measure]:
         measures = await asyncio.to_thread(node_measures, self._settings)
@@ -96,7 +115,8 @@ class Housekeeping:
             self._agent.report_soon()
         return measures
 
-    async def _evict_for(self, threshold: Threshold, measure: Measure) -> None:
+    async def _evict_for(self, threshold: Threshold, measure: Measure) -> PodWorker | None:
+        """The worker of the one pod that goes."""
         resource = RESOURCES[threshold.signal]
         node = self._agent.node()
         if node is not None:
@@ -106,7 +126,8 @@ class Housekeeping:
         for pod in ranked(pods, usage, threshold.signal)[:1]:
             used = usage.get(pod.metadata.uid, PodUsage())
             grace = float(self._settings.eviction_max_pod_grace_period)
-            self._evict(pod, shortage(pod, used, threshold, measure, grace))
+            return self._evict(pod, shortage(pod, used, threshold, measure, grace))
+        return None
 
     async def _over_their_limits(self) -> list[tuple[Pod, Ending]]:
         pods = [pod for pod in self._agent.living() if limited(pod)]
@@ -114,12 +135,13 @@ class Housekeeping:
         found = ((pod, over_limit(pod, usage[pod.metadata.uid])) for pod in pods if pod.metadata.uid in usage)
         return [(pod, ending) for pod, ending in found if ending is not None]
 
-    def _evict(self, pod: Pod, ending: Ending) -> None:
+    def _evict(self, pod: Pod, ending: Ending) -> PodWorker | None:
         worker = self._agent.workers.get(pod.metadata.uid)
         if worker is not None:
             log.info("evicting %s/%s: %s", pod.metadata.namespace, pod.metadata.name, ending.message)
             self._agent.recorder.warning(pod, ending.reason, ending.message)
             worker.end(ending)
+        return worker
 
     async def _usage(self, pods: Iterable[Pod]) -> dict[str, PodUsage]:
         containers = await self._agent.runtime.usage()
@@ -139,6 +161,15 @@ class Housekeeping:
         high, low = settings.image_gc_high_threshold, settings.image_gc_low_threshold
         await self._free_disk(garbage.to_free(measures[IMAGE_DISK], high=high, low=low))
 
+    async def _discard_ended(self) -> None:
+        """Containers of pods that will not run again, and what they wrote; what their status says of them stays."""
+        for worker in list(self._agent.workers.values()):
+            if is_terminal(worker.pod):
+                for container in worker.observed.containers:
+                    if container.state is State.EXITED and container.image:
+                        await self._agent.runtime.remove_container(container.id)
+                worker.wake()
+
     async def _free_disk(self, amount: int | None) -> None:
         """Remove unused images until `amount` bytes are free; None: all of them."""
         runtime, now = self._agent.runtime, self._agent.clock.now()
@@ -146,7 +177,7 @@ class Housekeeping:
         in_use = frozenset(each.image_id for each in await runtime.containers())
         self._records = garbage.seen(self._records, images, in_use, now)
         wanted = 1 << 63 if amount is None else amount
-        chosen = garbage.removable(images, self._records, self._kept_images(), now, wanted)
+        chosen = garbage.removable(images, self._records, self._kept_images(), now, wanted, age=self._image_age)
         for image in chosen:
             log.info("removing image %s", ", ".join(image.tags or (image.id,)))
             await runtime.remove_image(image.id)
@@ -179,14 +210,16 @@ class Housekeeping:
                     raise
 
 
-def eviction_settings(settings: Settings) -> tuple[tuple[Threshold, ...], timedelta]:
-    """Thresholds and how long a condition stays after them. Raises SettingsError."""
+def eviction_settings(settings: Settings) -> EvictionSettings:
+    """Raises SettingsError."""
     try:
         for text in (settings.kube_reserved, settings.system_reserved):
             parse_reserved(text)
         found = parse_thresholds(
             settings.eviction_hard, settings.eviction_soft, settings.eviction_soft_grace_period
         )
-        return found, timedelta(seconds=parse_duration(settings.eviction_pressure_transition_period))
+        transition = parse_duration(settings.eviction_pressure_transition_period)
+        image_age = parse_duration(settings.image_minimum_gc_age)
+        return EvictionSettings(found, timedelta(seconds=transition), timedelta(seconds=image_age))
     except ValueError as error:
         raise SettingsError(str(error)) from error
