@@ -21,7 +21,7 @@ REMEMBERED = 4096
 BURST, REFILL_SECONDS = 25, 300.0
 """Rules of client-go's EventSourceObjectSpamFilter."""
 SIMILAR, SIMILAR_SECONDS = 10, 600.0
-"""Rules of its EventAggregator: so many messages for one reason within this time, and they are combined into one."""
+"""Rules of its EventAggregator: so many messages for one reason within this time, and they are combined."""
 
 Same = tuple[str, str, str, str, str]
 Alike = tuple[str, str, str, str]

@@ -344,19 +344,23 @@ class Agent:
         ips = self.host_ips if pod.spec.host_network else observed.ips
         self._prober.keep(pod.metadata.uid, running, pod=pod, ips=ips, proven=proven)
 
-    def started(self, pod: Pod, containers: Sequence[Container]) -> frozenset[str]:
-        return self._passing(pod, containers, Kind.STARTUP)
+    def started(self, pod: Pod, containers: Sequence[Container], proven: Mapping[str, bool]) -> frozenset[str]:
+        return self._passing(pod, containers, Kind.STARTUP, dict.fromkeys(proven, True))
 
-    def ready(self, pod: Pod, containers: Sequence[Container]) -> frozenset[str]:
-        return self._passing(pod, containers, Kind.READINESS)
+    def ready(self, pod: Pod, containers: Sequence[Container], proven: Mapping[str, bool]) -> frozenset[str]:
+        return self._passing(pod, containers, Kind.READINESS, proven)
 
-    def _passing(self, pod: Pod, containers: Sequence[Container], kind: Kind) -> frozenset[str]:
-        """Ids of running containers that have no such probe, or whose probe passes."""
+    def _passing(
+        self, pod: Pod, containers: Sequence[Container], kind: Kind, before: Mapping[str, bool]
+    ) -> frozenset[str]:
+        """Ids of running containers that have no such probe, or whose probe passes; `before` says it of those that
+        this agent does not probe yet."""
         probed = set() if self.simulated else {each.name for each in containers_of(pod) if kind in probes_of(each)}
         return frozenset(
             each.id
             for each in containers
-            if each.state is State.RUNNING and (each.name not in probed or self._prober.passes(each.id, kind))
+            if each.state is State.RUNNING
+            and (each.name not in probed or self._prober.passes(each.id, kind, before=before.get(each.id, False)))
         )
 
     def unhealthy(self, containers: Sequence[Container]) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
-"""Events about the node itself: what a change of its conditions is called, and kernel messages of processes that had
-to die because the whole machine was out of memory. Pure but for `follow_kernel`.
+"""Events about the node itself: what a change of its conditions is called, and word of processes that had to die
+because the whole machine was out of memory. Pure but for `follow_kernel`.
 
-Rules: pkg/kubelet/nodestatus/setters.go, kubelet_node_status.go and pkg/kubelet/oom; the kernel's words: mm/oom_kill.c.
+Rules: pkg/kubelet/nodestatus/setters.go, kubelet_node_status.go, pkg/kubelet/oom; what the kernel says: oom_kill.c.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ def out_of_memory(record: str) -> Told | None:
     return Told("SystemOOM", f"System OOM encountered, victim process: {found[1]}, pid: {found[2]}", warning=True)
 
 
-async def follow_kernel(path: Path = KERNEL) -> AsyncIterator[str]:
+async def follow_kernel(path: Path = KERNEL) -> AsyncGenerator[str]:
     """The records that the kernel logs from now on. Raises OSError where that may not be read."""
     loop = asyncio.get_running_loop()
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

@@ -151,6 +151,25 @@ async def test_a_killed_agent_is_followed_by_one_that_adopts(node: NodeUnderTest
     assert await running_attempts(node) == [0]
 
 
+async def test_what_was_ready_stays_so_over_a_restart_of_the_agent(node: NodeUnderTest) -> None:
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 1000}
+    await node.run(containers=[{"name": "c", "readinessProbe": probe, "startupProbe": probe}])
+    await node.until(is_running)
+    shown: list[bool] = []
+    node.cluster.informers.of(Pod).add_handler(lambda _, pod: shown.append(pod is not None and is_running(pod)))
+    await node.kill()
+    await node.start()
+    await node.client.patch(Pod, "p", "default", patch={"metadata": {"annotations": {"seen": "yes"}}})
+
+    def looked_again(pod: Pod) -> bool:
+        worker = node.agent.workers.get(pod.metadata.uid) if node.agent is not None else None
+        return worker is not None and len(worker.observed.ready) == 1 and "seen" in worker.pod.metadata.annotations
+
+    await node.until(looked_again)
+    assert all(shown)
+    assert shown
+
+
 async def test_a_container_that_ended_while_the_agent_was_down_is_restarted_once(node: NodeUnderTest) -> None:
     await node.run()
     await node.until(is_running)

@@ -67,9 +67,10 @@ class Prober:
             self._watching.cancel()
             self._watching = None
 
-    def passes(self, container: str, kind: Kind) -> bool:
+    def passes(self, container: str, kind: Kind, *, before: bool = False) -> bool:
+        """`before`: what holds of a container that nobody probes yet."""
         tally = self._tallies.get(container, {}).get(kind)
-        return tally is not None and tally.good
+        return tally.good if tally is not None else before
 
     def failed(self, containers: Iterable[str]) -> Mapping[str, str]:
         """Container id -> the kind of probe that wants it restarted."""
