@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from minikube.api.core_v1 import Container as Wanted
@@ -29,7 +29,7 @@ from minikube.node.pod.observed import Ending, Observed
 from minikube.node.pod.pods import containers_of, field_of, is_terminal
 from minikube.node.pod.problems import ConfigProblem
 from minikube.node.pod.worker import PodWorker
-from minikube.node.probes.prober import Prober, probes_of
+from minikube.node.probes.prober import Counted, Prober, probes_of
 from minikube.node.probes.tally import Kind
 from minikube.node.registration import Registration
 from minikube.node.roster import Roster
@@ -37,7 +37,7 @@ from minikube.node.runtime.base import Container, Image, Mount, Runtime, Runtime
 from minikube.node.shutdown import GracefulShutdown
 from minikube.node.upkeep.eviction import refused
 from minikube.node.upkeep.housekeeping import Housekeeping
-from minikube.node.volumes.usage import Usage
+from minikube.node.volumes.usage import Measures, Usage
 from minikube.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -243,6 +243,10 @@ class Agent:
         """What each volume of the pod holds, by its name."""
         return await self._inputs.usage(pod)
 
+    async def volume_measures(self, pod: Pod) -> Mapping[str, Measures]:
+        """What each volume holds and the file system that it is on, by its name."""
+        return await self._inputs.volume_measures(pod) if not self.simulated else {}
+
     def _mine(self) -> Sequence[Pod]:
         return [worker.pod for worker in self.workers.values()]
 
@@ -362,6 +366,9 @@ class Agent:
             if each.state is State.RUNNING
             and (each.name not in probed or self._prober.passes(each.id, kind, before=before.get(each.id, False)))
         )
+
+    def probe_counts(self) -> Iterable[Counted]:
+        return self._prober.counted()
 
     def unhealthy(self, containers: Sequence[Container]) -> Mapping[str, str]:
         return self._prober.failed(each.id for each in containers)

@@ -36,7 +36,7 @@ from minikube.node.volumes.container_mounts import ContainerMounts
 from minikube.node.volumes.problems import MountProblem
 from minikube.node.volumes.references import References
 from minikube.node.volumes.tokens import Tokens
-from minikube.node.volumes.usage import Usage
+from minikube.node.volumes.usage import Measures, Usage
 from minikube.node.volumes.volumes import Volumes, shows_bundles
 from minikube.settings import Settings
 
@@ -224,6 +224,10 @@ class Inputs:
     async def usage(self, pod: Pod) -> Mapping[str, Usage]:
         """What each volume that goes with the pod holds, by its name."""
         return await self._volumes.usage(pod)
+
+    async def volume_measures(self, pod: Pod) -> Mapping[str, Measures]:
+        """Of each volume that the kubelet measures, by its name."""
+        return await self._volumes.measures(pod)
 
     # ---- after them ----------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from minikube.node.kubelet.access import Access
 from minikube.node.kubelet.attached import Attached
 from minikube.node.kubelet.choose import NoLogs, containers_of, ended, logged_run, running_container
 from minikube.node.kubelet.logs import Wanted, moment, read
-from minikube.node.kubelet.metrics import cadvisor_text, kubelet_text, resource_text
+from minikube.node.kubelet.metrics import cadvisor_text, kubelet_text, probes_text, resource_text, volumes_text
 from minikube.node.kubelet.routes import parts_of
 from minikube.node.kubelet.stats import Stats
 from minikube.node.network.netns import tcp_socket
@@ -148,18 +148,19 @@ class KubeletApi:
     async def _summary(self, request: web.BaseRequest, parts: Sequence[str]) -> web.StreamResponse:
         if parts != ["summary"]:
             raise Refused(404, "404 page not found")
-        return _json(await self._stats.summary())
+        return _json(await self._stats.summary(volumes=True))
 
     async def _metrics(self, request: web.BaseRequest, parts: Sequence[str]) -> web.StreamResponse:
         name = parts[0] if parts else ""
         if name == "probes":
-            text = ""
+            text = probes_text(self._agent.probe_counts())
         elif name == "resource":
             text = resource_text(await self._stats.summary())
         elif name == "cadvisor":
             text = cadvisor_text(await self._stats.summary(), self._stats.machine())
         elif not name:
             text = kubelet_text(self._agent.node_name, [each.observed for each in self._agent.workers.values()])
+            text += volumes_text(await self._stats.summary(volumes=True))
         else:
             raise Refused(404, "404 page not found")
         return web.Response(body=text.encode(), headers={"Content-Type": PROMETHEUS})

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from minikube.node.pod.observed import Observed
+from minikube.node.probes.counts import BOUNDS, Counts
+from minikube.node.probes.prober import Counted
 from minikube.node.runtime.base import State
 
 Json = Mapping[str, Any]
@@ -133,6 +136,68 @@ def cadvisor_text(summary: Json, machine: Mapping[str, int]) -> str:
             ],
         )
     return "\n".join(lines) + "\n"
+
+
+VOLUME_METRICS = (
+    ("capacity_bytes", "capacityBytes", "Capacity in bytes of the volume"),
+    ("available_bytes", "availableBytes", "Number of available bytes in the volume"),
+    ("used_bytes", "usedBytes", "Number of used bytes in the volume"),
+    ("inodes", "inodes", "Maximum number of inodes in the volume"),
+    ("inodes_free", "inodesFree", "Number of free inodes in the volume"),
+    ("inodes_used", "inodesUsed", "Number of used inodes in the volume"),
+)
+
+
+def volumes_text(summary: Json) -> str:
+    """The part of /metrics about claims; each once, however many pods share it."""
+    claims = {
+        (volume["pvcRef"]["namespace"], volume["pvcRef"]["name"]): volume
+        for pod in summary["pods"]
+        for volume in pod.get("volume", ())
+        if "pvcRef" in volume
+    }
+    lines: list[str] = []
+    for name, key, help in VOLUME_METRICS:
+        samples = [
+            ({"namespace": namespace, "persistentvolumeclaim": claim}, volume[key])
+            for (namespace, claim), volume in claims.items()
+        ]
+        lines += family(f"kubelet_volume_stats_{name}", "gauge", f"[ALPHA] {help}", samples)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def probes_text(counted: Iterable[Counted]) -> str:
+    """/metrics/probes"""
+    results: list[Sample] = []
+    durations: list[str] = []
+    for pod, container, kinds in counted:
+        meta = pod.metadata
+        of = {"container": container, "namespace": meta.namespace, "pod": meta.name}
+        for kind, counts in kinds.items():
+            type = kind.value.capitalize()
+            for result in ("successful", "failed", "unknown"):
+                if count := getattr(counts, result):
+                    labels = {**of, "pod_uid": meta.uid, "probe_type": type, "result": result}
+                    results.append((labels, count))
+            durations += _histogram("prober_probe_duration_seconds", {**of, "probe_type": type}, counts)
+    help = "[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result."
+    lines = list(family("prober_probe_total", "counter", help, results))
+    if durations:
+        help = "[ALPHA] Duration in seconds for a probe response."
+        lines += (f"# HELP prober_probe_duration_seconds {help}", "# TYPE prober_probe_duration_seconds histogram")
+    return "".join(f"{line}\n" for line in (*lines, *durations))
+
+
+def _histogram(name: str, labels: Mapping[str, str], counts: Counts) -> Iterator[str]:
+    total = sum(counts.buckets)
+    if not total:
+        return
+    inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+    for bound, upto in zip((*BOUNDS, "+Inf"), accumulate(counts.buckets), strict=True):
+        shown = bound if isinstance(bound, str) else f"{bound:g}"
+        yield f'{name}_bucket{{{inside},le="{shown}"}} {upto}'
+    yield f"{name}_sum{{{inside}}} {counts.seconds:.9f}"
+    yield f"{name}_count{{{inside}}} {total}"
 
 
 def kubelet_text(node: str, observed: Iterable[Observed]) -> str:

@@ -17,6 +17,7 @@ import msgspec
 
 from minikube.api import time
 from minikube.node.container.spec import log_directory
+from minikube.node.kubelet.volume_stats import VolumeStats
 from minikube.node.runtime.base import Container, ContainerUsage, State
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Stats:
         self._agent = agent
         self._looks: tuple[Look, Look] | None = None
         self._looking = asyncio.Lock()
+        self._volumes = VolumeStats(agent)
 
     def machine(self) -> Mapping[str, int]:
         """Cores and bytes of memory."""
@@ -73,20 +75,30 @@ class Stats:
         cpu, memory = await asyncio.to_thread(lambda: (node_cpu(), meminfo()))
         return Look(self._agent.clock.now(), cpu, memory, {each.container: each for each in usages})
 
-    async def summary(self) -> Json:
-        """Raises RuntimeFault."""
+    async def summary(self, *, volumes: bool = False) -> Json:
+        """`volumes`: with what they hold, which takes longer. Raises RuntimeFault."""
         before, now = await self.looks()
         pods = []
         for worker in list(self._agent.workers.values()):
             logs = Path(log_directory(worker.pod, self._agent.settings))
             sizes = await asyncio.to_thread(_sizes, logs)
-            found = self._agent.network.attachment(worker.pod.metadata.uid)
-            interface = found.interface if found is not None else ""
+            wired = self._agent.network.attachment(worker.pod.metadata.uid)
+            interface = wired.interface if wired is not None else ""
             network = await asyncio.to_thread(traffic, interface, outside=True) if interface else None
-            pods.append(pod_stats(worker, before, now, sizes, network))
+            found = pod_stats(worker, before, now, sizes, network)
+            if volumes:
+                found["volume"] = await self._volumes.of(worker.pod)
+                found["ephemeral-storage"]["usedBytes"] += sum(
+                    each["usedBytes"] for each in found["volume"] if "pvcRef" not in each
+                )
+            pods.append(found)
         node = node_stats(self._agent.node_name, before, now, self._agent.memory_capacity)
         node["fs"] = await asyncio.to_thread(filesystem, self._agent.settings.data_dir, now.at)
         node["runtime"] = {"imageFs": node["fs"], "containerFs": node["fs"]}
+        if (outward := await asyncio.to_thread(default_interface)) and (seen := traffic(outward, outside=False)):
+            node["network"] = {
+                "time": time.text(now.at), "name": outward, **seen, "interfaces": [{"name": outward, **seen}]
+            }  # fmt: skip
         node["rlimit"] = await asyncio.to_thread(process_limit, now.at)
         return {"node": node, "pods": pods}
 
@@ -211,6 +223,15 @@ def traffic(interface: str, *, outside: bool, root: Path = Path("/sys/class/net"
     if outside:
         found = {("tx" if name[0] == "r" else "rx") + name[2:]: value for name, value in found.items()}
     return found
+
+
+def default_interface(proc: Path = Path("/proc")) -> str:
+    """The one that the default route leaves by; "" without one."""
+    for line in (proc / "net/route").read_text().splitlines()[1:]:
+        name, destination, *_ = line.split()
+        if destination == "00000000":
+            return name
+    return ""
 
 
 def filesystem(path: Path, at: datetime) -> Json:

@@ -12,12 +12,15 @@ from datetime import datetime
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Pod, Probe
 from minikube.kit.clock import Clock
+from minikube.node.probes.counts import Counts
 from minikube.node.probes.handlers import Failed, dial, http_get, port_of, reach
 from minikube.node.probes.stalls import Stalls
 from minikube.node.probes.tally import Kind, Tally
 from minikube.node.runtime.base import Container, Runtime, RuntimeFault, Unavailable
 from minikube.node.runtime.health import check
 
+Counted = tuple[Pod, str, Mapping[Kind, Counts]]
+"""A pod, its container's name, and what became of its probes."""
 Told = Callable[[Pod, Wanted, str, str], None]
 ERRED_TRIES = 3
 """maxProbeRetries: for a probe that could not be made at all."""
@@ -32,6 +35,7 @@ class Prober:
         self._watching: asyncio.Task[None] | None = None
         self._tasks: dict[str, dict[str, asyncio.Task[None]]] = {}
         self._tallies: dict[str, dict[Kind, Tally]] = {}
+        self._counts: dict[str, Counted] = {}
 
     def keep(
         self,
@@ -49,9 +53,11 @@ class Prober:
         for identifier in tasks.keys() - wanted_ids:
             tasks.pop(identifier).cancel()
             self._tallies.pop(identifier, None)
+            self._counts.pop(identifier, None)
         for wanted, container in running:
             if pod is not None and container.id not in tasks and probes_of(wanted):
                 tallies = self._tallies[container.id] = _tallies(wanted, (proven or {}).get(container.id))
+                self._counts[container.id] = pod, wanted.name, {kind: Counts() for kind in tallies}
                 tasks[container.id] = asyncio.create_task(
                     self._watch(pod, wanted, container, ips, tallies), name=f"probes of {wanted.name}"
                 )
@@ -71,6 +77,10 @@ class Prober:
         """`before`: what holds of a container that nobody probes yet."""
         tally = self._tallies.get(container, {}).get(kind)
         return tally.good if tally is not None else before
+
+    def counted(self) -> Iterable[Counted]:
+        """Of all containers that are probed."""
+        return tuple(self._counts.values())
 
     def failed(self, containers: Iterable[str]) -> Mapping[str, str]:
         """Container id -> the kind of probe that wants it restarted."""
@@ -105,6 +115,8 @@ class Prober:
         while True:
             begun = self._clock.monotonic()
             outcome = await self._outcome(pod, wanted, container, ips, probe, tally.kind)
+            if (counted := self._counts.get(container.id)) is not None:
+                counted[2][tally.kind].add(outcome, self._clock.monotonic() - begun)
             if outcome is not None and tally.add(outcome):
                 self._told(pod, wanted, "", "")
             if tally.failed or (tally.kind is Kind.STARTUP and tally.good):

@@ -16,6 +16,26 @@ class Usage(msgspec.Struct, frozen=True):
     inodes: int = 0
 
 
+class Measures(msgspec.Struct, frozen=True):
+    """A volume and the file system that it is on; bytes and inodes."""
+
+    used: Usage
+    capacity: Usage
+    available: Usage
+
+
+def measures_of(path: Path, *, whole: bool) -> Measures:
+    """`whole`: what is used is that of the file system, as for volumes that may be huge. Blocks. Raises OSError."""
+    found = os.statvfs(path)
+    size = found.f_frsize
+    capacity = Usage(found.f_blocks * size, found.f_files)
+    available = Usage(found.f_bavail * size, found.f_ffree)
+    if not whole:
+        return Measures(usage_of(path), capacity, available)
+    used = Usage((found.f_blocks - found.f_bfree) * size, found.f_files - found.f_ffree)
+    return Measures(used, capacity, available)
+
+
 def usage_of(directory: Path) -> Usage:
     """Of a tree that may change meanwhile: what vanishes is not counted. Blocks: call it in a thread."""
     try:

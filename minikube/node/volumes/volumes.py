@@ -6,12 +6,14 @@ Each pod's own are below pods_dir/<uid>/volumes; claims and host paths are elsew
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from minikube.api.certificates_v1 import ClusterTrustBundle
 from minikube.api.core_v1 import ConfigMap, Node, Pod, Secret, Volume
 from minikube.api.meta import Key
+from minikube.api.volumes import claim_name
 from minikube.client.base import Client, Informers
 from minikube.node.container.env import Facts, config_maps, secrets
 from minikube.node.host.mounts import is_mount, mount_tmpfs, remove_tree, share, unmount_below, unshare
@@ -22,7 +24,7 @@ from minikube.node.volumes.persistent import PersistentVolumes, Place
 from minikube.node.volumes.problems import MountProblem, Unmet, set_up_failed
 from minikube.node.volumes.references import NotSynced, References
 from minikube.node.volumes.tokens import Tokens
-from minikube.node.volumes.usage import Usage, usage_of
+from minikube.node.volumes.usage import Measures, Usage, measures_of, usage_of
 
 
 def used_volumes(pod: Pod) -> list[Volume]:
@@ -189,6 +191,23 @@ class Volumes:
         paths = [known[volume.name].path for volume in mine]
         used = await asyncio.to_thread(lambda: [usage_of(path) for path in paths])
         return {volume.name: one for volume, one in zip(mine, used, strict=True)}
+
+    async def measures(self, pod: Pod) -> Mapping[str, Measures]:
+        """Of the volumes that the kubelet measures, by name: those that go with the pod, and its claims, of which
+        only the file systems are measured."""
+        known = self._places.get(pod.metadata.uid, {})
+
+        def look() -> dict[str, Measures]:
+            found = {}
+            for volume in used_volumes(pod):
+                claim = claim_name(pod, volume)
+                own = volume.empty_dir is not None or files.has_files(volume)
+                if volume.name in known and (own or claim):
+                    with contextlib.suppress(OSError):  # it has just gone
+                        found[volume.name] = measures_of(known[volume.name].path, whole=not own)
+            return found
+
+        return await asyncio.to_thread(look)
 
     async def release(self, uid: str) -> None:
         """Unmount and delete the volumes of a pod whose containers have ended. Raises OSError."""
