@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -198,10 +200,10 @@ def images(machine: Machine) -> str:
 
 def test_a_full_disk_costs_unused_images_first_then_the_pod_that_exceeds_its_request_most(small: Machine) -> None:
     machine = small
-    busybox_archive(machine.root / "unused.tar", "unused:test")
+    busybox_archive(machine.root / "unused.tar", "unused:test", command=("unused",))
     machine.serve(
         "--eviction-hard", "nodefs.available<60Mi", "--eviction-pressure-transition-period", "5s",
-        "--image-minimum-gc-age", "1s",
+        "--image-minimum-gc-age", "0s",
     )  # fmt: skip
     machine.minikube("image", "load", str(machine.root / "unused.tar"))
     assert "unused:test" in images(machine)
@@ -234,14 +236,21 @@ def test_a_full_disk_costs_unused_images_first_then_the_pod_that_exceeds_its_req
 def test_a_disk_without_inodes_evicts_who_holds_most(small: Machine) -> None:
     machine = small
     machine.serve("--eviction-hard", "nodefs.inodesFree<2000", "--eviction-pressure-transition-period", "5s")
-    found = os.statvfs(machine.root / "data")
-    many = found.f_favail - 1500
-    for name, files in (("few", 10), ("many", many)):
+    for name, files in (("few", 10), ("many", 1000)):
         command = f"mkdir /d; i=0; while [ $i -lt {files} ]; do : > /d/$i; i=$((i+1)); done; sleep 3600"
         machine.kubectl("run", name, "--image=busybox:test", "--", "sh", "-c", command)
+    summary = f"/api/v1/nodes/{machine.name}/proxy/stats/summary"
+    inodes = re.compile(r'"rootfs":{[^}]*"inodesUsed":(\d+)')
+    machine.wait(lambda: any(int(n) > 1000 for n in inodes.findall(machine.kubectl("get", "--raw", summary))), 60)
+    filler = machine.root / "data/filler"
+    filler.mkdir()
+    for number in range(os.statvfs(filler).f_favail - 1500):
+        (filler / str(number)).touch()
     machine.wait(lambda: status(machine, "many").startswith("Failed"), 60)
     low = "The node was low on resource: inodes. Threshold quantity: 2k, available: "
     assert status(machine, "many").startswith(f"Failed Evicted: {low}")
+    assert status(machine, "few").startswith("Running")
+    shutil.rmtree(filler)
     machine.wait(lambda: condition(machine, "DiskPressure") == "False", 40)
     assert status(machine, "few").startswith("Running")
 
@@ -269,7 +278,7 @@ def test_a_node_without_processes_left_says_so_and_evicts(network: Network) -> N
 def test_images_that_nobody_uses_go_when_the_disk_passes_its_mark(small: Machine) -> None:
     machine = small
     for name in ("one", "two"):
-        busybox_archive(machine.root / f"{name}.tar", f"{name}:test")
+        busybox_archive(machine.root / f"{name}.tar", f"{name}:test", command=(name,))
     machine.serve()
     for name in ("one", "two"):
         machine.minikube("image", "load", str(machine.root / f"{name}.tar"))
@@ -297,7 +306,7 @@ def test_a_disk_without_a_single_byte_breaks_nothing_for_good(small: Machine) ->
     machine.kubectl("wait", "--for=condition=Ready", "pod/before", "--timeout=20s")
     filler = machine.root / "data/filler"
     fill(filler)
-    refused = machine.refused("create", "configmap", "c", f"--from-literal=a={'x' * 500_000}")
+    refused = machine.refused("create", "-f", "-", stdin=LARGE)
     assert "Error from server" in refused
     assert machine.kubectl("get", "pod", "before", "--no-headers").split()[2] == "Running"
     assert machine.kubectl("exec", "before", "--", "echo", "still here") == "still here\n"
@@ -306,11 +315,19 @@ def test_a_disk_without_a_single_byte_breaks_nothing_for_good(small: Machine) ->
     filler.unlink()
     machine.kubectl("run", "after", "--image=busybox:test", "--", "sleep", "600")
     machine.kubectl("wait", "--for=condition=Ready", "pod/after", "--timeout=60s")
-    machine.kubectl("create", "configmap", "c", f"--from-literal=a={'x' * 500_000}")
+    machine.kubectl("create", "-f", "-", stdin=LARGE)
     machine.kubectl("delete", "pod", "before", "--ignore-not-found", "--timeout=60s")
     assert machine.process is not None
     assert machine.process.poll() is None
     assert machine.ready(machine.name)
+
+
+LARGE = f"""
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: c}}
+data: {{a: {"x" * 500_000}}}
+"""
 
 
 def fill(path: Path) -> None:
