@@ -144,6 +144,52 @@ def test_a_node_port_answers_outside_and_on_the_node(machine: Machine) -> None:
     assert inside(machine, "one", "busybox", "wget", "-qO-", f"http://{machine.address}:30080/")
 
 
+def test_a_node_port_answers_on_the_nodes_loopback(machine: Machine) -> None:
+    assert {fetch(machine, "127.0.0.1:30080") for _ in range(20)} == {"one", "two", "three"}
+    assert fetch(machine, "localhost:30080") in {"one", "two", "three"}
+    outside = sh(
+        "ip", "netns", "exec", machine.network.namespace, "sh", "-c",
+        f"ip route add 127.0.0.9/32 via {machine.address} 2>&1; busybox nc -w 2 127.0.0.9 30080 </dev/null",
+        check=False,
+    )  # fmt: skip
+    assert outside.returncode != 0
+
+
+BALANCED = """
+apiVersion: v1
+kind: Service
+metadata: {name: balanced}
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  selector: {pod: one}
+  ports: [{name: a, port: 80, targetPort: 8080}, {name: b, port: 81, targetPort: 8080}]
+"""
+
+
+def test_a_load_balancer_is_told_whether_the_node_has_endpoints(machine: Machine) -> None:
+    machine.kubectl("apply", "-f", "-", stdin=BALANCED)
+    port = machine.kubectl("get", "service", "balanced", "-o", "jsonpath={.spec.healthCheckNodePort}")
+
+    def health() -> tuple[str, str]:
+        script = f"printf 'GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' | busybox nc -w 3 {machine.address} {port}"
+        head, _, body = sh(
+            "ip", "netns", "exec", machine.network.namespace, "sh", "-c", script, check=False
+        ).stdout.partition("\r\n\r\n")
+        return head.split("\r\n")[0], body
+
+    machine.wait(lambda: health()[0] == "HTTP/1.1 200 OK")
+    assert json.loads(health()[1]) == {
+        "service": {"namespace": "default", "name": "balanced"},
+        "localEndpoints": 1,
+        "serviceProxyHealthy": True,
+    }
+    machine.kubectl("patch", "service", "balanced", "-p", '{"spec":{"selector":{"pod":"nobody-at-all"}}}')
+    machine.wait(lambda: health()[0] == "HTTP/1.1 503 Service Unavailable")
+    machine.kubectl("delete", "service", "balanced")
+    machine.wait(lambda: health()[0] == "")
+
+
 def test_client_affinity_keeps_the_pod_and_can_be_switched_off(machine: Machine) -> None:
     address = ip(machine, "sticky")
     assert len({fetch(machine, address) for _ in range(12)}) == 1

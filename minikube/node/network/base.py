@@ -78,6 +78,8 @@ class ServicePort(msgspec.Struct, frozen=True):
     external_local: bool = False
     source_ranges: tuple[str, ...] = ()
     health_check_node_port: int = 0
+    ready_here: tuple[str, ...] = ()
+    """Addresses of ready endpoints on this node."""
 
 
 class ServiceProxy(Protocol):

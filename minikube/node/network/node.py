@@ -15,6 +15,7 @@ from minikube.node.network.dns import Dns
 from minikube.node.network.foreign import Drop, drops
 from minikube.node.network.nft import NftError, whole_ruleset
 from minikube.node.network.proxy import NftProxy
+from minikube.node.network.service_health import ServiceHealth
 from minikube.node.network.services import ServiceSync
 from minikube.node.network.veth import VethNetwork
 from minikube.node.network.vxlan import VxlanOverlay
@@ -59,9 +60,9 @@ class NodeNetwork:
         await self.proxy.redirect("dns", [(dns, kind, 53, gateway, DNS_PORT) for kind in ("udp", "tcp")])
         self.ready.set()
         names = Dns(self._informers, self._settings, [(gateway, DNS_PORT)], self._keeper)
-        services = ServiceSync(self._informers, self.proxy, self._node_name)
         overlay = VxlanOverlay(self._node_ip, cidr)
-        async with asyncio.TaskGroup() as group:
+        async with ServiceHealth() as health, asyncio.TaskGroup() as group:
+            services = ServiceSync(self._informers, self.proxy, health, self._node_name)
             group.create_task(guard("cluster DNS", names.run))
             group.create_task(guard("service proxy", services.run))
             group.create_task(guard("firewall", self._watch_firewall))

@@ -30,6 +30,7 @@ class NftProxy:
 
     def __init__(self, cluster_cidr: str, memory: Path) -> None:
         self._cluster_cidr, self._memory = cluster_cidr, memory
+        self._skeleton = ruleset.skeleton(cluster_cidr)
         self._nft = Nft()
         self._lock = asyncio.Lock()
         self._held: Ruleset | None = None
@@ -79,15 +80,15 @@ class NftProxy:
             if not text:
                 return
             try:
-                digest = ruleset.digest(desired)
+                digest = ruleset.digest(desired, self._skeleton)
                 self._nft.run_now(text + _marked(self._digest, digest))
                 self._remember(desired, digest)
                 return
             except NftError as error:
                 log.warning("the table is not as it was left, building it anew: %s", error)
         everything = ruleset.difference(Ruleset(), desired)
-        digest = ruleset.digest(desired)
-        self._nft.run_now(ruleset.skeleton(self._cluster_cidr) + everything + _marked("", digest))
+        digest = ruleset.digest(desired, self._skeleton)
+        self._nft.run_now(self._skeleton + everything + _marked("", digest))
         self._remember(desired, digest)
 
     def _remember(self, state: Ruleset, digest: str) -> None:
@@ -104,7 +105,7 @@ class NftProxy:
         except (FileNotFoundError, msgspec.DecodeError):
             return None
         try:
-            self._digest = ruleset.digest(state)
+            self._digest = ruleset.digest(state, self._skeleton)
             self._nft.run_now(f"list chain ip {TABLE} {MARKER}{self._digest}\n")
         except NftError:
             return None

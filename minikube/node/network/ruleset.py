@@ -49,7 +49,7 @@ table ip {TABLE} {{
   chain refuse {{ meta l4proto tcp reject with tcp reset; reject with icmp type port-unreachable; }}
   chain dispatch {{
     ip daddr . {key} vmap @services
-    fib daddr type local ip daddr != 127.0.0.0/8 {key} vmap @nodeports
+    fib daddr type local {key} vmap @nodeports
     fib daddr type local ip daddr . {key} vmap @hostports_at
     fib daddr type local {key} vmap @hostports
   }}
@@ -208,9 +208,9 @@ def _pool(
     )
 
 
-def digest(state: Ruleset) -> str:
-    """Names a state; the table carries it, so that a later process knows what the kernel holds."""
-    return hashlib.sha256(msgspec.json.encode(pack(state))).hexdigest()[:24]
+def digest(state: Ruleset, frame: str) -> str:
+    """Names a state in its skeleton; the table carries it, so that a later process knows what the kernel holds."""
+    return hashlib.sha256(frame.encode() + msgspec.json.encode(pack(state))).hexdigest()[:24]
 
 
 def pack(state: Ruleset) -> Packed:

@@ -1,4 +1,4 @@
-"""From Services and EndpointSlices to what the proxy programs."""
+"""From Services and EndpointSlices to what the proxy programs and health checks tell."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from minikube.api.discovery_v1 import EndpointSlice
 from minikube.api.well_known import SERVICE_NAME
 from minikube.client.base import Informers
 from minikube.node.network.base import Backend, ServicePort, ServiceProxy
+from minikube.node.network.service_health import ServiceHealth
 
 
 def service_ports(
@@ -60,7 +61,20 @@ def _port(
         external_local=spec.external_traffic_policy == "Local",
         source_ranges=tuple(r.strip() for r in spec.load_balancer_source_ranges if ":" not in r),
         health_check_node_port=spec.health_check_node_port or 0,
+        ready_here=_ready_here(slices, node_name) if spec.health_check_node_port else (),
     )
+
+
+def _ready_here(slices: list[EndpointSlice], node_name: str) -> tuple[str, ...]:
+    ready = {
+        address
+        for found in slices
+        for endpoint in found.endpoints
+        if endpoint.node_name == node_name
+        and (endpoint.conditions is None or endpoint.conditions.ready is not False)
+        for address in endpoint.addresses
+    }
+    return tuple(sorted(ready))
 
 
 def _backends(port: Port, slices: list[EndpointSlice], node_name: str) -> tuple[Backend, ...]:
@@ -88,10 +102,18 @@ def _backends(port: Port, slices: list[EndpointSlice], node_name: str) -> tuple[
 class ServiceSync:
     """Hands the proxy the whole picture after every change, a burst of changes at once."""
 
-    def __init__(self, informers: Informers, proxy: ServiceProxy, node_name: str, *, settle: float = 0.05) -> None:
+    def __init__(
+        self,
+        informers: Informers,
+        proxy: ServiceProxy,
+        health: ServiceHealth,
+        node_name: str,
+        *,
+        settle: float = 0.05,
+    ) -> None:
         self._services = informers.of(Service)
         self._slices = informers.of(EndpointSlice)
-        self._proxy = proxy
+        self._proxy, self._health = proxy, health
         self._node_name = node_name
         self._settle = settle
         self._changed = asyncio.Event()
@@ -110,9 +132,9 @@ class ServiceSync:
             await asyncio.sleep(self._settle)
             self._changed.clear()
             try:
-                await self._proxy.apply(
-                    service_ports(self._services.lister.list(), self._slices.lister.list(), self._node_name)
-                )
+                ports = service_ports(self._services.lister.list(), self._slices.lister.list(), self._node_name)
+                await self._proxy.apply(ports)
+                await self._health.apply(ports)
             except BaseException:
                 self._changed.set()
                 raise

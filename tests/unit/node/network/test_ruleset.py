@@ -40,7 +40,8 @@ def test_a_local_policy_without_local_backends_drops() -> None:
 def test_a_state_is_named_alike_however_it_came_about() -> None:
     ports = [port("a", Backend("10.42.0.2", 80)), replace(port("b", Backend("10.42.0.3", 80)), port=81)]
     one, other = ruleset.build(ports, CIDR), ruleset.build(ports[::-1], CIDR)
-    assert ruleset.digest(one) == ruleset.digest(other)
+    assert ruleset.digest(one, "frame") == ruleset.digest(other, "frame")
+    assert ruleset.digest(one, "frame") != ruleset.digest(one, "another frame")
     assert ruleset.unpack(ruleset.pack(one)) == one
 
 
