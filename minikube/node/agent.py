@@ -265,15 +265,19 @@ class Agent:
 
     def handler_of(self, pod: Pod) -> str:
         """Of the runtime, by the pod's RuntimeClass. Raises ConfigProblem."""
-        name = pod.spec.runtime_class_name
+        name, handler = pod.spec.runtime_class_name, ""
+        if name:
+            found = self._runtime_classes.lister.get(name)
+            if found is None:
+                raise ConfigProblem(f'RuntimeClass "{name}" not found', "FailedCreatePodSandBox")
+            handler = found.handler
         if pod.spec.host_users is False and not self.simulated:
-            raise ConfigProblem("the runtime handler does not support user namespaces", "FailedCreatePodSandBox")
-        if not name:
-            return ""
-        found = self._runtime_classes.lister.get(name)
-        if found is None:
-            raise ConfigProblem(f'RuntimeClass "{name}" not found', "FailedCreatePodSandBox")
-        return found.handler
+            whose = f'RuntimeClass handler "{handler}"' if handler else "runtime"
+            raise ConfigProblem(
+                f"can't set `spec.hostUsers: false`, {whose} does not support user namespaces",
+                "FailedCreatePodSandBox",
+            )
+        return handler
 
     async def delete(self, pod: Pod) -> None:
         meta = pod.metadata

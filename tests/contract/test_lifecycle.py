@@ -139,6 +139,29 @@ async def test_a_pod_past_its_deadline_fails(node: NodeUnderTest) -> None:
     assert pod.status.reason == "DeadlineExceeded"
 
 
+async def test_an_exit_code_may_restart_all_containers_with_what_came_before_them(node: NodeUnderTest) -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+    await node.run(
+        annotations={**ending(42, after=4), **ending(0, container="i")},
+        restartPolicy="Never",
+        initContainers=[{"name": "i", "command": command(0)}],
+        containers=[
+            {"name": "c", "command": command(42, after=4), "restartPolicy": "Never", "restartPolicyRules": [rule]},
+            {"name": "b"},
+        ],
+    )
+    first = status(await node.until(is_running), "b").container_id
+
+    def again(pod: Pod) -> bool:
+        return is_running(pod) and all(status(pod, name).restart_count == 1 for name in ("i", "c", "b"))
+
+    pod = await node.until(again)
+    assert status(pod, "b").container_id != first
+    condition = next(each for each in pod.status.conditions if each.type == "AllContainersRestarting")
+    assert condition.status == "False"
+    assert await running_attempts(node, "b") == [1]
+
+
 async def test_a_killed_agent_is_followed_by_one_that_adopts(node: NodeUnderTest) -> None:
     await node.run()
     before = status(await node.until(is_running)).container_id

@@ -15,6 +15,7 @@ from minikube.node.pod.pods import is_sidecar
 OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
 DISRUPTION = "DisruptionTarget"
 RESIZES = ("PodResizePending", "PodResizeInProgress")
+ALL_RESTARTING = "AllContainersRestarting"
 
 Statuses = Mapping[str, ContainerStatus]
 
@@ -35,6 +36,16 @@ def conditions(
     mine = {each.type for each in wanted} | {*OWNED, *RESIZES}
     kept = tuple(each for each in pod.status.conditions if each.type not in mine)
     return tuple(_stamped(each, old.get(each.type), pod, now) for each in wanted) + kept
+
+
+def all_restarting(phase: str, *, holds: bool) -> PodCondition:
+    """Only of pods in which the exit of a container may restart all."""
+    name = ALL_RESTARTING
+    if phase in ("Succeeded", "Failed"):
+        return condition(name, False, "PodCompleted" if phase == "Succeeded" else "PodFailed")
+    if not holds:
+        return condition(name, False)
+    return condition(name, True, "RestartAllContainersStarted", "container exited with restart policy rule")
 
 
 def condition(type: str, holds: bool, reason: str = "", message: str = "") -> PodCondition:

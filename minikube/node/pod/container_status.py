@@ -78,7 +78,7 @@ def _states(
     if shown.state is not State.EXITED:
         return _waiting("ContainerStatusUnknown", ""), last
     ended = ContainerState(terminated=terminated(shown, scheme))
-    if over or not restarts(pod, wanted, shown):
+    if over or not (shown.id in observed.renewed or restarts(pod, wanted, shown)):
         return ended, last
     problem = observed.problems.get(wanted.name)
     if problem is not None:

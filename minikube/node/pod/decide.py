@@ -62,6 +62,8 @@ class Terminate(msgspec.Struct, frozen=True):
     """Stop containers: every preStop hook at once, then wave after wave, the containers of a wave together."""
 
     waves: tuple[tuple[Kill, ...], ...]
+    hooks: bool = True
+    """Whether preStop hooks run."""
 
 
 class UpdateResources(msgspec.Struct, frozen=True):
@@ -129,6 +131,8 @@ def finished(pod: Pod, observed: Observed) -> bool:
         latest = observed.latest(wanted.name)
         if latest is None or latest.state is not State.EXITED or is_sidecar(pod, wanted.name):
             continue
+        if latest.id in observed.renewed:
+            continue
         if latest.exit_code != 0 and not restarts(pod, wanted, latest):
             return True
     return all(_over(pod, wanted, observed) for wanted in pod.spec.containers)
@@ -136,7 +140,9 @@ def finished(pod: Pod, observed: Observed) -> bool:
 
 def _over(pod: Pod, wanted: Wanted, observed: Observed) -> bool:
     latest = observed.latest(wanted.name)
-    return latest is not None and latest.state is State.EXITED and not restarts(pod, wanted, latest)
+    if latest is None or latest.state is not State.EXITED or latest.id in observed.renewed:
+        return False
+    return not restarts(pod, wanted, latest)
 
 
 def _stop(pod: Pod, observed: Observed, grace: float) -> list[Action]:
@@ -157,6 +163,10 @@ def _live(pod: Pod, observed: Observed, now: datetime) -> Iterator[Action]:
     ]
     if astray:  # left by a sandbox that died: nothing may run twice
         yield Terminate((tuple(Kill(each.id, each.name, grace_of(pod)) for each in astray),))
+        return
+    former = [each for each in observed.containers if each.state in ALIVE and each.id in observed.renewed]
+    if former:  # a rule restarts all containers: all end before the first begins
+        yield Terminate((tuple(Kill(each.id, each.name, grace_of(pod)) for each in former),), hooks=False)
         return
     yield from _tidy(observed)
     if sandbox is None:
@@ -218,7 +228,7 @@ def _one(pod: Pod, wanted: Wanted, observed: Observed, sandbox: Sandbox, now: da
         yield Kill(latest.id, wanted.name, LEAST_GRACE)
     elif latest.state is State.EXITED:
         again = is_init(pod, wanted.name) and latest.sandbox != sandbox.id  # a new sandbox is initialized anew
-        if not again and not restarts(pod, wanted, latest):
+        if not again and latest.id not in observed.renewed and not restarts(pod, wanted, latest):
             return
         wait = _held(observed, wanted.name, now)
         left = 0.0 if again else backoff_left(latest, observed.delays.get(wanted.name, 0.0), now)

@@ -63,6 +63,8 @@ class Observed(msgspec.Struct, frozen=True):
     ending: Ending | None = None
     recursive_read_only: bool = False
     """Whether the runtime can mount so."""
+    renewed: frozenset[str] = frozenset()
+    """Ids of runs that are followed by others because all containers restart (restarts.renewed)."""
 
     @property
     def sandbox(self) -> Sandbox | None:
@@ -83,6 +85,18 @@ class Observed(msgspec.Struct, frozen=True):
         return attempts[-2] if len(attempts) > 1 else None
 
     def here(self, name: str) -> Container | None:
-        """The latest attempt, if it belongs to the sandbox that is ready now."""
+        """The latest attempt, if it belongs to the sandbox that is ready now and is not one to be followed."""
         latest, sandbox = self.latest(name), self.sandbox
-        return latest if latest is not None and sandbox is not None and latest.sandbox == sandbox.id else None
+        if latest is None or sandbox is None or latest.sandbox != sandbox.id or latest.id in self.renewed:
+            return None
+        return latest
+
+    @property
+    def restarting_all(self) -> bool:
+        """Whether all containers are to restart and none has yet."""
+        names = {each.name for each in self.containers if each.id in self.renewed}
+        return bool(names) and all(self._is_renewed(name) for name in names)
+
+    def _is_renewed(self, name: str) -> bool:
+        latest = self.latest(name)
+        return latest is not None and latest.id in self.renewed

@@ -14,12 +14,12 @@ from minikube.client.base import Client, PatchType
 from minikube.errors import ApiError, Conflict, NotFound
 from minikube.kit.backoff import Backoff
 from minikube.kit.clock import Clock
-from minikube.node.pod.conditions import DISRUPTION, OWNED, RESIZES
+from minikube.node.pod.conditions import ALL_RESTARTING, DISRUPTION, OWNED, RESIZES
 from minikube.node.pod.pods import is_terminal
 
 log = logging.getLogger(__name__)
 
-OURS = frozenset((*OWNED, *RESIZES))
+OURS = frozenset((*OWNED, *RESIZES, ALL_RESTARTING))
 """Conditions that nobody else writes; DisruptionTarget is shared."""
 _KEYED = {"podIPs": "ip", "hostIPs": "ip"}
 """Lists of a status that a strategic merge patch merges by key, not replaces."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import ContainerRestartRule, Pod
-from minikube.node.pod.pods import is_ephemeral, is_init, is_sidecar
-from minikube.node.runtime.base import Container
+from minikube.node.pod.pods import containers_of, is_ephemeral, is_init, is_sidecar
+from minikube.node.runtime.base import Container, State
 
 BACKOFF_BASE, BACKOFF_LIMIT = 10.0, 300.0
 FORGIVEN_AFTER = 600.0
 """A container that ran this long starts again without waiting."""
+
+RESTART_ALL = "RestartAllContainers"
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 def restarts(pod: Pod, wanted: Wanted, latest: Container) -> bool:
@@ -38,6 +42,30 @@ def matching_rule(wanted: Wanted, code: int) -> ContainerRestartRule | None:
         if codes is not None and (code in codes.values) == (codes.operator == "In"):
             return rule
     return None
+
+
+def could_restart_all(pod: Pod) -> bool:
+    """Whether the exit of some container may start all of them anew (podutil.AllContainersCouldRestart)."""
+    return any(rule.action == RESTART_ALL for each in containers_of(pod) for rule in each.restart_policy_rules)
+
+
+def renewed(pod: Pod, containers: Iterable[Container]) -> frozenset[str]:
+    """Ids of the runs that a RestartAllContainers rule is over: all that were made before the last exit that it
+    holds for. While they are the latest of their containers they end, if they run, and are followed by another run.
+    """
+    if not could_restart_all(pod):
+        return frozenset()
+    runs = [each for each in containers if not is_ephemeral(pod, each.name)]
+    by_name = {each.name: each for each in containers_of(pod)}
+    last = BEFORE_ALL
+    for run in runs:
+        wanted = by_name.get(run.name)
+        if wanted is None or run.state is not State.EXITED or run.finished_at is None:
+            continue
+        rule = matching_rule(wanted, run.exit_code)
+        if rule is not None and rule.action == RESTART_ALL:
+            last = max(last, run.finished_at)
+    return frozenset(each.id for each in runs if (each.created_at or each.started_at or BEFORE_ALL) < last)
 
 
 def tries_again(pod: Pod) -> bool:

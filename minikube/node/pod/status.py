@@ -10,11 +10,20 @@ from msgspec.structs import replace
 from minikube.api import time
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import ContainerStatus, HostIP, Pod, PodCondition, PodIP, PodStatus
-from minikube.node.pod.conditions import DISRUPTION, OWNED, Statuses, condition, conditions, has_begun
+from minikube.node.pod.conditions import (
+    DISRUPTION,
+    OWNED,
+    Statuses,
+    all_restarting,
+    condition,
+    conditions,
+    has_begun,
+)
 from minikube.node.pod.container_status import container_status
 from minikube.node.pod.decide import finished
 from minikube.node.pod.observed import Ending, Observed
 from minikube.node.pod.pods import as_container, is_sidecar, is_terminal, overdue
+from minikube.node.pod.restarts import could_restart_all
 from minikube.resources.qos import qos_class
 
 TOO_LONG = "Pod was active on the node longer than the specified deadline"
@@ -55,7 +64,7 @@ def pod_status(pod: Pod, observed: Observed, now: datetime, host_ips: Sequence[s
         phase=phase,
         reason=reason,
         message=message,
-        conditions=conditions(pod, by_name, phase, _more(observed, ending), now, wired=wired),
+        conditions=conditions(pod, by_name, phase, _more(pod, observed, ending, phase), now, wired=wired),
         container_statuses=mains,
         init_container_statuses=inits,
         ephemeral_container_statuses=statuses([as_container(each) for each in pod.spec.ephemeral_containers]),
@@ -134,10 +143,13 @@ class _Counts:
             self.waiting += 1
 
 
-def _more(observed: Observed, ending: Ending | None) -> Sequence[PodCondition]:
-    if ending is None or not ending.disruption:
-        return observed.resize
-    return (*observed.resize, condition(DISRUPTION, True, ending.disruption, ending.message))
+def _more(pod: Pod, observed: Observed, ending: Ending | None, phase: str) -> Sequence[PodCondition]:
+    more = list(observed.resize)
+    if could_restart_all(pod):
+        more.append(all_restarting(phase, holds=observed.restarting_all))
+    if ending is not None and ending.disruption:
+        more.append(condition(DISRUPTION, True, ending.disruption, ending.message))
+    return more
 
 
 def _rejected(pod: Pod, ending: Ending) -> PodStatus:

@@ -30,7 +30,9 @@ class Stopper:
         """Every container has its own grace, counted from now: waiting for earlier waves uses it up."""
         begun = self._agent.clock.monotonic()
         hooks = {
-            kill.container: asyncio.create_task(self._pre_stop(pod, kill), name=f"preStop of {kill.name}")
+            kill.container: asyncio.create_task(
+                self._pre_stop(pod, kill, hook=action.hooks), name=f"preStop of {kill.name}"
+            )
             for wave in action.waves
             for kill in wave
         }
@@ -46,13 +48,13 @@ class Stopper:
         left = kill.grace - (self._agent.clock.monotonic() - begun)
         await self._agent.runtime.stop_container(kill.container, grace=max(LEAST_GRACE, left))
 
-    async def _pre_stop(self, pod: Pod, kill: Kill) -> None:
+    async def _pre_stop(self, pod: Pod, kill: Kill, *, hook: bool) -> None:
         wanted = container_named(pod, kill.name)
         if wanted is None:
             return
         self._tell(pod, wanted, kill)
         handler = wanted.lifecycle.pre_stop if wanted.lifecycle is not None else None
-        if handler is None or kill.grace <= 0 or kill.container in self._hooked:
+        if not hook or handler is None or kill.grace <= 0 or kill.container in self._hooked:
             return
         self._hooked.add(kill.container)
         try:

@@ -37,7 +37,7 @@ from minikube.node.pod.pods import containers_of, grace_of, is_static, is_termin
 from minikube.node.pod.publishing import Publisher, newer, overlaid
 from minikube.node.pod.resize import with_allocation
 from minikube.node.pod.resizing import Resizer
-from minikube.node.pod.restarts import backoff_left, restarts
+from minikube.node.pod.restarts import backoff_left, renewed, restarts
 from minikube.node.pod.starting import Starter
 from minikube.node.pod.status import TOO_LONG, pod_status
 from minikube.node.pod.stopping import Stopper
@@ -219,6 +219,7 @@ class PodWorker:
             resize=self._resizer.conditions(pod, containers),
             ending=self.ending,
             recursive_read_only=agent.recursive_read_only,
+            renewed=renewed(pod, containers),
         )
 
     def _tell(self, pod: Pod, observed: Observed) -> None:

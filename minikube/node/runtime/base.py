@@ -347,6 +347,10 @@ class Runtime(Protocol):
 
     async def remove_image(self, image: str) -> None: ...
 
+    async def reclaim(self) -> None:
+        """The disk space of removed containers and images is free when this returns; it may be so later anyway."""
+        ...
+
     async def import_archive(self, path: str) -> Sequence[str]:
         """Load a docker-archive or OCI tar (plain, .gz or .zst); the references it brought."""
         ...

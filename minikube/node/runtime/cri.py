@@ -256,6 +256,9 @@ class CriRuntime:
                 names.extend(bundle.names)
         return names
 
+    async def reclaim(self) -> None:
+        await ImageStore(self._channel).collect_garbage()
+
     async def save_image(self, name: str, path: Path) -> None:
         """As a docker-archive. Raises NotFound, RuntimeFault."""
         await ImageStore(self._channel).save(name, path)

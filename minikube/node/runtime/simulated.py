@@ -193,6 +193,9 @@ class SimulatedRuntime:
         for reference in [name for name, each in self._images.items() if image in (name, each.id)]:
             del self._images[reference]
 
+    async def reclaim(self) -> None:
+        return None
+
     async def import_archive(self, path: str) -> Sequence[str]:
         return ()
 

@@ -95,9 +95,11 @@ class Housekeeping:
         if over or not due:
             return
         threshold = due[0]
-        if CONDITIONS[threshold.signal] == "DiskPressure":
+        disk = CONDITIONS[threshold.signal] == "DiskPressure"
+        if disk:
             await self._discard_ended()
             await self._free_disk(None)
+            await self._agent.runtime.reclaim()
             measures = await self._look()
             if not threshold.met(measures):
                 return
@@ -105,6 +107,9 @@ class Housekeeping:
             with contextlib.suppress(TimeoutError):  # what it held is not free before that
                 async with asyncio.timeout(CLEANUP_SECONDS):
                     await worker.ended()
+            if disk:
+                await self._discard_ended()
+                await self._agent.runtime.reclaim()
 
     async def _look(self) -> Mapping[str, Measure]:
         measures = await asyncio.to_thread(node_measures, self._settings)

@@ -250,6 +250,13 @@ def _restart(one: Container, path: str) -> Iterator[FieldError]:
         yield from one_of(f"{path}.restartPolicy", one.restart_policy, ("Always", "Never", "OnFailure"))
     elif one.restart_policy_rules:
         yield required(f"{path}.restartPolicy", "must specify restartPolicy when restart rules are used")
+    for index, rule in enumerate(one.restart_policy_rules):
+        where = at(f"{path}.restartPolicyRules", index)
+        yield from one_of(f"{where}.action", rule.action, ("Restart", "RestartAllContainers"))
+        if rule.exit_codes is None:
+            yield required(f"{where}.exitCodes", "must be specified")
+        else:
+            yield from one_of(f"{where}.exitCodes.operator", rule.exit_codes.operator, ("In", "NotIn"))
 
 
 def init_containers(spec: PodSpec, path: str) -> Iterator[FieldError]:

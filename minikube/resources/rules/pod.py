@@ -206,7 +206,8 @@ def _no_restarts(
     new: Sequence[ContainerStatus], old: Sequence[ContainerStatus], spec: PodSpec, path: str
 ) -> Iterator[FieldError]:
     """What has ended for good does not run again."""
-    if spec.restart_policy == "Always":
+    rules = (rule for one in (*spec.init_containers, *spec.containers) for rule in one.restart_policy_rules)
+    if spec.restart_policy == "Always" or any(rule.action == "RestartAllContainers" for rule in rules):
         return
     own = {one.name for one in spec.containers if one.restart_policy or one.restart_policy_rules}
     now = {one.name: one for one in new}

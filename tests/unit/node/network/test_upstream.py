@@ -33,7 +33,7 @@ class Resolver(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def resolving(tmp_path: Path) -> AsyncIterator[tuple[Resolver, Upstream]]:
+async def resolving(tmp_path: Path, patience: float = 5.0) -> AsyncIterator[tuple[Resolver, Upstream]]:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))
     loop = asyncio.get_running_loop()
@@ -41,7 +41,7 @@ async def resolving(tmp_path: Path) -> AsyncIterator[tuple[Resolver, Upstream]]:
     conf = tmp_path / "resolv.conf"
     conf.write_text("nameserver 127.0.0.1\n")
     try:
-        yield resolver, Upstream(conf, port=sock.getsockname()[1], patience=0.05, rest=1.0)
+        yield resolver, Upstream(conf, port=sock.getsockname()[1], patience=patience, rest=1.0)
     finally:
         transport.close()
 
@@ -84,7 +84,7 @@ async def test_a_failure_is_passed_on_but_not_kept(tmp_path: Path) -> None:
 
 
 async def test_a_silent_resolver_is_left_alone_until_its_rest_is_over(tmp_path: Path) -> None:
-    async with resolving(tmp_path) as (resolver, upstream):
+    async with resolving(tmp_path, 0.3) as (resolver, upstream):
         for _ in range(5):
             assert await upstream.ask(QUESTION, udp=True) is None
         assert resolver.asked == 2

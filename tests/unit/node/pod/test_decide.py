@@ -36,7 +36,8 @@ from minikube.node.pod.decide import (
 )
 from minikube.node.pod.observed import Ending, Observed, Problem
 from minikube.node.pod.pods import HASH_ANNOTATION
-from minikube.node.pod.restarts import next_delay
+from minikube.node.pod.restarts import next_delay, renewed
+from minikube.node.runtime.base import Container
 from tests.unit.node.seen import NOW, SANDBOX, created, exited, pod, running, seen, wanted
 
 INIT = (wanted("i"),)
@@ -48,6 +49,12 @@ AGAIN = replace(SANDBOX, id="t", attempt=1)
 DEBUGGED = pod(ephemeral_containers=(EphemeralContainer(name="d", image="i"),))
 ON_42 = (
     ContainerRestartRule(action="Restart", exit_codes=ContainerRestartRuleOnExitCodes(operator="In", values=(42,))),
+)
+ALL_ON_42 = (replace(ON_42[0], action="RestartAllContainers"),)
+TOGETHER = pod(
+    "Never",
+    init=INIT,
+    main=(wanted(restart_policy="Never", restart_policy_rules=ALL_ON_42), wanted("b")),
 )
 RULED = pod("Never", main=(wanted(restart_policy="Never", restart_policy_rules=ON_42),))
 BRIEF = Probe(termination_grace_period_seconds=5)
@@ -169,3 +176,38 @@ def test_a_container_that_the_runtime_knows_is_not_taken_for_lost() -> None:
     ran = published(state=ContainerState(running=ContainerStateRunning(started_at=NOW)))
     subject = replace(pod(), status=PodStatus(container_statuses=(ran,)))
     assert list(lost(subject, (running(attempt=3),), SANDBOX)) == []
+
+
+def together(*containers: Container) -> Observed:
+    found = seen(*containers)
+    return replace(found, renewed=renewed(TOGETHER, found.containers))
+
+
+FORMER = (exited(0, "i", ago=90, ran=1), exited(42, "a", ago=10, ran=70))
+
+
+def test_an_exit_that_restarts_all_first_ends_what_runs_without_hooks() -> None:
+    observed = together(*FORMER, running("b", created_at=NOW - timedelta(seconds=80)))
+    assert decide(TOGETHER, observed, NOW) == [Terminate(((kill("b"),),), hooks=False)]
+    assert observed.restarting_all
+
+
+def test_then_everything_begins_anew_init_containers_first_whatever_their_restart_policies() -> None:
+    ended = exited(0, "b", ago=5, ran=75)
+    assert decide(TOGETHER, together(*FORMER, ended), NOW) == [StartContainer("i", 1)]
+    again = exited(0, "i", attempt=1, ago=2, ran=1)
+    found = decide(TOGETHER, together(*FORMER, ended, again), NOW)
+    assert found == [StartContainer("a", 1), StartContainer("b", 1)]
+    assert not together(*FORMER, ended, again).restarting_all
+
+
+def test_what_began_anew_is_left_alone() -> None:
+    new = [running(name, attempt=1) for name in ("a", "b")]
+    observed = together(*FORMER, exited(0, "i", attempt=1, ago=2, ran=1), exited(0, "b", ago=5, ran=75), *new)
+    assert decide(TOGETHER, observed, NOW) == []
+
+
+def test_another_exit_of_that_container_restarts_nothing() -> None:
+    observed = together(exited(0, "i", ago=90, ran=1), exited(1, "a", ago=10, ran=70), running("b"))
+    assert observed.renewed == frozenset()
+    assert decide(TOGETHER, observed, NOW) == []
