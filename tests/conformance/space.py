@@ -168,7 +168,10 @@ class Space:
         return self.logs(self.finish(what, phase=phase)["metadata"]["name"])
 
     def logs(self, pod: str, *options: str) -> str:
-        return self.kubectl("logs", pod, *options)
+        """As kubectl prints it; without options asked for directly, which takes a tenth of the time."""
+        if options:
+            return self.kubectl("logs", pod, *options)
+        return _text(self.ask("GET", "v1/Pod", pod, sub="log"))
 
     def exec(self, pod: str, *command: str, container: str = "") -> str:
         """What it printed. Raises Failed."""
@@ -200,6 +203,11 @@ class Space:
     @cached_property
     def environment(self) -> dict[str, str]:
         return {**os.environ, "KUBECONFIG": self.site.kubeconfig}
+
+
+def _text(answer: Answer) -> str:
+    assert answer.code == 200, answer.body
+    return answer.body.decode()
 
 
 def kind_of(obj: Mapping[str, Any]) -> str:

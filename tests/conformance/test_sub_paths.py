@@ -129,32 +129,32 @@ every_kind = pytest.mark.parametrize("source", KINDS, indirect=True)
 
 @every_kind
 def test_what_is_written_in_a_part_is_in_the_volume(space: Space, source: Obj):
-    """A part that exists not yet, a directory, a file in one, a file; read only ones show what others write."""
-    new, single, read = mount("new"), mount("file"), mount("readable", readOnly=True)
-    reads = "cat /v/f; ! touch /v/x 2>&1 && ! mkdir /v/y 2>&1"
+    """A part that exists not yet, a directory, a file; a read-only one shows what is written in the volume."""
+    places = (mount("new"), mount("deep"), mount("file"), mount("readable", readOnly=True))
+    parts = [{**each, "mountPath": f"/{each['subPath']}"} for each in places]
+    reads = "cat /deep/f /file /readable/f; ! touch /readable/x 2>&1 && ! mkdir /readable/y 2>&1"
     made = walker(
         source,
-        container("whole", "cd /v; cat new/f; stat -c %A new; find . -type f | sort; rm -rf /v/*", mount()),
+        container("whole", "cd /v; cat new/f file; stat -c %A new; find . -type f | sort; rm -rf /v/*", mount()),
         init=(
-            container("first", "mkdir /v/readable /v/deep; echo file > /v/file", mount()),
-            container("second", "echo new > /v/f", new),
-            container("third", "echo readable > /v/readable/f; echo deep > /v/deep/f", mount()),
-            container("fourth", "cat /v; echo changed > /v", single),
-            container("fifth", reads, read),
             container(
-                "sixth", "cat /v/f /w/f; echo more > /w/g", mount("deep"), {**mount("new"), "mountPath": "/w"}
+                "first",
+                "cd /v; mkdir readable deep; for f in deep/f file readable/f; do echo $f > $f; done",
+                mount(),
             ),
+            container("parts", f"{reads} && echo new > /new/f && echo changed > /file", *parts),
         ),
     )
     space.finish(made)
+    assert space.logs("walker", "-c", "parts").splitlines() == [
+        *("deep/f", "file", "readable/f"),
+        "touch: /readable/x: Read-only file system",
+        "mkdir: can't create directory '/readable/y': Read-only file system",
+    ]
     whole = space.logs("walker").splitlines()
-    assert whole[:1] == ["new"]
-    assert whole[1] == ("drwxr-xr-x" if "hostPath" in source else "drwxrwxrwx"), "as the volume's own directory"
-    assert whole[2:] == ["./deep/f", "./file", "./new/f", "./new/g", "./readable/f"]
-    assert space.logs("walker", "-c", "fourth") == "file\n"
-    refusals = "touch: /v/x: Read-only file system\nmkdir: can't create directory '/v/y': Read-only file system\n"
-    assert space.logs("walker", "-c", "fifth") == f"readable\n{refusals}"
-    assert space.logs("walker", "-c", "sixth") == "deep\nnew\n"
+    assert whole[:2] == ["new", "changed"]
+    assert whole[2] == ("drwxr-xr-x" if "hostPath" in source else "drwxrwxrwx"), "as the volume's own directory"
+    assert whole[3:] == ["./deep/f", "./file", "./new/f", "./readable/f"]
 
 
 @pytest.mark.parametrize("target", ["/bin", "/bin/sh", "/bin/notanexistingpath", "../"])
@@ -250,3 +250,46 @@ def test_a_volume_mounted_read_only_shows_its_parts_and_takes_nothing(space: Spa
     script = "cat /v/f; (echo two > /v/f) 2>&1 || echo refused"
     said = space.output(walker(only, container("main", script, mount(SUB))))
     assert said.splitlines() == ["one", "sh: can't create /v/f: Read-only file system", "refused"]
+
+
+NAMED = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+
+
+def test_a_part_may_be_named_by_the_environment(space: Space):
+    """Two names in one expression; what the pod writes in it is below its own name."""
+    main = container(
+        "main", "echo mine > /v/f; cat /whole/logs/walker/f", mount(), {"name": "v", "mountPath": "/whole"}
+    )
+    main["volumeMounts"][0]["subPathExpr"] = "$(KIND)/$(POD_NAME)"
+    main["env"] = [NAMED, {"name": "KIND", "value": "logs"}]
+    assert space.output(walker({"emptyDir": {}}, main)) == "mine\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("..", "unable to provision SubPath `..`: must not contain '..'"),
+        ("/tmp", "error SubPath `/tmp` must not be an absolute path"),
+    ],
+)
+def test_an_environment_cannot_name_a_part_elsewhere(space: Space, value: str, why: str):
+    main = container("main", "true", mount())
+    main["volumeMounts"][0]["subPathExpr"] = "$(PLACE)"
+    main["env"] = [{"name": "PLACE", "value": value}]
+    space.create(walker({"emptyDir": {}}, main))
+    space.wait(lambda: _statuses(space)["main"]["state"]["waiting"]["reason"] == "CreateContainerConfigError")
+    assert _statuses(space)["main"]["state"]["waiting"]["message"] == why
+
+
+def test_a_part_whose_name_is_mended_is_mounted(space: Space):
+    """The annotation that it is named after comes later."""
+    main = container("main", "sleep 3600", mount())
+    main["volumeMounts"][0]["subPathExpr"] = "$(PLACE)/$(POD_NAME)"
+    main["env"] = [
+        NAMED,
+        {"name": "PLACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['place']"}}},
+    ]
+    space.create(walker({"emptyDir": {}}, main))
+    space.wait(lambda: _statuses(space)["main"]["state"]["waiting"]["reason"] == "CreateContainerConfigError")
+    space.patch("v1/Pod", "walker", {"metadata": {"annotations": {"place": "mypath"}}})
+    space.wait(lambda: "running" in _statuses(space)["main"]["state"], 90)
