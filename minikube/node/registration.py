@@ -1,4 +1,4 @@
-"""This node's own objects: registration, status (written on change or every 5 minutes), heartbeat lease."""
+"""This node's own objects: Node, CSINode, status (written on change or every 5 minutes), heartbeat lease."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from minikube.api.core_v1 import (
     NodeSpec,
     Taint,
 )
-from minikube.api.meta import ObjectMeta, OwnerReference, to_dict
+from minikube.api.meta import ObjectMeta, OwnerReference, replace_meta, to_dict
 from minikube.api.quantity import parse
+from minikube.api.storage_v1 import CSINode
 from minikube.api.well_known import NODE_LEASES
 from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, NotFound
@@ -47,7 +48,12 @@ class Registration:
         return float(parse(left["cpu"])), int(parse(left["memory"]))
 
     async def register(self) -> Node:
-        """The Node object, made if it is not there; our own labels are kept true."""
+        """The Node object, made if it is not there, and its CSINode; our own labels are kept true."""
+        node = await self._node()
+        await self._csi_node(node)
+        return node
+
+    async def _node(self) -> Node:
         labels = {
             "beta.kubernetes.io/arch": self.machine.architecture,
             "beta.kubernetes.io/os": "linux",
@@ -67,6 +73,20 @@ class Registration:
         if all(found.metadata.labels.get(key) == value for key, value in labels.items()):
             return found
         return await self._client.patch(Node, self._name, patch={"metadata": {"labels": labels}})
+
+    async def _csi_node(self, node: Node) -> None:
+        """Every node has one, also without drivers: who looks for drivers there finds that there are none."""
+        owners = (self._owner(node),)
+        meta = ObjectMeta(name=self._name, owner_references=owners)
+        try:
+            await self._client.create(CSINode(metadata=meta))
+        except AlreadyExists:
+            found = await self._client.get(CSINode, self._name)
+            if node.metadata.uid not in {each.uid for each in found.metadata.owner_references}:
+                await self._client.update(replace_meta(found, owner_references=owners))
+
+    def _owner(self, node: Node) -> OwnerReference:
+        return OwnerReference(api_version="v1", kind="Node", name=self._name, uid=node.metadata.uid)
 
     async def report(
         self,
@@ -129,8 +149,7 @@ class Registration:
             )
         except NotFound:
             node = await self._client.get(Node, self._name)
-            owner = OwnerReference(api_version="v1", kind="Node", name=self._name, uid=node.metadata.uid)
-            meta = ObjectMeta(name=self._name, namespace=NODE_LEASES, owner_references=(owner,))
+            meta = ObjectMeta(name=self._name, namespace=NODE_LEASES, owner_references=(self._owner(node),))
             spec = LeaseSpec(holder_identity=self._name, lease_duration_seconds=LEASE_SECONDS, renew_time=now)
             await self._client.create(Lease(metadata=meta, spec=spec))
 

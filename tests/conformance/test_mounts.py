@@ -205,3 +205,5 @@ def test_what_cannot_be_mounted_is_told(space: Space, source: Obj, why: str):
     assert why in message
     state = space.get("v1/Pod", "pod")["status"]["containerStatuses"][0]["state"]
     assert state == {"waiting": {"reason": "ContainerCreating"}}
+    space.delete("v1/Pod", "pod")
+    space.wait(lambda: space.gone("v1/Pod", "pod"))

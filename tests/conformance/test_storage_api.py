@@ -118,6 +118,12 @@ def test_the_life_of_an_object(space: Space, kind: str, patch: str, make: Callab
     assert space.gone(kind, second)
 
 
+def test_every_node_has_a_csi_node(space: Space):
+    for name in space.site.nodes:
+        [owner] = space.get("storage.k8s.io/v1/CSINode", name)["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["uid"]) == ("Node", space.get("v1/Node", name)["metadata"]["uid"])
+
+
 @row("VolumeAttachment Conformance should apply changes to a volumeattachment status")
 def test_the_status_of_an_attachment(space: Space):
     kind, name = "storage.k8s.io/v1/VolumeAttachment", space.name
