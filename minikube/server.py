@@ -18,6 +18,7 @@ from minikube.admission.quota.reservations import Reservations
 from minikube.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from minikube.agent import check_node, follow_address, run_node
 from minikube.api.core_v1 import Secret
+from minikube.apiserver.aggregation import Aggregation
 from minikube.apiserver.encryption import ENCRYPTION, encryption_document
 from minikube.apiserver.flow_matching import FlowSchemas
 from minikube.apiserver.health import Health, HealthError, ping
@@ -25,8 +26,10 @@ from minikube.apiserver.metrics import Metrics
 from minikube.apiserver.node_connections import NodeConnections
 from minikube.apiserver.openid import openid_documents
 from minikube.apiserver.proxy import Proxy
+from minikube.apiserver.remote_apis import RemoteApis
 from minikube.apiserver.reviews import Reviews
 from minikube.apiserver.server import ApiServer
+from minikube.apiserver.service_sessions import ServiceSessions
 from minikube.apiserver.services import Services
 from minikube.apiserver.streams import Streams
 from minikube.apiserver.subresources import Subresources
@@ -117,7 +120,8 @@ class Server:
         rbac = RbacAuthorizer(self.informers)
         authorizer = UnionAuthorizer((NodeAuthorizer(self.informers, NODE), rbac))
         keeper = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
-        calls = WebhookCalls(Services(self.informers), self.nodes)
+        sessions = ServiceSessions(Services(self.informers), self.nodes)
+        calls = WebhookCalls(sessions)
         self.registry.converting.caller = calls
         asked = (self.informers, calls, self.registry.equivalents, authorizer)
         policies = ValidatingPolicies(
@@ -140,6 +144,7 @@ class Server:
         )
         metrics = Metrics(self.informers, self.nodes)
         self.registry.raw = metrics.raw
+        self.apis = RemoteApis(self.informers, keeper, sessions, self.pki.proxy_client, SYSTEM)
         self.api = ApiServer(
             self.registry,
             self.settings,
@@ -159,6 +164,7 @@ class Server:
             },
             nodes=self.nodes,
             metrics=metrics,
+            elsewhere=Aggregation(self.apis),
             schemas=FlowSchemas(self.informers),
             documents={
                 **openid_documents(keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"),
@@ -262,6 +268,7 @@ class Server:
             tasks.create_task(guard("encryption", self._encryption.run), name="encryption")
             tasks.create_task(guard("custom resources", self.custom.run), name="custom-resources")
             tasks.create_task(self.api.run(), name="api")
+            tasks.create_task(guard("API services", self.apis.run), name="api-services")
             await ensure_bootstrap(admin, self.settings, self.address)
             self.health.done("bootstrap-controller")
             await ensure_api_services(admin)

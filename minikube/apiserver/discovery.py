@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from minikube.resources.base import Kind
-from minikube.resources.priorities import GROUPS
+from minikube.resources.priorities import CUSTOM, GROUPS
 
 GROUP_ORDER = ("", "apiregistration.k8s.io", *(group for group in GROUPS if group))
 SUBRESOURCE_KINDS: dict[str, tuple[str, str, str]] = {
@@ -23,17 +25,32 @@ SUBRESOURCE_KINDS: dict[str, tuple[str, str, str]] = {
 CONNECT = ("attach", "exec", "portforward", "proxy")
 
 
-def groups(kinds: Sequence[Kind]) -> dict[str, list[str]]:
+class RemoteVersion(msgspec.Struct, frozen=True):
+    """A group version that somebody else serves: its APIResources, as it said them last."""
+
+    group: str
+    version: str
+    priority: int
+    """Of the group, among those that are not built in."""
+    resources: Sequence[Mapping[str, Any]]
+    fresh: bool
+
+
+def groups(kinds: Sequence[Kind], remote: Sequence[RemoteVersion] = ()) -> dict[str, list[str]]:
     """group -> its versions, preferred first, in the order people know."""
     found: dict[str, list[str]] = {}
-    for kind in kinds:
-        versions = found.setdefault(kind.resource.group, [])
-        if kind.resource.version not in versions:
-            versions.append(kind.resource.version)
+    served = [(kind.resource.group, kind.resource.version) for kind in kinds]
+    for group, version in (*served, *((each.group, each.version) for each in remote)):
+        versions = found.setdefault(group, [])
+        if version not in versions:
+            versions.append(version)
     for versions in found.values():
         versions.sort(key=_version_order)
     order = {group: index for index, group in enumerate(GROUP_ORDER)}
-    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 1000), item[0])))
+    weight = {each.group: each.priority for each in remote}
+    return dict(
+        sorted(found.items(), key=lambda item: (order.get(item[0], 1000), -weight.get(item[0], CUSTOM[0]), item[0]))
+    )
 
 
 def _version_order(version: str) -> tuple[int, int, int]:
@@ -94,8 +111,8 @@ def api_versions(address: str) -> dict[str, Any]:
     }
 
 
-def api_group_list(kinds: Sequence[Kind]) -> dict[str, Any]:
-    found = [api_group(group, versions) for group, versions in groups(kinds).items() if group]
+def api_group_list(kinds: Sequence[Kind], remote: Sequence[RemoteVersion] = ()) -> dict[str, Any]:
+    found = [api_group(group, versions) for group, versions in groups(kinds, remote).items() if group]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": found}
 
 
@@ -142,17 +159,22 @@ def api_resource_list(kinds: Sequence[Kind], group: str, version: str) -> dict[s
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version, "resources": resources}
 
 
-def aggregated(kinds: Sequence[Kind], *, core: bool, version: str = "v2") -> dict[str, Any]:
+def aggregated(
+    kinds: Sequence[Kind], *, core: bool, version: str = "v2", remote: Sequence[RemoteVersion] = ()
+) -> dict[str, Any]:
     """APIGroupDiscoveryList of /api (core) or /apis."""
     items = []
-    for group, versions in groups(kinds).items():
+    elsewhere = {(each.group, each.version): each for each in remote}
+    for group, versions in groups(kinds, remote).items():
         if (group == "") is not core:
             continue
         items.append(
             {
                 "metadata": {"name": group} if group else {},
                 "versions": [
-                    {
+                    _remote_version(elsewhere[group, one])
+                    if (group, one) in elsewhere
+                    else {
                         "version": one,
                         "freshness": "Current",
                         "resources": [
@@ -171,6 +193,40 @@ def aggregated(kinds: Sequence[Kind], *, core: bool, version: str = "v2") -> dic
         "metadata": {},
         "items": items,
     }
+
+
+def _remote_version(served: RemoteVersion) -> dict[str, Any]:
+    """From its legacy discovery document, whose subresources are entries of their own."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in served.resources:
+        name, _, subresource = each["name"].partition("/")
+        own = {
+            "group": each.get("group") or served.group,
+            "version": each.get("version") or served.version,
+            "kind": each["kind"],
+        }
+        if subresource:
+            sub = {"subresource": subresource, "responseKind": own, "verbs": each["verbs"]}
+            parent = found.setdefault(name, {"resource": name, "scope": _scope(each), "verbs": []})
+            parent.setdefault("subresources", []).append(sub)
+            continue
+        known = found.get(name, {})
+        more = {field: each[field] for field in ("shortNames", "categories") if each.get(field)}
+        found[name] = {
+            **known,
+            "resource": name,
+            "responseKind": own,
+            "scope": _scope(each),
+            "singularResource": each.get("singularName", ""),
+            "verbs": each["verbs"],
+            **more,
+        }
+    freshness = "Current" if served.fresh else "Stale"
+    return {"version": served.version, "freshness": freshness, "resources": list(found.values())}
+
+
+def _scope(resource: Mapping[str, Any]) -> str:
+    return "Namespaced" if resource.get("namespaced") else "Cluster"
 
 
 def _aggregated_resource(kind: Kind) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,8 +21,10 @@ JSON = "application/json"
 
 
 class OpenApi:
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    """`remote`: the URLs of the version 3 documents that others serve, by root."""
+
+    def __init__(self, registry: Registry, remote: Callable[[], Mapping[str, str]] = dict) -> None:
+        self._registry, self._remote = registry, remote
         self._made: dict[tuple[str, str], tuple[tuple[Kind, ...], bytes, str]] = {}
 
     async def serve(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
@@ -37,6 +40,7 @@ class OpenApi:
 
     async def _index(self) -> web.Response:
         index = openapi.v3_index([served(kind) for kind in self._registry.kinds()])
+        index["paths"].update({root: {"serverRelativeURL": url} for root, url in self._remote().items()})
         return web.Response(body=msgspec.json.encode(index), headers={"Content-Type": JSON})
 
     async def _document(self, request: web.BaseRequest, name: str, media: str) -> web.Response:

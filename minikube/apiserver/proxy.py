@@ -150,7 +150,8 @@ def place(raw_path: str) -> tuple[str, str]:
     return "/".join(parts[:here]), "/" + "/".join(rest) if rest else ""
 
 
-def passed_on(request: web.BaseRequest, target: Target, *, upgrade: bool) -> CIMultiDict[str]:
+def passed_on(request: web.BaseRequest, authority: str, *, upgrade: bool) -> CIMultiDict[str]:
+    """The headers for who serves it at `authority`, without our credentials."""
     headers = CIMultiDict(request.headers)
     named = [each.strip() for value in headers.getall("Connection", ()) for each in value.split(",")]
     for name in (*OURS, *(() if upgrade else (*HOP_BY_HOP, *named))):
@@ -163,7 +164,7 @@ def passed_on(request: web.BaseRequest, target: Target, *, upgrade: bool) -> CIM
     headers["X-Forwarded-Uri"] = request.rel_url.raw_path
     headers["X-Forwarded-Host"] = request.headers.get("Host", "")
     headers["X-Forwarded-Proto"] = "https"
-    headers["Host"] = target.authority
+    headers["Host"] = authority
     return headers
 
 
@@ -177,7 +178,7 @@ async def forward(request: web.BaseRequest, target: Target) -> web.StreamRespons
     upgrade = "upgrade" in request.headers.get("Connection", "").lower() and "Upgrade" in request.headers
     if not path and not upgrade and request.method in ("GET", "HEAD"):
         return web.Response(status=301, headers={"Location": f"{prefix}/{query}"})
-    headers = passed_on(request, target, upgrade=upgrade)
+    headers = passed_on(request, target.authority, upgrade=upgrade)
     if upgrade:
         backend = await target.open()
         await backend.write(f"{request.method} {path or '/'}{query} HTTP/1.1\r\n".encode() + header_lines(headers))
@@ -215,7 +216,7 @@ async def _answered(
         return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
     await response.prepare(request)
-    await while_connected(request, _copy(answer, response))
+    await while_connected(request, copy_body(answer, response))
     return response
 
 
@@ -234,7 +235,7 @@ async def _page(answer: aiohttp.ClientResponse, prefix: str, hosts: frozenset[st
     return gzip.compress(page) if encoding == "gzip" else page
 
 
-async def _copy(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
+async def copy_body(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
     try:
         async for chunk in answer.content.iter_any():
             await response.write(chunk)

@@ -11,11 +11,13 @@ import logging
 import platform
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
 
 from minikube import KUBERNETES_VERSION, __version__
+from minikube.api.apiregistration_v1 import APIService
 from minikube.apiserver import discovery, profiling
 from minikube.apiserver.access import WARNINGS, Access
 from minikube.apiserver.audit.trail import Trail, audit_of
@@ -63,6 +65,20 @@ Route = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 Subresource = Callable[[web.BaseRequest, RequestInfo, User], Awaitable[web.StreamResponse]]
 
 
+class Elsewhere(Protocol):
+    """The APIs that others serve (apiserver/aggregation.py)."""
+
+    def serves(self, path: str) -> APIService | None:
+        """Whose that path is, if not ours."""
+        ...
+
+    async def forward(self, request: web.BaseRequest, api: APIService, user: User) -> web.StreamResponse: ...
+
+    def versions(self) -> list[discovery.RemoteVersion]: ...
+
+    def openapi(self) -> Mapping[str, str]: ...
+
+
 class ApiServer:
     """`subresources` serve what is not plain storage: pods/log, serviceaccounts/token, pods/binding …;
     `documents` are further paths and what answers them."""
@@ -84,6 +100,7 @@ class ApiServer:
         documents: Mapping[str, Document] | None = None,
         nodes: Nodes | None = None,
         metrics: Metrics | None = None,
+        elsewhere: Elsewhere | None = None,
         schemas: FlowSchemas | None = None,
     ) -> None:
         self._registry = registry
@@ -92,7 +109,7 @@ class ApiServer:
         self._access = Access(authenticator, authorizer, connections)
         self._audit = audit_of(settings, clock)
         self._resources = Resources(registry, clock)
-        self._openapi = OpenApi(registry)
+        self._openapi = OpenApi(registry, elsewhere.openapi) if elsewhere is not None else OpenApi(registry)
         self._address = address
         self._keeper = keeper
         self._subresources = subresources or {}
@@ -102,6 +119,7 @@ class ApiServer:
         self._traffic = Traffic(self._flow, registry.object_counts)
         self._nodes = nodes or Nodes()
         self._metrics = metrics
+        self._elsewhere = elsewhere
         self._schemas = schemas
         self._routes = self._all_routes()
         self.ready = asyncio.Event()
@@ -176,6 +194,9 @@ class ApiServer:
             return await self._route(request, info, user)
 
     async def _route(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        theirs = self._elsewhere.serves(info.path) if self._elsewhere is not None else None
+        if self._elsewhere is not None and theirs is not None:
+            return await self._elsewhere.forward(request, theirs, user)
         if info.resource:
             return await self._resource(request, info, user)
         path = info.path
@@ -224,21 +245,22 @@ class ApiServer:
 
     async def _discovery(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         kinds = [*self._registry.kinds(), *(self._metrics.kinds if self._metrics is not None else ())]
+        remote = self._remote_versions()
         parts = path.strip("/").split("/")
         offer = wanted(request.headers.get("Accept", ""))
         if path.rstrip("/") in ("/api", "/apis") and offer.discovery in ("v2", "v2beta1"):
-            found = discovery.aggregated(kinds, core=parts[0] == "api", version=offer.discovery)
+            found = discovery.aggregated(kinds, core=parts[0] == "api", version=offer.discovery, remote=remote)
             kind = f"application/json;g=apidiscovery.k8s.io;v={offer.discovery};as=APIGroupDiscoveryList"
             return web.Response(body=msgspec.json.encode(found), headers={"Content-Type": kind})
         document: dict[str, object] | None
         if parts == ["api"]:
             document = discovery.api_versions(f"{self._address}:{self._settings.https_listen_port}")
         elif parts == ["apis"]:
-            document = discovery.api_group_list(kinds)
+            document = discovery.api_group_list(kinds, remote)
         elif parts[0] == "api" and len(parts) == 2:
             document = discovery.api_resource_list(kinds, "", parts[1])
         elif len(parts) == 2:
-            versions = discovery.groups(kinds).get(parts[1])
+            versions = discovery.groups(kinds, remote).get(parts[1])
             document = discovery.api_group(parts[1], versions, alone=True) if versions else None
         else:
             document = discovery.api_resource_list(kinds, parts[1], parts[2])
@@ -246,9 +268,12 @@ class ApiServer:
             raise NotFound.path()
         return answer(msgspec.json.encode(document), offer)
 
+    def _remote_versions(self) -> list[discovery.RemoteVersion]:
+        return self._elsewhere.versions() if self._elsewhere is not None else []
+
     async def _index(self, request: web.BaseRequest) -> web.StreamResponse:
         found = [path for path in self._routes if path != "/"]
-        for group, versions in discovery.groups(self._registry.kinds()).items():
+        for group, versions in discovery.groups(self._registry.kinds(), self._remote_versions()).items():
             root = f"/apis/{group}" if group else "/api"
             found += [*([root] if group else ()), *(f"{root}/{version}" for version in versions)]
         return answer(msgspec.json.encode({"paths": sorted(found)}), Wanted())

@@ -16,10 +16,8 @@ from yarl import URL
 
 from minikube.admission.webhooks.base import CallFailed
 from minikube.api.admissionregistration_v1 import ServiceReference, WebhookClientConfig
-from minikube.apiserver.services import Services
+from minikube.apiserver.service_sessions import ServiceSessions
 from minikube.errors import ApiError
-from minikube.transport.hijack import RawStream
-from minikube.transport.parking import Nodes, Tls, streaming_session
 
 HEADERS = {
     "Content-Type": "application/json",
@@ -32,8 +30,8 @@ ANSWER_LIMIT = 8 * 1024 * 1024
 class WebhookCalls:
     """A Caller (admission/webhooks/base.py)."""
 
-    def __init__(self, services: Services, nodes: Nodes) -> None:
-        self._services, self._nodes = services, nodes
+    def __init__(self, sessions: ServiceSessions) -> None:
+        self._sessions = sessions
 
     async def call(self, target: WebhookClientConfig, body: bytes, *, timeout: float) -> bytes:
         service = target.service
@@ -57,11 +55,7 @@ class WebhookCalls:
         return said
 
     def _to_service(self, service: ServiceReference, context: ssl.SSLContext) -> aiohttp.ClientSession:
-        async def open_(host: str, port: int) -> RawStream:
-            chosen = self._services.choose(service.namespace, service.name, str(service.port or 443))
-            return await self._nodes.dial(chosen.node, chosen.ip, chosen.port)
-
-        return streaming_session(open_, Tls(context, f"{service.name}.{service.namespace}.svc"))
+        return self._sessions.to(service.namespace, service.name, service.port or 443, context)
 
 
 def _to_url(context: ssl.SSLContext) -> aiohttp.ClientSession:

@@ -15,6 +15,7 @@ from minikube.api.core_v1 import ConfigMap, Namespace
 from minikube.api.meta import Key, ObjectMeta
 from minikube.auth.join_roles import CLIENT_CA
 from minikube.controllers.base import After, Context, Watch
+from minikube.pki.server import PROXY_CA, PROXY_NAME
 from minikube.settings import Settings
 
 NAMESPACE, NAME = "kube-system", CLIENT_CA
@@ -50,16 +51,21 @@ class AuthenticationInfoController:
 
 
 def published(settings: Settings) -> Mapping[str, str]:
-    """The CA of clients; and of front proxies, with the headers they use, if there are any."""
-    data = {"client-ca-file": (settings.tls_dir / "client-ca.crt").read_text()}
+    """The CA of clients; and of front proxies (we are one, others may be configured), with the headers they use."""
+    proxies, names = (settings.tls_dir / f"{PROXY_CA}.crt").read_text(), [PROXY_NAME]
     if settings.requestheader_client_ca_file:
-        lists = {
-            "requestheader-allowed-names": list(settings.requestheader_allowed_names),
-            "requestheader-extra-headers-prefix": ["X-Remote-Extra-"],
-            "requestheader-group-headers": ["X-Remote-Group"],
-            "requestheader-uid-headers": ["X-Remote-Uid"],
-            "requestheader-username-headers": ["X-Remote-User"],
-        }
-        data["requestheader-client-ca-file"] = Path(settings.requestheader_client_ca_file).read_text()
-        data |= {name: msgspec.json.encode(values).decode() for name, values in lists.items()}
-    return data
+        proxies += Path(settings.requestheader_client_ca_file).read_text()
+        configured = list(settings.requestheader_allowed_names)
+        names = [*names, *configured] if configured else []
+    lists = {
+        "requestheader-allowed-names": names,
+        "requestheader-extra-headers-prefix": ["X-Remote-Extra-"],
+        "requestheader-group-headers": ["X-Remote-Group"],
+        "requestheader-uid-headers": ["X-Remote-Uid"],
+        "requestheader-username-headers": ["X-Remote-User"],
+    }
+    return {
+        "client-ca-file": (settings.tls_dir / "client-ca.crt").read_text(),
+        "requestheader-client-ca-file": proxies,
+        **{name: msgspec.json.encode(values).decode() for name, values in lists.items()},
+    }

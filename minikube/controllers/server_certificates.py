@@ -18,7 +18,7 @@ from minikube.auth.join_roles import CLUSTER_INFO, INFO_NAMESPACE
 from minikube.client.base import Client, Informers
 from minikube.controllers.joining import publish_client_ca
 from minikube.kit.clock import Clock
-from minikube.pki.certificates import load, renewal
+from minikube.pki.certificates import Pair, load, renewal
 from minikube.pki.rotation import ROTATE, clock_problem
 from minikube.pki.server import ServerPki, ensure_server_pki, write_kubeconfig
 from minikube.settings import Settings
@@ -82,7 +82,10 @@ class ServerCertificates:
             await self._client.patch(ConfigMap, CLUSTER_INFO, INFO_NAMESPACE, patch={"data": {"kubeconfig": None}})
 
     def _leaves(self) -> Sequence[Path]:
-        return [pair.certificate for pair in (self._pki.server, self._pki.admin, self._pki.kubelet_client)]
+        return [pair.certificate for pair in self._pairs()]
+
+    def _pairs(self) -> Sequence[Pair]:
+        return (self._pki.server, self._pki.admin, self._pki.kubelet_client, self._pki.proxy_client)
 
     def _obey(self) -> None:
         """Somebody asks for new certificates: the present ones go, keys stay."""
@@ -94,7 +97,7 @@ class ServerCertificates:
 
     def _due(self) -> bool:
         now = self._clock.now()
-        found = [load(pair) for pair in (self._pki.server, self._pki.admin, self._pki.kubelet_client)]
+        found = [load(pair) for pair in self._pairs()]
         return any(each is None or not each.not_valid_before_utc <= now < renewal(each) for each in found)
 
     def _files(self) -> tuple[int, ...]:

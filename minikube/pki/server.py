@@ -25,6 +25,7 @@ from minikube.pki.rotation import CAS, cross_certificate, finish_interrupted
 from minikube.settings import Settings, SettingsError
 
 OWN_TOKEN = "node-token"
+PROXY_CA, PROXY_NAME = "request-header-ca", "system:auth-proxy"
 
 
 class ServerPki(msgspec.Struct, frozen=True):
@@ -33,6 +34,10 @@ class ServerPki(msgspec.Struct, frozen=True):
     server: Pair
     admin: Pair
     kubelet_client: Pair
+    proxy_ca: Pair
+    """Of front proxies: extension API servers believe whoever it has signed."""
+    proxy_client: Pair
+    """Ours towards them."""
     service_account_key: Path
     node_token: JoinToken
 
@@ -73,8 +78,26 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
         client=True,
         lifetime=lifetime,
     )
+    proxy_ca = ensure_ca(directory, PROXY_CA)
+    proxy_client = ensure_leaf(
+        Pair(directory / "client-auth-proxy.crt", directory / "client-auth-proxy.key"),
+        proxy_ca,
+        common_name=PROXY_NAME,
+        client=True,
+        lifetime=lifetime,
+    )
     token = _ensure_token(settings, server_ca)
-    return ServerPki(server_ca, client_ca, server, admin, kubelet_client, service_account_key, token)
+    return ServerPki(
+        server_ca,
+        client_ca,
+        server,
+        admin,
+        kubelet_client,
+        proxy_ca,
+        proxy_client,
+        service_account_key,
+        token,
+    )
 
 
 def ensure_own_node(settings: Settings, pki: ServerPki, name: str) -> NodePki:

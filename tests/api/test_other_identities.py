@@ -126,4 +126,4 @@ def test_each_is_who_he_says(open_house: Cluster, issuer: Issuer, tmp_path: Path
     published = open_house.kubectl(
         "get", "cm", "-n", "kube-system", "extension-apiserver-authentication", "-o", "json"
     )
-    assert json.loads(published)["data"]["requestheader-allowed-names"] == '["front"]'
+    assert json.loads(published)["data"]["requestheader-allowed-names"] == '["system:auth-proxy","front"]'

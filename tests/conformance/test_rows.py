@@ -9,7 +9,6 @@ from pathlib import Path
 from tests.conformance.rows import HOME, ROWS
 
 NOT_YET: dict[str, str] = {
-    "api-machinery/aggregator": "no test yet",
     "apps/pdb": "no test yet",
     "architecture/nodes": "no test yet",
     "auth/csr": "no test yet",

@@ -24,6 +24,7 @@ def test_the_cas_are_published_and_put_right(tmp_path: Path) -> None:
         )
         write_private(proxies, b"proxies")
         write_private(settings.tls_dir / "client-ca.crt", b"clients")
+        write_private(settings.tls_dir / "request-header-ca.crt", b"ours,")
         controller = AuthenticationInfoController(msgspec.structs.replace(cluster.context(), settings=settings))
         key = Key("", NAMESPACE)
         await controller.reconcile(key)
@@ -31,8 +32,8 @@ def test_the_cas_are_published_and_put_right(tmp_path: Path) -> None:
         await controller.reconcile(key)
         found = await cluster.client.get(ConfigMap, NAME, NAMESPACE)
         assert found.data["client-ca-file"] == "clients"
-        assert found.data["requestheader-client-ca-file"] == "proxies"
-        assert found.data["requestheader-allowed-names"] == '["front"]'
+        assert found.data["requestheader-client-ca-file"] == "ours,proxies"
+        assert found.data["requestheader-allowed-names"] == '["system:auth-proxy","front"]'
         await cluster.client.patch(ConfigMap, NAME, NAMESPACE, patch={"data": {"client-ca-file": "x", "own": "y"}})
         await controller.reconcile(key)
         found = await cluster.client.get(ConfigMap, NAME, NAMESPACE)
