@@ -47,8 +47,8 @@ async def run_agent(settings: Settings) -> None:
     check_node(settings)
     pki, keeper = node_pki(settings), Keeper(os.environ, os.getpid())
 
-    async def rejoin() -> None:
-        await join(settings.server, settings.token, pki, settings.own_node_name, SYSTEM)
+    async def rejoin(*, anew: bool = True) -> None:
+        await join(settings.server, settings.token, pki, settings.own_node_name, SYSTEM, anew=anew)
 
     async def node_at(address: str) -> None:
         context = client_context(pki.server_ca, pki.client.certificate, pki.client.key)
@@ -60,7 +60,7 @@ async def run_agent(settings: Settings) -> None:
         await run_node(client, pki, settings, address, keeper, rejoin, servers)
 
     async def work() -> None:
-        await rejoin()
+        await rejoin(anew=False)
         await follow_address(lambda: settings.node_ip or address_towards(settings.server), node_at)
 
     await until_signalled(work())

@@ -23,6 +23,7 @@ from minikube.commands.service_account_key import service_account_key
 from minikube.commands.status import status
 from minikube.commands.token import token
 from minikube.kit import memory, pidfile
+from minikube.kit.logs import OneLine
 from minikube.settings import Settings, SettingsError, load
 
 HELP: dict[str, str] = {
@@ -228,11 +229,9 @@ def _run(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
     memory.few_arenas()
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(OneLine())
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[lines])
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

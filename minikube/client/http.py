@@ -84,6 +84,8 @@ class HttpClient:
         self._token = token
         self._agent = user_agent
         self._pool: _Pool | None = None
+        self.unauthorized = False
+        """The last answer was that our credentials are not good (any more)."""
 
     async def __aenter__(self) -> HttpClient:
         self._pool = self._new_pool()
@@ -116,7 +118,7 @@ class HttpClient:
 
     async def renew(self, context: ssl.SSLContext) -> None:
         """Connect with this context from now on; what is under way, watches too, goes on undisturbed."""
-        self._context = context
+        self._context, self.unauthorized = context, False
         old, self._pool = self._pool, self._new_pool()
         if old is not None:
             await old.retire()
@@ -330,6 +332,7 @@ class HttpClient:
             ):
                 data = await response.read()
                 status = response.status
+                self.unauthorized = status == 401
                 self._arrived(server)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._leave(server)

@@ -11,6 +11,7 @@ from minikube.auth import node_identity as identity
 from minikube.client.base import Client
 from minikube.client.http import HttpClient
 from minikube.commands.base import on_cluster
+from minikube.controllers.control_plane import LABEL as CONTROL_PLANE
 from minikube.errors import NotFound
 from minikube.settings import Settings
 
@@ -27,10 +28,18 @@ def revoke(name: str) -> None:
 
     async def work(client: HttpClient, settings: Settings) -> None:
         found = await _record(client, name)
-        if found is None:
-            await client.get(Node, name)
+        nodes = await client.list(Node, fields=f"metadata.name={name}")
+        if found is None and not nodes.items:
+            raise NotFound.of("nodes", "", name)
+        if any(CONTROL_PLANE in node.metadata.labels for node in nodes.items):
+            raise click.ClickException(
+                f"{name} is a server: it has the keys of the cluster's CAs, with which it could let itself in again"
+            )
         await _write(client, identity.revoked(name, datetime.now(UTC), found), found)
-        click.echo(f"node {name} revoked; `minikube node rejoin {name}` lets a machine join under this name again")
+        click.echo(
+            f"node {name} revoked; if that machine knows a join token, `minikube token rotate` makes it worthless; "
+            f"`minikube node rejoin {name}` lets a machine join under this name again"
+        )
 
     on_cluster(work)
 

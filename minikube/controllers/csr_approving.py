@@ -2,7 +2,8 @@
 
 A client certificate is approved when its requester may `create certificatesigningrequests/nodeclient` (join tokens)
 or `…/selfnodeclient` (a node that renews). A serving certificate is approved for a node that asks with its own name
-for names and addresses that its Node object has.
+for that name and for addresses that its Node object has. What a node has it says itself, and the CA that signs is
+the one by which everybody knows the API server: so whatever the API server goes by is no node's but its own.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from minikube.api.core_v1 import Node
 from minikube.api.meta import Key
 from minikube.controllers import csr_rules as rules
 from minikube.controllers.base import After, Context, itself
+from minikube.pki.certificates import load, names_of
 from minikube.pki.node import GROUP, PREFIX
 from minikube.pki.requests import Requested
+from minikube.pki.server import server_pair
 
 SELF, FIRST = "selfnodeclient", "nodeclient"
 MESSAGES = {
@@ -39,15 +42,19 @@ def permissions(csr: CertificateSigningRequest, asked: Requested) -> Iterator[st
     yield FIRST
 
 
-def serves_own_names(csr: CertificateSigningRequest, asked: Requested, node: Node | None) -> bool:
+def serves_own_names(
+    csr: CertificateSigningRequest, asked: Requested, node: Node | None, taken: frozenset[str]
+) -> bool:
+    """`taken`: names and addresses that this node must not have."""
     if csr.spec.signer_name != rules.KUBELET_SERVING or rules.kubelet_serving_problem(asked, csr.spec.usages):
         return False
     if node is None or csr.spec.username != asked.common_name or GROUP not in csr.spec.groups:
         return False
     if asked.common_name != PREFIX + node.metadata.name:
         return False
-    own = {each.address for each in node.status.addresses} | {node.metadata.name}
-    return own.issuperset(asked.dns_names) and own.issuperset(asked.addresses)
+    own = {each.address for each in node.status.addresses}
+    names, addresses = set(asked.dns_names), set(asked.addresses)
+    return {node.metadata.name} >= names and own >= addresses and not taken & (names | addresses)
 
 
 class CsrApprovingController:
@@ -57,6 +64,7 @@ class CsrApprovingController:
 
     def __init__(self, context: Context) -> None:
         self._client, self._clock = context.client, context.clock
+        self._settings = context.settings
         self._requests = context.informers.of(CertificateSigningRequest).lister
         self._nodes = context.informers.of(Node).lister
 
@@ -69,7 +77,7 @@ class CsrApprovingController:
         except ValueError:
             return None
         node = self._nodes.get(asked.common_name.removeprefix(PREFIX))
-        if serves_own_names(csr, asked, node):
+        if serves_own_names(csr, asked, node, self._taken(asked.common_name.removeprefix(PREFIX))):
             await self._approve(csr, SERVING)
             return None
         for subresource in permissions(csr, asked):
@@ -77,6 +85,12 @@ class CsrApprovingController:
                 await self._approve(csr, MESSAGES[subresource])
                 return None
         return None
+
+    def _taken(self, node: str) -> frozenset[str]:
+        settings = self._settings
+        if node == settings.own_node_name and not settings.disable_agent:
+            return frozenset()
+        return names_of(load(server_pair(settings)))
 
     async def _may_create(self, csr: CertificateSigningRequest, subresource: str) -> bool:
         spec = csr.spec

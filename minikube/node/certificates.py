@@ -16,6 +16,7 @@ from minikube.auth.join_roles import CLIENT_CA, CLUSTER_INFO, INFO_NAMESPACE
 from minikube.client.base import Informers
 from minikube.client.http import HttpClient
 from minikube.errors import ApiError, Unauthorized
+from minikube.kit.backoff import Backoff
 from minikube.kit.clock import Clock
 from minikube.node.join import CLIENT_SIGNER, SERVING_SIGNER, Refused, cas_in, obtain
 from minikube.pki.certificates import Pair, due, ensure_key, load, renewal, write_private
@@ -27,9 +28,9 @@ from minikube.transport.client import client_context
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY, RETRY_EVERY = 2.0, 10.0
+LOOK_EVERY, RETRY_EVERY, REJOIN_AT_MOST = 2.0, 10.0, 600.0
 Rejoin = Callable[[], Awaitable[None]]
-"""Gets a client certificate without having one. Raises SettingsError: there is no way."""
+"""Gets a client certificate without having a good one. Raises SettingsError: there is no way."""
 
 
 class NodeCertificates:
@@ -57,11 +58,15 @@ class NodeCertificates:
 
     async def run(self) -> None:
         """Until cancelled."""
+        refused = Backoff[str](base=RETRY_EVERY, limit=REJOIN_AT_MOST)
         while True:
             self._changed.clear()
             pause = LOOK_EVERY
             try:
                 await self._survive_the_end()
+                if self._client.unauthorized:
+                    raise Unauthorized
+                refused.forget("")
                 await self._take_cas()
                 await self._renew_client()
                 await self._renew_serving()
@@ -71,7 +76,7 @@ class NodeCertificates:
                     "the server does not accept this node's certificate any more (%s): it was revoked, or the name "
                     "%s was given to another machine; pods here keep running", error.message, self._name,
                 )  # fmt: skip
-                pause = 6 * RETRY_EVERY
+                pause = await self._join_again(refused.next(""))
             except (ApiError, Refused, SettingsError) as error:
                 log.warning("no new certificate for this node yet: %s", error)
                 pause = RETRY_EVERY
@@ -87,6 +92,16 @@ class NodeCertificates:
         if certificate is None or self._clock.now() >= certificate.not_valid_after_utc:
             await self._rejoin()
             await self._reconnect()
+
+    async def _join_again(self, pause: float) -> float:
+        """With the token, as a new machine would: the name may be free again. Seconds until the next look."""
+        try:
+            await self._rejoin()
+        except (ApiError, SettingsError) as error:
+            log.error("%s", error)
+            return pause
+        await self._reconnect()
+        return 0.0
 
     async def _take_cas(self) -> None:
         found = self._clients.lister.get(CLIENT_CA, "kube-system")

@@ -41,12 +41,13 @@ class Refused(Exception):
     """A request for a certificate was denied or failed; the message is the server's."""
 
 
-async def join(server: str, token: str, pki: NodePki, name: str, clock: Clock) -> None:
-    """Get a client certificate unless there is one. Waits for a server that cannot be reached.
+async def join(server: str, token: str, pki: NodePki, name: str, clock: Clock, *, anew: bool = False) -> None:
+    """Get a client certificate, unless there is one and it is not to be got anew. Waits for a server that cannot be
+    reached.
 
     Raises SettingsError when this token, server or name will never do.
     """
-    if pki.server_ca.exists() and await _has_joined(pki.client, clock):
+    if not anew and pki.server_ca.exists() and await _has_joined(pki.client, clock):
         return
     if not token:
         raise SettingsError(

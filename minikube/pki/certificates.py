@@ -45,7 +45,8 @@ def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    temporary.unlink(missing_ok=True)  # where others may write, too, they may have put a file or link of theirs
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         os.write(descriptor, data)
         os.fsync(descriptor)
@@ -190,13 +191,20 @@ def renewal(certificate: x509.Certificate) -> datetime:
     return start + (end - start) * RENEW_AFTER
 
 
-def has_names(certificate: x509.Certificate, names: Sequence[str]) -> bool:
-    """Whether its subject alternative names are these, no more and no less."""
+def names_of(certificate: x509.Certificate | None) -> frozenset[str]:
+    """Its subject alternative names."""
+    if certificate is None:
+        return frozenset()
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return not names
-    return {str(name.value) for name in found} == {str(name.value) for name in alternatives(names)}
+        return frozenset()
+    return frozenset(str(name.value) for name in found)
+
+
+def has_names(certificate: x509.Certificate, names: Sequence[str]) -> bool:
+    """Whether its subject alternative names are these, no more and no less."""
+    return names_of(certificate) == {str(name.value) for name in alternatives(names)}
 
 
 def due(pair: Pair, ca: bytes, names: Sequence[str], now: datetime) -> bool:

@@ -54,7 +54,7 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
     service_account_key = directory / "service-account.key"
     ensure_key(service_account_key)
     server = ensure_leaf(
-        Pair(directory / "serving-kube-apiserver.crt", directory / "serving-kube-apiserver.key"),
+        server_pair(settings),
         server_ca,
         common_name="kube-apiserver",
         names=server_names(settings, addresses),
@@ -98,6 +98,11 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
         service_account_key,
         token,
     )
+
+
+def server_pair(settings: Settings) -> Pair:
+    """What the API server shows."""
+    return Pair(settings.tls_dir / "serving-kube-apiserver.crt", settings.tls_dir / "serving-kube-apiserver.key")
 
 
 def ensure_own_node(settings: Settings, pki: ServerPki, name: str) -> NodePki:

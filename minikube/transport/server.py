@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 GONE_SECONDS = 1.0
+LONGEST_LINE = 1 << 16
+"""Of a request's first line and of each header: tokens with many groups and long selectors are legitimate."""
 NO_CHECK_TIME = 0x200000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python's ssl has no name for."""
 
@@ -63,7 +65,9 @@ async def listening(
     handler: Handler, host: str, port: int, context: ssl.SSLContext | None, keeper: Keeper | None = None
 ) -> AsyncIterator[int]:
     """Serve while the block runs; yields the port. An empty host means all addresses. Raises OSError."""
-    server = web.Server(handler, keepalive_timeout=120, access_log=None)
+    server = web.Server(
+        handler, keepalive_timeout=120, access_log=None, max_line_size=LONGEST_LINE, max_field_size=LONGEST_LINE
+    )
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
     try:

@@ -30,6 +30,7 @@ from minikube.controllers.csr_cleaner import CsrCleanerController
 from minikube.controllers.csr_signing import CsrSigningController, lifetime
 from minikube.pki.certificates import ensure_ca
 from minikube.pki.requests import Requested, key_fingerprint, make_request
+from minikube.pki.server import ensure_server_pki
 from minikube.registry.local import LocalClient
 from minikube.settings import Settings
 from tests.fakes.cluster import Cluster
@@ -141,13 +142,28 @@ def test_another_machine_cannot_take_the_name(play: Callable[..., None]) -> None
     play(scene, "nodeclient")
 
 
-@pytest.mark.parametrize(("names", "good"), [(("n", "10.0.0.1"), True), (("n", "10.0.0.2"), False)])
-def test_a_node_serves_under_the_names_and_addresses_that_it_has(
+@pytest.mark.parametrize(
+    ("names", "good"),
+    [
+        (("n", "10.0.0.1"), True),
+        (("n", "10.0.0.9"), False),
+        (("n", "10.0.0.2"), False),
+        (("n", "kubernetes.default.svc"), False),
+        (("n", "10.43.0.1"), False),
+    ],
+    ids=["its own", "nobody's", "the server's", "the API's name", "the API's address"],
+)
+def test_a_node_serves_under_its_name_and_addresses_and_never_under_the_servers(
     play: Callable[..., None], names: tuple[str, ...], good: bool
 ) -> None:
+    """Even though it says that it has them."""
+
     async def scene(it: Scene) -> None:
+        ensure_server_pki(it.context.settings, ["10.0.0.2"])
         node = await it.cluster.node("n")
-        status = NodeStatus(addresses=(NodeAddress(type="InternalIP", address="10.0.0.1"),))
+        claims = [("InternalIP", "10.0.0.1"), ("InternalIP", "10.0.0.2"), ("ExternalIP", "10.43.0.1")]
+        addresses = tuple(NodeAddress(type=type, address=address) for type, address in claims)
+        status = NodeStatus(addresses=(*addresses, NodeAddress(type="Hostname", address="kubernetes.default.svc")))
         await it.cluster.client.update(replace(node, status=status), subresource="status")
         found = await it.ask(request(rules.KUBELET_SERVING, SERVING, names), NODE)
         assert bool(found.status.certificate) is good
