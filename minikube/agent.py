@@ -137,7 +137,7 @@ async def run_node(
         if dial is not None:
             tasks.create_task(Parker(kubelet.trusted, dial, name="here").run(), name="parked connections")
         elif servers is not None:
-            tasks.create_task(_parked(kubelet, servers, client, informers, pki, name), name="parked connections")
+            tasks.create_task(_parked(agent, kubelet, servers, client, informers, pki), name="parked connections")
         if not settings.simulate:
             port = partial(_kubelet_port, kubelet, certificates, pki)
             tasks.create_task(guard("kubelet port", port), name="kubelet port")
@@ -163,11 +163,14 @@ async def _containers(settings: Settings, tasks: asyncio.TaskGroup) -> tuple[Cri
 
 
 async def _parked(
-    kubelet: KubeletApi, servers: Servers, client: HttpClient, informers: WatchInformers, pki: NodePki, name: str
+    agent: Agent, kubelet: KubeletApi, servers: Servers, client: HttpClient, informers: WatchInformers, pki: NodePki
 ) -> None:
     """Connections at every server that is known, now and later; requests change over among the same."""
     parkers = Parkers(
-        kubelet.trusted, name, lambda: client_context(pki.server_ca, pki.client.certificate, pki.client.key)
+        kubelet.trusted,
+        agent.node_name,
+        lambda: client_context(pki.server_ca, pki.client.certificate, pki.client.key),
+        agent.seen_from,
     )
 
     def use(known: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from minikube.auth.base import User
 from minikube.auth.node_names import node_of
 from minikube.errors import BadRequest, Forbidden
 from minikube.transport.hijack import Hijacked, hijack
-from minikube.transport.parking import UPGRADE, Nodes
+from minikube.transport.parking import SEEN_FROM, UPGRADE, Nodes
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ async def park(request: web.BaseRequest, user: User, nodes: Nodes) -> web.Stream
         raise Forbidden(f'forbidden: User "{user.name}" is not node "{node}"')
     if request.headers.get("Upgrade", "") != UPGRADE:
         raise BadRequest("Upgrade request required")
-    stream = hijack(request, {"Connection": "Upgrade", "Upgrade": UPGRADE})
+    stream = hijack(request, {"Connection": "Upgrade", "Upgrade": UPGRADE, SEEN_FROM: request.remote or ""})
     nodes.park(node, stream)
     await stream.wait_closed()
     return Hijacked()

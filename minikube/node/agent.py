@@ -24,6 +24,8 @@ from minikube.node.container.inputs import Inputs
 from minikube.node.container.spec import log_directory
 from minikube.node.host.pod_groups import PodGroups
 from minikube.node.network.base import PodNetwork
+from minikube.node.network.peers import advice, is_own
+from minikube.node.node_status import BEHIND_NAT
 from minikube.node.pod.hooks import run_hook
 from minikube.node.pod.observed import Ending, Observed
 from minikube.node.pod.pods import containers_of, field_of, is_terminal
@@ -234,6 +236,18 @@ class Agent:
         except OSError as error:
             log.info("no word of processes that die for want of memory: %s", error)
             await asyncio.Event().wait()
+
+    def seen_from(self, address: str) -> None:
+        """Where a server says that this node has come from."""
+        address = "" if not address or is_own(address) else address
+        if address == self._registration.seen_from:
+            return
+        self._registration.seen_from = address
+        self.report_soon()
+        if told := advice(address, self.settings.node_external_ip):
+            log.warning("%s", told)
+            if (node := self.node()) is not None:
+                self.recorder.warning(node, BEHIND_NAT, told)
 
     def report_soon(self) -> None:
         """Something that the node's status shows has changed."""

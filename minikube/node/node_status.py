@@ -36,6 +36,8 @@ PRESSED = {
     "DiskPressure": ("KubeletHasDiskPressure", "kubelet has disk pressure"),
     "PIDPressure": ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
 }
+REACHABLE, BEHIND_NAT = "PodNetworkReachable", "BehindNAT"
+"""A condition that only a node has whose pods are cut off; it keeps no pods away."""
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -75,8 +77,10 @@ def node_status(
     pressure: frozenset[str] = frozenset(),
     *,
     shutting_down: bool = False,
+    apart: str = "",
 ) -> NodeStatus:
-    """Pure. `info` None: the runtime does not answer. Heartbeat times are left to the caller's write."""
+    """Pure. `info` None: the runtime does not answer; `apart`: why other nodes' pods cannot be reached. Heartbeat
+    times are left to the caller's write."""
     capacity = capacity_of(machine.cpus, machine.memory, disk, settings.max_pods, machine.huge_pages, old.capacity)
     reserved = [parse_reserved(text) for text in (settings.kube_reserved, settings.system_reserved)]
     return replace(
@@ -84,7 +88,9 @@ def node_status(
         addresses=_addresses(ips, settings.node_external_ip, name),
         capacity=capacity,
         allocatable=allocatable_of(capacity, reserved, parse_thresholds(settings.eviction_hard)),
-        conditions=_conditions(old.conditions, _not_ready(info, shutting_down=shutting_down), pressure, now),
+        conditions=_conditions(
+            old.conditions, _not_ready(info, shutting_down=shutting_down), pressure, apart, now
+        ),
         daemon_endpoints=NodeDaemonEndpoints(kubelet_endpoint=DaemonEndpoint(port=settings.kubelet_port)),
         images=tuple(
             ContainerImage(names=each.digests + each.tags, size_bytes=each.size)
@@ -116,7 +122,7 @@ def _not_ready(info: RuntimeInfo | None, *, shutting_down: bool) -> str:
 
 
 def _conditions(
-    old: Sequence[NodeCondition], why: str, pressure: frozenset[str], now: datetime
+    old: Sequence[NodeCondition], why: str, pressure: frozenset[str], apart: str, now: datetime
 ) -> tuple[NodeCondition, ...]:
     """Other people's conditions as they are, then ours; a condition that stays keeps its transition time."""
     wanted = [
@@ -127,6 +133,8 @@ def _conditions(
         wanted.append(("Ready", "False", "KubeletNotReady", why))
     else:
         wanted.append(("Ready", "True", "KubeletReady", "kubelet is posting ready status"))
+    if apart:
+        wanted.append((REACHABLE, "False", BEHIND_NAT, apart))
     before = {each.type: each for each in old}
     ours = tuple(
         NodeCondition(
@@ -141,7 +149,7 @@ def _conditions(
         )
         for type, status, reason, message in wanted
     )
-    return tuple(each for each in old if each.type not in {one.type for one in ours}) + ours
+    return tuple(each for each in old if each.type not in {REACHABLE, *(one.type for one in ours)}) + ours
 
 
 def _addresses(ips: Sequence[str], external: str, name: str) -> tuple[NodeAddress, ...]:

@@ -21,6 +21,7 @@ from minikube.api.well_known import NODE_LEASES
 from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, NotFound
 from minikube.kit.clock import Clock
+from minikube.node.network.peers import SEEN_FROM, advice
 from minikube.node.node_status import Machine, node_status, without_heartbeats
 from minikube.node.runtime.base import Image, RuntimeInfo
 from minikube.node.upkeep.capacity import allocatable_of, capacity_of, parse_reserved
@@ -38,6 +39,8 @@ class Registration:
         self._name, self._ips = name, ips
         self.machine = Machine()
         self._reported = float("-inf")
+        self.seen_from = ""
+        """Where servers see this node, when that is not where it is."""
 
     def for_pods(self) -> tuple[float, int]:
         """Cores and bytes of memory that pods may use together: what is not reserved for others."""
@@ -101,6 +104,9 @@ class Registration:
             node = await self._client.get(Node, self._name)
         except NotFound:
             node = await self.register()
+        if node.metadata.annotations.get(SEEN_FROM, "") != self.seen_from:
+            annotations = {SEEN_FROM: self.seen_from or None}
+            node = await self._client.patch(Node, self._name, patch={"metadata": {"annotations": annotations}})
         disk = await asyncio.to_thread(_disk, self._settings.data_dir)
         now = self._clock.now()
         status = node_status(
@@ -115,6 +121,7 @@ class Registration:
             disk,
             pressure,
             shutting_down=shutting_down,
+            apart=advice(self.seen_from, self._settings.node_external_ip),
         )
         old = self._clock.monotonic() - self._reported >= REPORT_EVERY
         if not old and without_heartbeats(status) == without_heartbeats(node.status):

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 HIGH_WATER = 256 * 1024
@@ -295,8 +296,15 @@ async def dial(host: str, port: int, *, sock: socket.socket | None = None) -> Ra
     return stream
 
 
-async def upgrade(stream: RawStream, method: str, target: str, headers: Mapping[str, str]) -> int:
-    """Ask for an upgrade on a fresh connection; the status of the answer, after whose head the stream stands."""
+class Answered(msgspec.Struct, frozen=True):
+    """The head of an answer; names of headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+async def upgrade(stream: RawStream, method: str, target: str, headers: Mapping[str, str]) -> Answered:
+    """Ask for an upgrade on a fresh connection; the stream then stands after the head of the answer."""
     await stream.write(f"{method} {target} HTTP/1.1\r\n".encode() + header_lines(headers))
     head = b""
     while b"\r\n\r\n" not in head:
@@ -306,8 +314,12 @@ async def upgrade(stream: RawStream, method: str, target: str, headers: Mapping[
         head += data
     head, _, rest = head.partition(b"\r\n\r\n")
     stream.unread(rest)
-    status = head.split(b" ", 2)[1]
-    return int(status) if status.isdigit() else 0
+    first, *lines = head.decode("latin-1").split("\r\n")
+    status = [*first.split(" ", 2), ""][1]
+    fields = (line.partition(":") for line in lines)
+    return Answered(
+        int(status) if status.isdigit() else 0, {name.strip().lower(): value.strip() for name, _, value in fields}
+    )
 
 
 async def splice(client: RawStream, backend: RawStream) -> None:

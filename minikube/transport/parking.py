@@ -33,6 +33,8 @@ from minikube.transport.server import Handler
 log = logging.getLogger(__name__)
 
 UPGRADE = "minikube-node"
+SEEN_FROM = "Minikube-Seen-From"
+"""The header in which a server tells the agent from which address it has come."""
 IDLE = 4
 """Connections an agent keeps parked at each server."""
 DIAL_SECONDS = 20.0
@@ -256,10 +258,12 @@ class Parker:
 
 class Parkers:
     """An agent's connections at every server that it knows. `context` is asked before each is dialled: certificates
-    change."""
+    change. `seen` is told from which address a server sees us."""
 
-    def __init__(self, handler: Handler, node: str, context: Callable[[], ssl.SSLContext]) -> None:
-        self._handler, self._node, self._context = handler, node, context
+    def __init__(
+        self, handler: Handler, node: str, context: Callable[[], ssl.SSLContext], seen: Callable[[str], None]
+    ) -> None:
+        self._handler, self._node, self._context, self._seen = handler, node, context, seen
         self._servers: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
 
@@ -289,11 +293,12 @@ class Parkers:
         async with asyncio.timeout(DIAL_SECONDS):
             _, stream = await loop.create_connection(RawStream, host, port, ssl=self._context())
             try:
-                status = await upgrade(stream, "GET", f"/minikube/v1/nodes/{self._node}/connection", headers)
-                if status != 101:
+                answer = await upgrade(stream, "GET", f"/minikube/v1/nodes/{self._node}/connection", headers)
+                if answer.status != 101:
                     text = (await stream.read()).decode(errors="replace")
-                    raise ConnectionRefusedError(f"{server} answered {status}: {text[:300]}")
+                    raise ConnectionRefusedError(f"{server} answered {answer.status}: {text[:300]}")
             except BaseException:
                 stream.abort()
                 raise
+        self._seen(answer.headers.get(SEEN_FROM.lower(), ""))
         return stream

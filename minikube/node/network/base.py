@@ -47,9 +47,8 @@ class Peer(msgspec.Struct, frozen=True):
     """Another node: where its pod range is reached."""
 
     name: str
-    node_ip: str
+    address: str
     pod_cidr: str
-    vtep_mac: str = ""
 
 
 class Backend(msgspec.Struct, frozen=True, order=True):

@@ -10,10 +10,10 @@ from minikube.client.base import Informers
 from minikube.client.events import EventRecorder
 from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard
-from minikube.node.network.base import Peer
 from minikube.node.network.dns import Dns
 from minikube.node.network.foreign import Drop, drops
 from minikube.node.network.nft import NftError, whole_ruleset
+from minikube.node.network.peers import peers
 from minikube.node.network.proxy import NftProxy
 from minikube.node.network.service_health import ServiceHealth
 from minikube.node.network.services import ServiceSync
@@ -97,10 +97,5 @@ class NodeNetwork:
     async def _follow_peers(self, overlay: VxlanOverlay) -> None:
         while True:
             self._changed.clear()
-            await overlay.apply([peer for node in self._nodes.lister.list() if (peer := _peer(node)) is not None])
+            await overlay.apply(peers(self._nodes.lister.list(), self._node_name))
             await self._changed.wait()
-
-
-def _peer(node: Node) -> Peer | None:
-    ip = next((a.address for a in node.status.addresses if a.type == "InternalIP" and ":" not in a.address), "")
-    return Peer(node.metadata.name, ip, node.spec.pod_cidr) if ip and node.spec.pod_cidr else None

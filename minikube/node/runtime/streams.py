@@ -96,7 +96,7 @@ async def _connection(url: URL) -> tuple[RawStream, SpdyConnection]:
         "Content-Length": "0",
     }
     try:
-        status = await upgrade(stream, "POST", url.raw_path_qs, headers)
+        status = (await upgrade(stream, "POST", url.raw_path_qs, headers)).status
         if status != 101:
             text = (await stream.read()).decode(errors="replace").strip()
             raise RuntimeFault(text or f"the runtime's streaming server answered {status}")

@@ -72,7 +72,7 @@ async def pair() -> tuple[RawStream, RawStream]:
 async def test_bytes_flow_both_ways_after_the_101_and_nothing_stays_behind() -> None:
     async with serving(echo) as (server, port):
         stream = await dial("127.0.0.1", port)
-        assert await upgrade(stream, "POST", "/", {"Host": "x", **UPGRADE}) == 101
+        assert (await upgrade(stream, "POST", "/", {"Host": "x", **UPGRADE})).status == 101
         await stream.write(b"one")
         assert await stream.read() == b"one"
         stream.write_eof()
