@@ -24,7 +24,7 @@ from minikube.node.container.inputs import Inputs
 from minikube.node.container.spec import log_directory
 from minikube.node.host.pod_groups import PodGroups
 from minikube.node.network.base import PodNetwork
-from minikube.node.network.peers import advice, is_own
+from minikube.node.network.peers import advice, outside
 from minikube.node.node_status import BEHIND_NAT
 from minikube.node.pod.hooks import run_hook
 from minikube.node.pod.observed import Ending, Observed
@@ -110,6 +110,7 @@ class Agent:
         self._housekeeping = Housekeeping(self, kept_images)
         self._shutdown = GracefulShutdown(self)
         self._report_now = asyncio.Event()
+        self._sightings: dict[str, str] = {}
 
     async def run(self) -> None:
         """Until cancelled; containers go on running, unless pods are to end with us."""
@@ -237,9 +238,10 @@ class Agent:
             log.info("no word of processes that die for want of memory: %s", error)
             await asyncio.Event().wait()
 
-    def seen_from(self, address: str) -> None:
+    def seen_from(self, server: str, address: str) -> None:
         """Where a server says that this node has come from."""
-        address = "" if not address or is_own(address) else address
+        self._sightings[server] = address
+        address = outside(self._sightings)
         if address == self._registration.seen_from:
             return
         self._registration.seen_from = address

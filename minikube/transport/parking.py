@@ -258,10 +258,10 @@ class Parker:
 
 class Parkers:
     """An agent's connections at every server that it knows. `context` is asked before each is dialled: certificates
-    change. `seen` is told from which address a server sees us."""
+    change. `seen` is told from which address each server sees us."""
 
     def __init__(
-        self, handler: Handler, node: str, context: Callable[[], ssl.SSLContext], seen: Callable[[str], None]
+        self, handler: Handler, node: str, context: Callable[[], ssl.SSLContext], seen: Callable[[str, str], None]
     ) -> None:
         self._handler, self._node, self._context, self._seen = handler, node, context, seen
         self._servers: frozenset[str] = frozenset()
@@ -300,5 +300,5 @@ class Parkers:
             except BaseException:
                 stream.abort()
                 raise
-        self._seen(answer.headers.get(SEEN_FROM.lower(), ""))
+        self._seen(str(server), answer.headers.get(SEEN_FROM.lower(), ""))
         return stream

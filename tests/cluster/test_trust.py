@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.machines import KUBECTL, Machine, Network, sh
+from tests.machines import GATEWAY, KUBECTL, Machine, Network, sh
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
@@ -86,7 +86,7 @@ def behind_nat(network: Network, machine: Machine) -> None:
     table ip nat {{
         chain out {{
             type nat hook postrouting priority 100
-            oifname "switch" masquerade
+            oifname "switch" ip saddr {PRIVATE}.0/24 masquerade
         }}
     }}
     table ip filter {{
@@ -100,10 +100,69 @@ def behind_nat(network: Network, machine: Machine) -> None:
     machine.address = f"{PRIVATE}.2"
 
 
+def forward_overlay(network: Network, machine: Machine) -> None:
+    """What the owner of the NAT is told to do: UDP 8472 goes to the machine behind it."""
+    rules = f"""
+    table ip nat {{
+        chain in {{
+            type nat hook prerouting priority -100
+            ip daddr {GATEWAY} udp dport 8472 dnat to {machine.address}
+        }}
+    }}
+    insert rule ip filter in udp dport 8472 accept
+    """
+    sh("nsenter", f"--net=/run/netns/{network.namespace}", "nft", "-f", "-", stdin=rules)
+
+
+def connections(server: Machine, client: str) -> set[str]:
+    """Ports of this address from which connections to the server's API are open."""
+    port, address = f":{6443:04X}", "".join(f"{int(byte):02X}" for byte in reversed(client.split(".")))
+    lines = [line.split() for line in server.run("cat", "/proc/net/tcp").stdout.splitlines()[1:]]
+    tcp6 = [line.split() for line in server.run("cat", "/proc/net/tcp6").stdout.splitlines()[1:]]
+    ends = [(local, remote) for _, local, remote, state, *_ in (*lines, *tcp6) if state == "01"]
+    return {
+        remote.rpartition(":")[2]
+        for local, remote in ends
+        if local.endswith(port) and remote.rpartition(":")[0].endswith(address)
+    }
+
+
 @pytest.fixture(scope="module")
 def trio() -> Iterator[Trio]:
     with Network(f"t{os.getpid()}") as network:
         yield Trio(network)
+
+
+def test_a_node_behind_nat_says_so_and_its_pods_are_served(trio: Trio) -> None:
+    server, hidden = trio.server, trio.hidden
+    path = 'jsonpath={.status.conditions[?(@.type=="PodNetworkReachable")].message}'
+    server.wait(lambda: "--node-external-ip" in server.kubectl("get", "node", hidden.name, "-o", path))
+    assert server.kubectl("get", "node", trio.agent.name, "-o", path) == ""
+    assert f"behind NAT: servers see it at {GATEWAY}" in hidden.tail()
+    inside = ("exec", hidden.name, "--")
+    assert server.kubectl(*inside, "echo", "hello") == "hello\n"
+    assert "10.43.0.1" in server.kubectl(*inside, "nslookup", "kubernetes.default.svc.cluster.local")
+    server.kubectl(*inside, "nc", "-w", "2", "10.43.0.1", "443")
+
+
+def test_with_a_forwarded_port_pods_on_both_sides_reach_each_other(trio: Trio) -> None:
+    server, hidden = trio.server, trio.hidden
+    address = ("-o", "jsonpath={.status.podIP}")
+    ips = {machine: server.kubectl("get", "pod", machine.name, *address) for machine in trio.machines}
+    assert "100% packet loss" in server.run("busybox", "ping", "-c1", "-W1", ips[hidden], check=False).stdout
+    forward_overlay(hidden.network, hidden)
+    assert hidden.stop() == 0
+    hidden.variables["MINIKUBE_NODE_EXTERNAL_IP"] = GATEWAY
+    hidden.start("agent")
+    for machine in (server, trio.agent):
+        ping = ("exec", machine.name, "--", "ping", "-c1", "-W1")
+        server.wait(lambda ping=ping: server.kubectl(*ping, ips[hidden]))
+    for machine in (server, trio.agent):
+        ping = ("exec", hidden.name, "--", "ping", "-c1", "-W1", ips[machine])
+        server.wait(lambda ping=ping: server.kubectl(*ping))
+    path = "jsonpath={.status.conditions[*].type}"
+    assert "PodNetworkReachable" not in server.kubectl("get", "node", hidden.name, "-o", path)
+    trio.undisturbed(*trio.machines)
 
 
 def test_a_restarted_server_finds_its_nodes_again(trio: Trio) -> None:
@@ -170,19 +229,30 @@ def test_a_changed_address_is_followed(trio: Trio) -> None:
     moved = agent.address.rpartition(".")[0] + ".77"
     sh(*inside, "addr", "flush", "dev", "eth0")
     sh(*inside, "addr", "add", f"{moved}/24", "dev", "eth0")
-    sh(*inside, "route", "add", "default", "via", "172.31.0.1")
+    sh(*inside, "route", "add", "default", "via", GATEWAY)
     address = ("get", "node", agent.name, "-o", 'jsonpath={.status.addresses[?(@.type=="InternalIP")].address}')
     trio.server.wait(lambda: trio.server.kubectl(*address) == moved, 60)
+    agent.address = moved
     trio.undisturbed(agent)
     pod = trio.server.kubectl("get", "pod", agent.name, "-o", "jsonpath={.status.podIP}")
     trio.server.wait(lambda: trio.server.run("busybox", "ping", "-c1", "-W2", pod))
 
 
-def test_a_revoked_node_is_out_and_its_pods_are_evicted(trio: Trio) -> None:
-    server, gone = trio.server, trio.hidden
+def test_a_revoked_node_is_out_at_once_and_its_pods_are_evicted(trio: Trio) -> None:
+    server, gone, stays = trio.server, trio.hidden, trio.agent
+    session = subprocess.Popen(
+        [*server.enter, KUBECTL, "exec", gone.name, "--", "sh", "-c", "echo there; sleep 600"],
+        env=server.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert session.stdout is not None
+    assert session.stdout.readline() == b"there\n"
+    theirs, others = connections(server, GATEWAY), connections(server, stays.address)
+    assert min(len(theirs), len(others)) > 4, "parked ones, and watches"
     server.minikube("node", "revoke", gone.name)
+    server.wait(lambda: not theirs & connections(server, GATEWAY), 3)
+    assert session.wait(timeout=5) != 0
+    assert others & connections(server, stays.address)
     server.wait(lambda: gone.name not in server.kubectl("get", "pods", "-o", "name"))
-    server.wait(lambda: "was revoked" in gone.tail())
     kubelet = Path(gone.root / "data/agent/tls")
     answer = gone.run(
         KUBECTL, f"--server={server.url}", f"--certificate-authority={kubelet}/server-ca.crt",
@@ -190,4 +260,18 @@ def test_a_revoked_node_is_out_and_its_pods_are_evicted(trio: Trio) -> None:
         "--kubeconfig=/dev/null", "get", "node", gone.name, check=False,
     )  # fmt: skip
     assert "Unauthorized" in answer.stderr or "must be logged in" in answer.stderr
-    trio.undisturbed(server, trio.agent)
+    server.wait(lambda: "was revoked" in gone.tail())
+    trio.undisturbed(server, stays)
+
+
+def test_a_revoked_node_is_let_in_again_with_one_command(trio: Trio) -> None:
+    server, back = trio.server, trio.hidden
+    before = trio.renewed(back)
+    server.minikube("node", "rejoin", back.name)
+    server.wait(lambda: trio.renewed(back) != before, 60)
+    server.kubectl("run", "again", "--image=busybox:test", f"--overrides={on(back)}", "--", "sleep", "3600")
+    server.kubectl("wait", "--for=condition=Ready", "pod/again", "--timeout=30s")
+    assert (
+        "is a server"
+        in server.run(sys.executable, "-m", "minikube", "node", "revoke", server.name, check=False).stderr
+    )

@@ -6,6 +6,7 @@ Rules of paths and wording: k8s.io/kubernetes/pkg/kubelet/server. Errors are pla
 from __future__ import annotations
 
 import asyncio
+import html
 import logging
 import mimetypes
 import os
@@ -173,7 +174,7 @@ class KubeletApi:
         if await asyncio.to_thread(path.is_dir):
             entries = await asyncio.to_thread(lambda: sorted(path.iterdir()))
             names = [each.name + ("/" if each.is_dir() else "") for each in entries]
-            links = "".join(f'<a href="{name}">{name}</a>\n' for name in names)
+            links = "".join(f'<a href="{name}">{name}</a>\n' for name in map(html.escape, names))
             return web.Response(text=f"<pre>\n{links}</pre>\n", content_type="text/html")
         kind = mimetypes.guess_type(path.name)[0] or "text/plain"
         return web.FileResponse(path, headers={"Content-Type": kind})

@@ -1,7 +1,7 @@
 """Where other nodes' pods are reached, when some nodes are behind NAT.
 
-An agent learns from its server from which address it comes. When that is none of its machine's own there is NAT
-between, and the node says so: in an annotation, by which nodes that share a NAT know each other, and in a condition
+An agent learns from its servers from which address it comes. When none of them sees one of its machine's own there is
+NAT between, and the node says so: in an annotation, by which nodes that share a NAT know each other, and in a condition
 and an event for people. Nodes on the same side reach each other at their internal addresses, others at the external
 one (`--node-external-ip`), to which somebody has to forward the overlay's UDP port.
 """
@@ -9,7 +9,7 @@ one (`--node-external-ip`), to which somebody has to forward the overlay's UDP p
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from minikube.api.core_v1 import Node
 from minikube.node.network.base import Peer
@@ -28,6 +28,13 @@ def is_own(address: str) -> bool:
         except OSError:
             return False
         return True
+
+
+def outside(sightings: Mapping[str, str]) -> str:
+    """The address at which this machine is seen from outside its NAT; empty: there is none. `sightings`: by server
+    (a relay in front of one sees to it that another address is seen there)."""
+    seen = [address for address in sightings.values() if address]
+    return "" if any(is_own(address) for address in seen) else next(iter(seen), "")
 
 
 def advice(seen_from: str, external: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from minikube.api.core_v1 import Node, NodeAddress, NodeSpec, NodeStatus
 from minikube.api.meta import ObjectMeta
 from minikube.node.network.base import Peer
-from minikube.node.network.peers import SEEN_FROM, advice, is_own, peers
+from minikube.node.network.peers import SEEN_FROM, advice, is_own, outside, peers
 
 
 def node(name: str, internal: str, external: str = "", nat: str = "") -> Node:
@@ -50,6 +50,11 @@ def test_who_has_no_address_or_range_yet_is_no_peer() -> None:
 def test_what_to_do_is_told_as_long_as_there_is_something() -> None:
     assert "--node-external-ip" in advice("203.0.113.9", "")
     assert advice("203.0.113.9", "203.0.113.9") == advice("", "") == ""
+
+
+def test_behind_nat_is_who_no_server_sees_at_an_own_address() -> None:
+    assert outside({"a": "203.0.113.9", "b": ""}) == "203.0.113.9"
+    assert outside({"relay": "203.0.113.9", "direct": "127.0.0.1"}) == outside({}) == outside({"a": ""}) == ""
 
 
 def test_an_address_is_own_when_the_machine_has_it() -> None:
