@@ -113,6 +113,8 @@ async def run_node(
     """This machine's node, real or simulated, over the client, until cancelled. `servers`: what it may change over
     to. `dial` parks connections at the server of this very process; without it they are parked at all `servers`."""
     name = settings.own_node_name
+    settings.agent_dir.mkdir(parents=True, exist_ok=True)
+    settings.agent_dir.chmod(0o700)  # below are the tokens and Secrets of pods, readable by whoever gets there
     async with client, asyncio.TaskGroup() as tasks:
         if isinstance(client, RememberingClient):
             tasks.create_task(guard("memory of the node", client.remember), name="memory of the node")

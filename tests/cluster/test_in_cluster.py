@@ -74,6 +74,7 @@ def test_a_pods_program_may_do_what_its_account_may_and_nothing_else(machine: Ma
         },
     }
     machine.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+    assert (machine.root / "data/agent").stat().st_mode & 0o777 == 0o700, "its token is no other user's"
     phase = ("get", "pod", "program", "-o", "jsonpath={.status.phase}")
     machine.wait(lambda: machine.kubectl(*phase) in ("Succeeded", "Failed"), 60)
     said = machine.kubectl("logs", "program")

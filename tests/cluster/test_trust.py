@@ -266,8 +266,11 @@ def test_a_revoked_node_is_out_at_once_and_its_pods_are_evicted(trio: Trio) -> N
 
 def test_a_revoked_node_is_let_in_again_with_one_command(trio: Trio) -> None:
     server, back = trio.server, trio.hidden
-    before = trio.renewed(back)
     server.minikube("node", "rejoin", back.name)
+    assert back.stop() == 0
+    back.variables["MINIKUBE_TOKEN"] = server.token
+    before = trio.renewed(back)
+    back.start("agent")
     server.wait(lambda: trio.renewed(back) != before, 60)
     server.kubectl("run", "again", "--image=busybox:test", f"--overrides={on(back)}", "--", "sleep", "3600")
     server.kubectl("wait", "--for=condition=Ready", "pod/again", "--timeout=30s")

@@ -1,9 +1,9 @@
 """Where other nodes' pods are reached, when some nodes are behind NAT.
 
-An agent learns from its servers from which address it comes. When none of them sees one of its machine's own there is
-NAT between, and the node says so: in an annotation, by which nodes that share a NAT know each other, and in a condition
-and an event for people. Nodes on the same side reach each other at their internal addresses, others at the external
-one (`--node-external-ip`), to which somebody has to forward the overlay's UDP port.
+An agent learns from its servers from which address it comes. When none of them sees one of its machine's own there
+is NAT between, and the node says so: in an annotation, by which nodes that share a NAT know each other, and in a
+condition and an event for people. Nodes on the same side reach each other at their internal addresses, others at
+the external one (`--node-external-ip`), to which somebody has to forward the overlay's UDP port.
 """
 
 from __future__ import annotations
