@@ -24,7 +24,6 @@ from minikube.node.container.inputs import Inputs
 from minikube.node.container.spec import log_directory
 from minikube.node.host.pod_groups import PodGroups
 from minikube.node.network.base import PodNetwork
-from minikube.node.network.peers import advice, outside
 from minikube.node.node_status import BEHIND_NAT
 from minikube.node.pod.hooks import run_hook
 from minikube.node.pod.observed import Ending, Observed
@@ -110,7 +109,6 @@ class Agent:
         self._housekeeping = Housekeeping(self, kept_images)
         self._shutdown = GracefulShutdown(self)
         self._report_now = asyncio.Event()
-        self._sightings: dict[str, str] = {}
 
     async def run(self) -> None:
         """Until cancelled; containers go on running, unless pods are to end with us."""
@@ -240,16 +238,11 @@ class Agent:
 
     def seen_from(self, server: str, address: str) -> None:
         """Where a server says that this node has come from."""
-        self._sightings[server] = address
-        address = outside(self._sightings)
-        if address == self._registration.seen_from:
-            return
-        self._registration.seen_from = address
-        self.report_soon()
-        if told := advice(address, self.settings.node_external_ip):
-            log.warning("%s", told)
-            if (node := self.node()) is not None:
-                self.recorder.warning(node, BEHIND_NAT, told)
+        if self._registration.seen(server, address):
+            self.report_soon()
+            if told := self._registration.apart:
+                log.warning("%s", told)
+                self._tell(self.node(), node_events.Told(BEHIND_NAT, told, warning=True))
 
     def report_soon(self) -> None:
         """Something that the node's status shows has changed."""

@@ -88,9 +88,7 @@ def node_status(
         addresses=_addresses(ips, settings.node_external_ip, name),
         capacity=capacity,
         allocatable=allocatable_of(capacity, reserved, parse_thresholds(settings.eviction_hard)),
-        conditions=_conditions(
-            old.conditions, _not_ready(info, shutting_down=shutting_down), pressure, apart, now
-        ),
+        conditions=_conditions(old.conditions, _not_ready(info, shutting_down=shutting_down), pressure, apart, now),
         daemon_endpoints=NodeDaemonEndpoints(kubelet_endpoint=DaemonEndpoint(port=settings.kubelet_port)),
         images=tuple(
             ContainerImage(names=each.digests + each.tags, size_bytes=each.size)

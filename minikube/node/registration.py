@@ -21,7 +21,7 @@ from minikube.api.well_known import NODE_LEASES
 from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, NotFound
 from minikube.kit.clock import Clock
-from minikube.node.network.peers import SEEN_FROM, advice
+from minikube.node.network.peers import SEEN_FROM, advice, outside
 from minikube.node.node_status import Machine, node_status, without_heartbeats
 from minikube.node.runtime.base import Image, RuntimeInfo
 from minikube.node.upkeep.capacity import allocatable_of, capacity_of, parse_reserved
@@ -39,8 +39,8 @@ class Registration:
         self._name, self._ips = name, ips
         self.machine = Machine()
         self._reported = float("-inf")
-        self.seen_from = ""
-        """Where servers see this node, when that is not where it is."""
+        self._sightings: dict[str, str] = {}
+        self._seen_from = ""
 
     def for_pods(self) -> tuple[float, int]:
         """Cores and bytes of memory that pods may use together: what is not reserved for others."""
@@ -49,6 +49,17 @@ class Registration:
         reserved = [parse_reserved(text) for text in (settings.kube_reserved, settings.system_reserved)]
         left = allocatable_of(capacity, reserved, ())
         return float(parse(left["cpu"])), int(parse(left["memory"]))
+
+    def seen(self, server: str, address: str) -> bool:
+        """A server says that this node has come from there; whether that makes a difference."""
+        self._sightings[server] = address
+        before, self._seen_from = self._seen_from, outside(self._sightings)
+        return before != self._seen_from
+
+    @property
+    def apart(self) -> str:
+        """Why pods here and on other nodes do not reach each other; empty: they do."""
+        return advice(self._seen_from, self._settings.node_external_ip)
 
     async def register(self) -> Node:
         """The Node object, made if it is not there, and its CSINode; our own labels are kept true."""
@@ -104,8 +115,8 @@ class Registration:
             node = await self._client.get(Node, self._name)
         except NotFound:
             node = await self.register()
-        if node.metadata.annotations.get(SEEN_FROM, "") != self.seen_from:
-            annotations = {SEEN_FROM: self.seen_from or None}
+        if node.metadata.annotations.get(SEEN_FROM, "") != self._seen_from:
+            annotations = {SEEN_FROM: self._seen_from or None}
             node = await self._client.patch(Node, self._name, patch={"metadata": {"annotations": annotations}})
         disk = await asyncio.to_thread(_disk, self._settings.data_dir)
         now = self._clock.now()
@@ -121,7 +132,7 @@ class Registration:
             disk,
             pressure,
             shutting_down=shutting_down,
-            apart=advice(self.seen_from, self._settings.node_external_ip),
+            apart=self.apart,
         )
         old = self._clock.monotonic() - self._reported >= REPORT_EVERY
         if not old and without_heartbeats(status) == without_heartbeats(node.status):
