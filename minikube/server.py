@@ -295,15 +295,16 @@ class Server:
             asyncio.get_running_loop().call_later(SOCKETS_ASKED_WITHIN, self.keeper.give_up_rest)
             gc.collect()
             gc.freeze()
-            tasks.create_task(_settle(), name="settling")
+            tasks.create_task(_stay_lean(), name="memory")
 
 
-async def _settle() -> None:
-    """When everything has started: what only the start needed goes back to the system."""
+async def _stay_lean() -> None:
+    """When everything has started, what only the start needed goes back to the system; later, what was let go."""
     await asyncio.sleep(SETTLED_AFTER)
     gc.collect()
     gc.freeze()
     memory.trim()
+    await memory.give_back(SYSTEM)
 
 
 def own_address(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from minikube.apiserver import views
 from minikube.apiserver.audit.trail import ANNOTATIONS
+from minikube.apiserver.compression import InPieces
 from minikube.apiserver.headers import told
 from minikube.apiserver.negotiation import DELETE_OPTIONS, JSON, YAML, Body, Wanted, decode_body, read_body, wanted
 from minikube.apiserver.request_info import RequestInfo
@@ -231,13 +232,19 @@ def _with_duplicates(how: Request, body: Body) -> Request:
 
 
 def answer(
-    body: bytes, offer: Wanted, *, status: int = 200, warnings: list[str] | None = None
+    body: bytes | list[bytes], offer: Wanted, *, status: int = 200, warnings: list[str] | None = None
 ) -> web.StreamResponse:
     if offer.media == YAML:
         import yaml
 
-        body = yaml.safe_dump(msgspec.json.decode(body), sort_keys=False).encode()
-    response = web.Response(body=body, status=status, headers={"Content-Type": offer.media})
+        whole = body if isinstance(body, bytes) else b"".join(body)
+        body = yaml.safe_dump(msgspec.json.decode(whole), sort_keys=False).encode()
+    headers = {"Content-Type": offer.media}
+    response = (
+        web.Response(body=body, status=status, headers=headers)
+        if isinstance(body, bytes)
+        else InPieces(body, status=status, headers=headers)
+    )
     for header in warning_headers(warnings or ()):
         response.headers.add("Warning", header)
     return response

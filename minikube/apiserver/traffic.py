@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from minikube.apiserver.compression import InPieces
 from minikube.apiserver.flow import Flow, is_long_running
 from minikube.apiserver.request_info import RequestInfo
 
@@ -75,6 +76,8 @@ class Traffic:
         self._child(self._seconds, (*labels, dry)).observe(time.perf_counter() - began)
         if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
             self._child(self._sizes, labels).observe(len(answer.body))
+        elif isinstance(answer, InPieces):
+            self._child(self._sizes, labels).observe(answer.size)
         if code in (429, 504):
             self._child(self._terminated, (*labels, str(code))).inc()
 

@@ -1,4 +1,4 @@
-"""The watch cache: every current object in memory, a bounded history per kind, fed by one watch of the store.
+"""The watch cache: every current object in memory, the history of each kind, fed by one watch of the store.
 
 A bucket is one stored kind. Watchers are positions in its history; informers are called in the same step in
 which a change becomes visible, so whoever reads a lister after a write has returned sees that write.
@@ -8,84 +8,70 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
-
-import msgspec
+from bisect import bisect_left, insort
+from collections.abc import Callable, Sequence
 
 from minikube.kit.tasks import guard
+from minikube.registry.history import Change, History
 from minikube.registry.keys import ROOT, bucket_of, split
 from minikube.registry.stored import StoredObject
 from minikube.resources.base import Kind
 from minikube.store.base import Event, EventType, Store
 
-HISTORY = 2_000
-
-
-class Change(msgspec.Struct, frozen=True, gc=False):
-    """`new` None: deleted, and `gone` is the last state under the deletion's revision."""
-
-    revision: int
-    old: StoredObject | None
-    new: StoredObject | None
-    gone: StoredObject | None = None
-
-
 Listener = Callable[[Change], None]
 
 
 class Bucket:
-    """All objects of one stored kind."""
+    """All objects of one stored kind, by namespace/name ("-" for those without a namespace)."""
 
     def __init__(self, kind: Kind, revision: int) -> None:
         self.kind = kind
         self.objects: dict[str, StoredObject] = {}
-        self._by_namespace: dict[str, dict[str, StoredObject]] = {}
-        self.floor = revision
         self.listeners: list[Listener] = []
-        self._changes: list[Change] = []
-        self._revisions: list[int] = []
+        self.history = History(revision)
+        self._sorted: list[str] = []
+
+    @property
+    def floor(self) -> int:
+        return self.history.floor
 
     def apply(self, change: Change, path: str) -> None:
         if change.new is None:
             self._drop(path)
         else:
             self.put(path, change.new)
-        self._changes.append(change)
-        self._revisions.append(change.revision)
-        if len(self._changes) > 2 * HISTORY:
-            self.floor = self._revisions[HISTORY - 1]
-            del self._changes[:HISTORY], self._revisions[:HISTORY]
+        self.history.add(change)
         for listener in tuple(self.listeners):
             listener(change)
 
     def put(self, path: str, stored: StoredObject) -> None:
         """The present state of namespace/name, without telling anybody."""
+        if path not in self.objects:
+            insort(self._sorted, path)
         self.objects[path] = stored
-        self._by_namespace.setdefault(path.partition("/")[0], {})[path] = stored
 
     def _drop(self, path: str) -> None:
         if self.objects.pop(path, None) is not None:
-            namespace = path.partition("/")[0]
-            inside = self._by_namespace[namespace]
-            del inside[path]
-            if not inside:
-                del self._by_namespace[namespace]
+            del self._sorted[bisect_left(self._sorted, path)]
 
     def since(self, revision: int, limit: int = 500) -> Sequence[Change]:
         """Changes after a revision, oldest first; the caller has checked the floor."""
-        begin = bisect_right(self._revisions, revision)
-        return self._changes[begin : begin + limit]
+        return self.history.since(revision, limit)
 
-    def select(self, namespace: str) -> Iterable[tuple[str, StoredObject]]:
-        """(namespace/name, object) in no particular order."""
-        inside = self._by_namespace.get(namespace, {}) if namespace else self.objects
-        return list(inside.items())
+    def paths(self, namespace: str = "", start: str = "") -> list[str]:
+        """In order; of all namespaces if none is named, and from `start` on."""
+        first, behind = (f"{namespace}/", f"{namespace}0") if namespace else ("", "")
+        low = bisect_left(self._sorted, max(first, start))
+        return self._sorted[low : bisect_left(self._sorted, behind) if behind else None]
+
+    def select(self, namespace: str) -> list[StoredObject]:
+        """In the order of their paths."""
+        return [self.objects[path] for path in self.paths(namespace)]
 
     def as_of(self, revision: int, namespace: str) -> dict[str, StoredObject]:
         """The objects at a past revision: the present with later changes undone."""
-        found = dict(self.select(namespace))
-        for change in reversed(self._changes[bisect_right(self._revisions, revision) :]):
+        found = {path: self.objects[path] for path in self.paths(namespace)}
+        for change in self.history.back_to(revision):
             state = change.new or change.old
             assert state is not None
             path = split(state.key)[1]
@@ -105,6 +91,8 @@ class Cache:
         self.revision = 0
         self.compacted = 0
         """Lists of older revisions are refused, however much history is left."""
+        self.freed = 0
+        """Bytes of objects and history that have been let go."""
         self._kinds: dict[str, Kind] = {}
         self._buckets: dict[str, Bucket] = {}
         self._homeless: dict[str, dict[str, Event]] = {}
@@ -138,7 +126,7 @@ class Cache:
         page = await store.list(ROOT)
         self.revision = page.revision
         for bucket in self._buckets.values():
-            bucket.floor = page.revision
+            bucket.history.floor = page.revision
         for number, record in enumerate(page.records):
             self._take_in(Event(EventType.PUT, record), first=True)
             if number % 2000 == 1999:
@@ -155,6 +143,15 @@ class Cache:
                 for event in batch:
                     self._take_in(event)
                 self._wake()
+                heavy = [bucket for bucket in self._buckets.values() if bucket.history.heavy]
+                if heavy:
+                    await asyncio.sleep(0)
+                    self.freed += sum(bucket.history.lighten() for bucket in heavy)
+
+    def compact(self, revision: int) -> None:
+        """Lists of older revisions are refused from now on, and what came before is forgotten."""
+        self.compacted = revision
+        self.freed += sum(bucket.history.forget(revision) for bucket in self._buckets.values())
 
     async def reached(self, revision: int) -> None:
         """Returns when the cache shows this revision."""

@@ -18,9 +18,10 @@ from minikube.auth.base import MASTERS, User
 from minikube.client.base import PatchType
 from minikube.errors import ApiError, NotFound
 from minikube.registry.base import DeleteOptions, Request, Selection
-from minikube.registry.cache import Bucket, Change
+from minikube.registry.cache import Bucket
 from minikube.registry.custom_columns import printer
 from minikube.registry.custom_status import established, full_names, status_of, terminating
+from minikube.registry.history import Change
 from minikube.registry.registry import StoreRegistry
 from minikube.resources.base import Conversion, Kind, ReadOnlyObj, ScalePaths
 

@@ -15,8 +15,9 @@ from minikube.client.base import Handler, IndexFunction, Informer, ObjectList, P
 from minikube.errors import MethodNotAllowed, NotFound, from_status
 from minikube.registry.base import DeleteOptions, Request, Selection
 from minikube.registry.binding import bind
-from minikube.registry.cache import Bucket, Change
+from minikube.registry.cache import Bucket
 from minikube.registry.eviction import evict
+from minikube.registry.history import Change
 from minikube.registry.registry import StoreRegistry
 from minikube.registry.scale import replicas_patch, scale_of
 from minikube.registry.selection import compile_selection
@@ -235,12 +236,9 @@ class LocalLister(Generic[T]):
         return self._informer.typed(stored)
 
     def list(self, namespace: str = "") -> Sequence[T]:
-        informer = self._informer
-        return [
-            informer.typed(stored)
-            for _, stored in self._bucket.select(namespace or informer.namespace)
-            if informer.selects(stored)
-        ]
+        informer, wanted = self._informer, namespace or self._informer.namespace
+        found = self._bucket.select(wanted) if wanted else list(self._bucket.objects.values())
+        return [informer.typed(stored) for stored in found if informer.selects(stored)]
 
     def by_index(self, index: str, value: str) -> Sequence[T]:
         return list(self._informer.indexed(index, value))

@@ -30,7 +30,7 @@ class CachedParameters:
         return [dict(each.tree(served)) for each in sorted(found, key=lambda each: each.name)]
 
     def _all(self, kind: Kind, namespace: str) -> Iterable[StoredObject]:
-        return [stored for _, stored in self._registry.cache.bucket(kind).select(namespace)]
+        return self._registry.cache.bucket(kind).select(namespace)
 
     def _kind(self, wanted: ParamKind) -> Kind:
         for kind in self._registry.kinds():

@@ -11,15 +11,18 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from minikube.errors import ApiError, BadRequest, Expired, FieldError, Invalid, NotFound, Timeout
+from minikube.kit.turns import Turns
 from minikube.registry.base import Change, Listing, Selection
 from minikube.registry.cache import Bucket, Cache
-from minikube.registry.cache import Change as CacheChange
 from minikube.registry.conversion import Converting
+from minikube.registry.history import Change as CacheChange
 from minikube.registry.selection import Matches, compile_selection
 from minikube.registry.stored import StoredObject
 from minikube.resources.base import Kind
 
 BOOKMARK_SECONDS = 60.0
+BATCH = 100
+"""So many objects a watcher is told at once to begin with; then others have their turn."""
 INCONSISTENT = -1
 """In place of a continue token's revision: go on from its key in the present state."""
 LIST_EXPIRED = "The resourceVersion for the provided list is too old."
@@ -75,28 +78,31 @@ class Reading:
         matches = compile_selection(kind, selection)
         bucket = self._cache.bucket(kind)
         start = ""
+        past: dict[str, StoredObject] | None
         token = _decode_continue(continue_) if continue_ else None
         if token is not None and token.rv > 0:
             revision, start = token.rv, token.start
             if revision < max(bucket.floor, self._cache.compacted):
                 raise Expired(TOKEN_EXPIRED, continue_=_encode_continue(INCONSISTENT, start))
-            found = bucket.as_of(revision, namespace)
+            past = bucket.as_of(revision, namespace)
         elif resource_version_match == "Exact":
             revision = parse_revision(resource_version)
             await self._fresh(resource_version)
             if revision < max(bucket.floor, self._cache.compacted):
                 raise Expired(LIST_EXPIRED)
-            found = bucket.as_of(revision, namespace)
+            past = bucket.as_of(revision, namespace)
         else:
             await self._fresh(resource_version)
             revision, start = self._cache.revision, token.start if token is not None else ""
-            found = dict(bucket.select(namespace))
-        paths = sorted(path for path in found if path >= start)
+            past = None
+        paths = bucket.paths(namespace, start) if past is None else sorted(path for path in past if path >= start)
+        objects = bucket.objects if past is None else past
+        wanted = [objects[path] for path in paths]
         if kind.conversion is None:
-            return _page(paths, found, matches, revision, limit)
+            return await _page(paths, wanted, matches, revision, limit)
         if selection.fields:
-            await self._converting.show(kind, [found[path] for path in paths])
-        page = _page(paths, found, matches, revision, limit)
+            await self._converting.show(kind, wanted)
+        page = await _page(paths, wanted, matches, revision, limit)
         await self._converting.show(kind, [each for each in page.items if isinstance(each, StoredObject)])
         return page
 
@@ -122,10 +128,9 @@ class Reading:
         initial: list[StoredObject] = []
         if send_initial_events or not start:
             start = self._cache.revision
-            everything = [stored for _, stored in bucket.select(namespace)]
+            everything = bucket.select(namespace)
             await self._converting.show(kind, everything)
             initial = [stored for stored in everything if matches is None or matches(stored)]
-            initial.sort(key=lambda stored: stored.key)
         changes = self._follow(kind, bucket, namespace, matches, start, initial, bookmarks, send_initial_events)
         try:
             yield changes
@@ -143,11 +148,11 @@ class Reading:
         bookmarks: bool,
         end_marker: bool,
     ) -> AsyncIterator[Sequence[Change]]:
-        first = [Change("ADDED", stored.revision, stored) for stored in initial]
+        for begin in range(0, len(initial), BATCH):
+            yield [Change("ADDED", stored.revision, stored) for stored in initial[begin : begin + BATCH]]
+            await asyncio.sleep(0)
         if end_marker and bookmarks:
-            first.append(Change("BOOKMARK", position, initial_events_end=True))
-        if first:
-            yield first
+            yield [Change("BOOKMARK", position, initial_events_end=True)]
         told = position
         loop = asyncio.get_running_loop()
         due = loop.time() + BOOKMARK_SECONDS
@@ -231,22 +236,31 @@ def _at(change: CacheChange) -> StoredObject:
     return change.old.moved(record)
 
 
-def _page(
-    paths: Sequence[str], found: dict[str, StoredObject], matches: Matches | None, revision: int, limit: int
+async def _page(
+    paths: Sequence[str], objects: Sequence[StoredObject], matches: Matches | None, revision: int, limit: int
 ) -> Listing:
-    if not limit:
-        items = [found[path] for path in paths]
-        return Listing([item for item in items if matches is None or matches(item)], revision)
-    taken: list[StoredObject] = []
-    for number, path in enumerate(paths):
-        if len(taken) == limit:
-            token = _encode_continue(revision, path)
-            remaining = len(paths) - number if matches is None else None
-            return Listing(taken, revision, token, remaining)
-        stored = found[path]
-        if matches is None or matches(stored):
-            taken.append(stored)
-    return Listing(taken, revision)
+    """`limit` objects that match (0: all of them); looking through many leaves turns to others."""
+    if matches is None:
+        taken, rest = (objects[:limit], paths[limit:]) if limit else (objects, ())
+        return _listing(taken, revision, rest, remaining=len(rest))
+    found: list[StoredObject] = []
+    turns = Turns()
+    for number, stored in enumerate(objects):
+        if limit and len(found) == limit:
+            return _listing(found, revision, paths[number:], remaining=None)
+        if matches(stored):
+            found.append(stored)
+        if turns.over:
+            await turns.pass_on()
+    return Listing(found, revision)
+
+
+def _listing(
+    taken: Sequence[StoredObject], revision: int, rest: Sequence[str], *, remaining: int | None
+) -> Listing:
+    if not rest:
+        return Listing(taken, revision)
+    return Listing(taken, revision, _encode_continue(revision, rest[0]), remaining)
 
 
 def _encode_continue(revision: int, start: str) -> str:

@@ -224,7 +224,7 @@ class StoreRegistry:
         while True:
             revision = self.cache.revision
             await self._clock.sleep(COMPACTION_SECONDS)
-            self.cache.compacted = revision
+            self.cache.compact(revision)
 
     async def _forget(self, stored: StoredObject) -> None:
         try:

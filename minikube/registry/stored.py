@@ -18,6 +18,8 @@ from minikube.resources.base import Conversion, Kind, Obj, ReadOnlyObj
 from minikube.store.base import Record
 
 PREFIX = b'{"metadata":{'
+KEPT_TWICE = 32 * 1024
+"""Bytes of an object up to which its spliced form is kept; bigger ones are copied when they are sent."""
 _decode_tree = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -167,9 +169,12 @@ class StoredObject:
     def _stored_json(self) -> bytes:
         if isinstance(self._json, dict):
             return self._json[""][1]
-        if self._json is None:
-            self._json = self._numbered(self.record.value)
-        return self._json
+        if self._json is not None:
+            return self._json
+        spliced = self._numbered(self.record.value)
+        if len(spliced) <= KEPT_TWICE:
+            self._json = spliced
+        return spliced
 
     def _numbered(self, value: bytes) -> bytes:
         return b'%b"resourceVersion":"%d",%b' % (PREFIX, self.record.revision, value[len(PREFIX) :])

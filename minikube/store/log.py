@@ -2,7 +2,8 @@
 
 Pure bookkeeping on the loop's thread. Invariants: `published` only grows; `history` holds every event with
 a revision above `floor`, in order; a watcher is a position in that history, so a slow one costs nothing and
-one that is overtaken by the floor is told `Compacted`.
+one that is overtaken by the floor is told `Compacted`. Of big values less history is kept: what is over HEAVY bytes
+and has been seen by every watcher is forgotten.
 """
 
 from __future__ import annotations
@@ -15,8 +16,18 @@ from contextlib import asynccontextmanager
 from minikube.store.base import Event, EventType, Page, Record
 from minikube.store.errors import Compacted, FutureRevision
 
+HEAVY = 16 * 1024 * 1024
 BATCH = 500
 """Most events that a watcher is given at once, so that others get their turn."""
+
+
+class _Watcher:
+    """How far one has come."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: int) -> None:
+        self.position = position
 
 
 class Log:
@@ -27,7 +38,9 @@ class Log:
         self._limit = history_limit
         self._events: list[Event] = []
         self._revisions: list[int] = []
+        self._bytes = 0
         self._waiting: set[asyncio.Future[None]] = set()
+        self._watchers: set[_Watcher] = set()
 
     def publish(self, events: Iterable[Event]) -> None:
         """Make these changes visible; their revisions ascend and are above `published`."""
@@ -37,9 +50,10 @@ class Log:
                 self.current.pop(record.key, None)
             else:
                 self.current[record.key] = record
-            self._events.append(event)
-            self._revisions.append(record.revision)
+            self._remember(event)
             self.published = record.revision
+        if self._bytes > HEAVY:
+            self.forget(min(self._lightest(), *(each.position + 1 for each in self._watchers), self.published))
         if len(self._events) > self._limit * 2:
             self.forget(self._revisions[-self._limit])
         self._wake()
@@ -48,13 +62,26 @@ class Log:
         """Take over what a database remembers; `published` and `floor` stay."""
         self.current.update(current)
         for event in events:
-            self._events.append(event)
-            self._revisions.append(event.record.revision)
+            self._remember(event)
+
+    def _remember(self, event: Event) -> None:
+        self._events.append(event)
+        self._revisions.append(event.record.revision)
+        self._bytes += len(event.record.value)
+
+    def _lightest(self) -> int:
+        """The revision from which on the history has half of the bytes it may have."""
+        left, count = self._bytes, 0
+        while count < len(self._events) - 1 and left > HEAVY // 2:
+            left -= len(self._events[count].record.value)
+            count += 1
+        return self._revisions[count]
 
     def forget(self, before: int) -> None:
         """Drop the history below revision `before`."""
         before = min(before, self.published + 1)
         keep = bisect_right(self._revisions, before - 1)
+        self._bytes -= sum(len(event.record.value) for event in self._events[:keep])
         del self._events[:keep]
         del self._revisions[:keep]
         self.floor = max(self.floor, before - 1)
@@ -86,21 +113,24 @@ class Log:
             raise FutureRevision(after, self.published)
         if after < self.floor:
             raise Compacted(after, self.floor)
-        changes = self._follow(prefix, after)
+        watcher = _Watcher(after)
+        self._watchers.add(watcher)
+        changes = self._follow(prefix, watcher)
         try:
             yield changes
         finally:
+            self._watchers.discard(watcher)
             await changes.aclose()  # type: ignore[attr-defined]
 
-    async def _follow(self, prefix: str, position: int) -> AsyncIterator[Sequence[Event]]:
+    async def _follow(self, prefix: str, watcher: _Watcher) -> AsyncIterator[Sequence[Event]]:
         while True:
-            while position >= self.published:
+            while watcher.position >= self.published:
                 await self._changed()
-            if position < self.floor:
-                raise Compacted(position, self.floor)
-            begin = bisect_right(self._revisions, position)
+            if watcher.position < self.floor:
+                raise Compacted(watcher.position, self.floor)
+            begin = bisect_right(self._revisions, watcher.position)
             events = self._events[begin : begin + BATCH]
-            position = events[-1].record.revision if events else self.published
+            watcher.position = events[-1].record.revision if events else self.published
             matching = [event for event in events if event.record.key.startswith(prefix)]
             if matching:
                 yield matching

@@ -13,6 +13,7 @@ from aiohttp import web
 from minikube.api import time
 from minikube.apiserver.audit.log import AuditLog
 from minikube.apiserver.audit.policy import NAMES, SILENCE, Level, Policy, Stage, Verdict, judge, read_policy
+from minikube.apiserver.compression import InPieces
 from minikube.apiserver.headers import told
 from minikube.apiserver.negotiation import JSON, read_body
 from minikube.apiserver.request_info import RequestInfo
@@ -89,7 +90,8 @@ class Trail:
         verdict = self._verdict or SILENCE
         if verdict.level is Level.NONE:
             return
-        body = _json(response)
+        read = verdict.level >= Level.REQUEST_RESPONSE or response.status >= 400
+        body = _json(response) if read else None
         more: dict[str, Any] = {"responseStatus": _status(response, body)}
         if verdict.level >= Level.REQUEST and self._info.resource and self._info.verb in WRITES:
             asked = await self._asked(definition)
@@ -163,7 +165,7 @@ def _reference(info: RequestInfo) -> dict[str, str]:
 
 def _json(response: web.StreamResponse) -> Any:
     """What was answered, if it was one JSON document."""
-    body = getattr(response, "body", None)
+    body = b"".join(response.pieces) if isinstance(response, InPieces) else getattr(response, "body", None)
     if not isinstance(body, bytes) or not body or response.content_type != JSON:
         return None
     return msgspec.json.decode(body)
