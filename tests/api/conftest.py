@@ -37,7 +37,7 @@ class Cluster:
             "MINIKUBE_NODE_NAME": "paper",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "minikube", "server", "--simulate"],
+            [sys.executable, "-OO", "-m", "minikube", "server", "--simulate"],
             env=environment,
             stdout=self.log.open("ab"),
             stderr=subprocess.STDOUT,
