@@ -34,7 +34,7 @@ from minikube.node.probes.prober import Counted, Prober, probes_of
 from minikube.node.probes.tally import Kind
 from minikube.node.registration import Registration
 from minikube.node.roster import Roster
-from minikube.node.runtime.base import Container, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
+from minikube.node.runtime.base import Container, Device, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
 from minikube.node.shutdown import GracefulShutdown
 from minikube.node.upkeep.eviction import refused
 from minikube.node.upkeep.housekeeping import Housekeeping
@@ -313,6 +313,10 @@ class Agent:
         if self.simulated:
             return env, ()
         return env, await self._inputs.mounts(pod, wanted, attempt, ips, dict(env))
+
+    def devices(self, pod: Pod, wanted: Wanted) -> Sequence[Device]:
+        """Of a container whose `inputs` are there."""
+        return self._inputs.devices(pod, wanted) if not self.simulated else ()
 
     async def pull(self, pod: Pod, reference: str) -> Image:
         auths = await self._inputs.pull_secrets(pod, reference)

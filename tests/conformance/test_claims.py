@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conformance.space import Obj, Space, condition, pod, shell
+from tests.machines import sh
 
 pytestmark = pytest.mark.conformance
 
@@ -258,3 +260,48 @@ def test_a_claim_of_the_name_of_an_ephemeral_volume_is_not_taken(space: Space):
     space.create(made)
     why = f"PVC {space.name}/pod-scratch was not created for pod {space.name}/pod (pod is not owner)"
     space.wait(lambda: any(why in each["message"] for each in space.events("pod")))
+
+
+@pytest.fixture
+def block(space: Space) -> Iterator[tuple[Obj, Path]]:
+    """A local volume of the first node that is a block device, and the file behind that."""
+    node, image = next(iter(space.site.nodes)), Path(f"/tmp/{space.name}.img")
+    image.write_bytes(b"hello".ljust(1 << 20, b"\0"))
+    device = sh("losetup", "--find", "--show", str(image)).stdout.strip()
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    spec = {
+        "capacity": {"storage": "1Mi"},
+        "accessModes": ["ReadWriteOnce"],
+        "volumeMode": "Block",
+        "storageClassName": space.name,
+        "local": {"path": device},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
+    }
+    made = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": space.name}, "spec": spec}
+    yield space.create(made), image
+    space.ask("DELETE", PV, space.name)
+    sh("losetup", "--detach", device)
+    image.unlink()
+
+
+def test_a_block_volume_is_a_device_of_the_container(space: Space, block: tuple[Obj, Path]):
+    """Whoever mounts it instead is told that it is no file system."""
+    _, image = block
+    space.create(claim(storageClassName=space.name, volumeMode="Block"))
+    script = "stat -c %F /dev/mine; head -c 5 /dev/mine; printf there | dd of=/dev/mine conv=fsync 2>/dev/null"
+    made = user("user", script)
+    del made["spec"]["containers"][0]["volumeMounts"]
+    made["spec"]["containers"][0]["volumeDevices"] = [{"name": "v", "devicePath": "/dev/mine"}]
+    assert space.output(made) == "block special file\nhello"
+    assert image.read_bytes()[:5] == b"there"
+    only = user("only", "(printf again > /dev/mine) 2>/dev/null || echo refused")
+    only["spec"] = {
+        **made["spec"],
+        "containers": [{**made["spec"]["containers"][0], "command": only["spec"]["containers"][0]["command"]}],
+    }
+    only["spec"]["volumes"] = [{"name": "v", "persistentVolumeClaim": {"claimName": "claim", "readOnly": True}}]
+    assert space.output(only) == "refused\n"
+    space.create(user("mounter"))
+    why = "volume v has volumeMode Block, but is specified in volumeMounts"
+    space.wait(lambda: any(why in each["message"] for each in space.events("mounter")))
+    space.delete(POD, "mounter")

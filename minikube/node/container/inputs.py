@@ -30,7 +30,7 @@ from minikube.node.container.spec import log_directory
 from minikube.node.container.termination import termination_message
 from minikube.node.pod.pods import container_named, containers_of
 from minikube.node.runtime.archive import full_name
-from minikube.node.runtime.base import Auth, Container, Mount, RuntimeInfo
+from minikube.node.runtime.base import Auth, Container, Device, Mount, RuntimeInfo
 from minikube.node.runtime.registries import Registries
 from minikube.node.volumes.container_mounts import ContainerMounts
 from minikube.node.volumes.problems import MountProblem
@@ -156,6 +156,10 @@ class Inputs:
         """Raises ConfigProblem."""
         await self.prepare(pod)
         return await self._mounts.of(pod, wanted, attempt, ips, known)
+
+    def devices(self, pod: Pod, wanted: Wanted) -> Sequence[Device]:
+        """Once the mounts are there."""
+        return self._mounts.devices(pod, wanted)
 
     # ---- while they run ------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from minikube.node.pod.pods import HASH_ANNOTATION, hash_of, is_init, is_sidecar
 from minikube.node.pod.problems import ConfigProblem as ConfigProblem
 from minikube.node.runtime.base import (
     ContainerSpec,
+    Device,
     Mount,
     PortMapping,
     Resources,
@@ -103,6 +104,7 @@ def container_spec(
     image_user: str,
     env: Sequence[tuple[str, str]],
     mounts: Sequence[Mount],
+    devices: Sequence[Device] = (),
     memory_capacity: int,
     target: str = "",
     seccomp_root: str = "/var/lib/kubelet/seccomp",
@@ -126,6 +128,7 @@ def container_spec(
         working_dir=wanted.working_dir,
         env=tuple(env),
         mounts=tuple(mounts),
+        devices=tuple(devices),
         log_path=f"{wanted.name}/{attempt}.log",
         stdin=bool(wanted.stdin),
         stdin_once=bool(wanted.stdin_once),

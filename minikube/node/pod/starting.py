@@ -116,6 +116,7 @@ class Starter:
             image_user=image.user,
             env=env,
             mounts=mounts,
+            devices=agent.devices(pod, wanted),
             memory_capacity=agent.memory_capacity,
             target=target,
             seccomp_root=str(agent.settings.agent_dir / "seccomp"),

@@ -51,6 +51,14 @@ class Mount(msgspec.Struct, frozen=True):
     image_sub_path: str = ""
 
 
+class Device(msgspec.Struct, frozen=True):
+    """A device of the host that the container may use under a path of its own."""
+
+    host_path: str
+    container_path: str
+    read_only: bool = False
+
+
 class PortMapping(msgspec.Struct, frozen=True):
     host_ip: str
     host_port: int
@@ -129,6 +137,7 @@ class ContainerSpec(msgspec.Struct, frozen=True):
     working_dir: str = ""
     env: tuple[tuple[str, str], ...] = ()
     mounts: tuple[Mount, ...] = ()
+    devices: tuple[Device, ...] = ()
     log_path: str = ""
     """Relative to the sandbox's log directory."""
     stdin: bool = False

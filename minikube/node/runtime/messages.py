@@ -142,6 +142,14 @@ def container_config(spec: ContainerSpec) -> Any:
         working_dir=spec.working_dir,
         envs=[cri.KeyValue(key=key, value=value) for key, value in spec.env],
         mounts=mounts,
+        devices=[
+            cri.Device(
+                container_path=device.container_path,
+                host_path=device.host_path,
+                permissions="r" if device.read_only else "mrw",
+            )
+            for device in spec.devices
+        ],
         labels=dict(spec.labels),
         annotations=dict(spec.annotations),
         log_path=spec.log_path,

@@ -55,8 +55,17 @@ def write(directory: Path, files: Sequence[File], group: int | None = None) -> b
 
 
 def _written(directory: Path, files: Sequence[File], group: int | None) -> Path:
-    """A new directory beside the present one with these files in it."""
+    """A new directory beside the present one with these files in it; nothing when it can't be made."""
     fresh = Path(tempfile.mkdtemp(prefix=datetime.now(UTC).strftime("..%Y_%m_%d_%H_%M_%S."), dir=directory))
+    try:
+        _fill(fresh, files, group)
+    except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return fresh
+
+
+def _fill(fresh: Path, files: Sequence[File], group: int | None) -> None:
     fresh.chmod(0o755)
     for each in files:
         target = fresh / each.path
@@ -67,7 +76,6 @@ def _written(directory: Path, files: Sequence[File], group: int | None) -> Path:
             os.chown(target, each.user, -1)
     if group is not None:
         set_group(fresh, group, read_only=True)
-    return fresh
 
 
 def _shown(link: Path) -> dict[str, bytes]:

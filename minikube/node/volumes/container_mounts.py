@@ -1,4 +1,4 @@
-"""What a container mounts: its volumes, their sub paths, /etc/hosts and its termination message.
+"""What a container mounts: its volumes, their sub paths, /etc/hosts and its termination message; its devices.
 
 Rules and words: pkg/kubelet makeMounts.
 """
@@ -15,7 +15,7 @@ from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Pod, Volume, VolumeMount
 from minikube.node.container.spec import domain_of, expand
 from minikube.node.pod.problems import ConfigProblem
-from minikube.node.runtime.base import Mount
+from minikube.node.runtime.base import Device, Mount
 from minikube.node.volumes import sub_path
 from minikube.node.volumes.hosts_file import etc_hosts
 from minikube.node.volumes.volumes import Volumes
@@ -74,6 +74,15 @@ class ContainerMounts:
         message = self.message_path(uid, wanted.name, attempt)
         await asyncio.to_thread(_write_text, message, "", 0o666)
         found.append(Mount(str(message), wanted.termination_message_path or "/dev/termination-log"))
+        return found
+
+    def devices(self, pod: Pod, wanted: Wanted) -> Sequence[Device]:
+        """Block volumes of a pod whose volumes are set up."""
+        volumes = {each.name: each for each in pod.spec.volumes}
+        found = []
+        for device in wanted.volume_devices:
+            place = self._volumes.place(pod.metadata.uid, volumes[device.name])
+            found.append(Device(str(place.path), device.device_path, read_only=place.read_only))
         return found
 
     def message_path(self, uid: str, container: str, attempt: int) -> Path:

@@ -16,15 +16,17 @@ from minikube.api.volumes import claim_name, foreign_claim, fully_bound, reachab
 from minikube.client.base import Client
 from minikube.errors import ApiError
 from minikube.node.volumes import host_path
+from minikube.node.volumes.ownership import all_containers
 from minikube.node.volumes.problems import MountProblem, Unmet, set_up_failed
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A directory outside the pod's own; `grouped`: fsGroup is applied to it."""
+    """A directory outside the pod's own, or a block device; `grouped`: fsGroup is applied to it."""
 
     path: Path
     read_only: bool = False
     grouped: bool = False
+    device: bool = False
 
 
 def _unprocessed(volume: Volume, why: str) -> MountProblem:
@@ -52,15 +54,16 @@ class PersistentVolumes:
         if reference is None or reference.uid != claim.metadata.uid:
             why = f"{where}: PV {persistent.metadata.name} is not bound to this PVC"
             raise _unprocessed(volume, why)
-        if persistent.spec.volume_mode == "Block":
-            raise _unprocessed(volume, f"{where}: block volumes are not supported")
+        if why := wrong_use(pod, volume, persistent.spec.volume_mode or "Filesystem"):
+            raise _unprocessed(volume, why)
         if node is not None and not reachable(persistent, node):
             name = persistent.metadata.name
             raise MountProblem(
                 f'MountVolume.NodeAffinity check failed for volume "{name}" : no matching NodeSelectorTerms'
             )
         source = volume.persistent_volume_claim
-        place = await _directory(persistent)
+        block = persistent.spec.volume_mode == "Block"
+        place = await (_device(persistent) if block else _directory(persistent))
         return msgspec.structs.replace(place, read_only=bool(source is not None and source.read_only))
 
     async def _claim(self, pod: Pod, volume: Volume) -> PersistentVolumeClaim:
@@ -78,6 +81,35 @@ class PersistentVolumes:
         if volume.ephemeral is not None and (why := foreign_claim(pod, claim)):
             raise _unprocessed(volume, f"{where}: {why}")
         return claim
+
+
+def wrong_use(pod: Pod, volume: Volume, mode: str) -> str:
+    """A file system is mounted, a block device is not; empty if containers see it so."""
+    mounts = {mount.name for each in all_containers(pod) for mount in each.volume_mounts}
+    devices = {device.name for each in all_containers(pod) for device in each.volume_devices}
+    what = f"volume {volume.name} has volumeMode {mode}, but is specified in"
+    if volume.name in mounts and mode != "Filesystem":
+        return f"{what} volumeMounts"
+    if volume.name in devices and mode != "Block":
+        return f"{what} volumeDevices"
+    return ""
+
+
+async def _device(volume: PersistentVolume) -> Place:
+    """Raises MountProblem."""
+    spec, name = volume.spec, volume.metadata.name
+    if spec.local is None:
+        raise MountProblem(
+            f'MapVolume.NewBlockVolumeMapper initialization failed for volume "{name}" : no volume plugin matched'
+        )
+    path = Path(spec.local.path)
+    try:
+        kind = await asyncio.to_thread(host_path.kind_of, path)
+    except OSError as error:
+        raise MountProblem(f'MapVolume.MapPodDevice failed for volume "{name}" : {error}') from error
+    if kind != "BlockDevice":
+        raise MountProblem(f'MapVolume.MapPodDevice failed for volume "{name}" : {path} is not a block device')
+    return Place(await asyncio.to_thread(path.resolve), device=True)
 
 
 async def _directory(volume: PersistentVolume) -> Place:

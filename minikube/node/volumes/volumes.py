@@ -202,7 +202,7 @@ class Volumes:
             for volume in used_volumes(pod):
                 claim = claim_name(pod, volume)
                 own = volume.empty_dir is not None or files.has_files(volume)
-                if volume.name in known and (own or claim):
+                if volume.name in known and (own or claim) and not known[volume.name].device:
                     with contextlib.suppress(OSError):  # it has just gone
                         found[volume.name] = measures_of(known[volume.name].path, whole=not own)
             return found

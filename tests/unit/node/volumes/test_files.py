@@ -180,3 +180,13 @@ def test_a_group_may_read_what_is_its_own(tmp_path: Path) -> None:
     for name, user, mode in (("a", 0, 0o440), ("t", 1000, 0o640)):
         info = (tmp_path / name).stat()
         assert (info.st_uid, info.st_gid, info.st_mode & 0o777) == (user, 2000, mode)
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    write(tmp_path, [File("a", b"1")])
+    before = sorted(tmp_path.iterdir())
+    for _ in range(3):
+        with pytest.raises(OSError):
+            write(tmp_path, [File("b", b"2"), File("b/c", b"3")])
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "a").read_bytes() == b"1"

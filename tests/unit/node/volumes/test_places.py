@@ -27,6 +27,7 @@ from minikube.node.pod.problems import ConfigProblem
 from minikube.node.volumes import empty_dir, host_path, sub_path
 from minikube.node.volumes.container_mounts import recursive_read_only, sub_path_of
 from minikube.node.volumes.ownership import set_group, user_of, wanted_mode
+from minikube.node.volumes.persistent import wrong_use
 from minikube.node.volumes.problems import Unmet
 from minikube.node.volumes.usage import usage_of
 from minikube.node.volumes.volumes import used_volumes
@@ -306,3 +307,28 @@ def test_a_directory_is_shared_once_and_given_back_when_nothing_is_mounted_in_it
     unmount_below(pods)
     unshare(pods)
     assert mounts_below(pods) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "mode", "expected"),
+    [
+        ("volumeMounts", "Filesystem", ""),
+        ("volumeDevices", "Block", ""),
+        ("volumeMounts", "Block", "volume v has volumeMode Block, but is specified in volumeMounts"),
+        ("volumeDevices", "Filesystem", "volume v has volumeMode Filesystem, but is specified in volumeDevices"),
+    ],
+)
+def test_a_device_is_not_mounted_and_a_file_system_no_device(field: str, mode: str, expected: str) -> None:
+    where = {"mountPath": "/v"} if field == "volumeMounts" else {"devicePath": "/v"}
+    container = {"name": "c", "image": "i", field: [{"name": "v", **where}]}
+    subject = from_dict(
+        Pod,
+        {
+            "metadata": {"name": "p"},
+            "spec": {
+                "containers": [container],
+                "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
+            },
+        },
+    )
+    assert wrong_use(subject, subject.spec.volumes[0], mode) == expected
