@@ -21,6 +21,7 @@ STORAGE = "io.k8s.api.storage.v1."
 CRD = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 FLOW = "io.k8s.api.flowcontrol.v1."
 RESOURCE = "io.k8s.api.resource.v1."
+DISCOVERY = "io.k8s.api.discovery.v1."
 
 _CONTAINER = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
 _POLICY = {"failurePolicy": "Fail", "matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}}
@@ -136,7 +137,7 @@ FIXED: dict[str, dict[str, Any]] = {
     CRD + "CustomResourceDefinitionSpec": {"conversion": {"strategy": "None"}},
     CRD + "ServiceReference": {"port": 443},
     "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference": {"port": 443},
-    "io.k8s.api.discovery.v1.EndpointPort": {"name": "", "protocol": "TCP"},
+    DISCOVERY + "EndpointPort": {"name": "", "protocol": "TCP"},
     FLOW + "LimitedPriorityLevelConfiguration": {
         "lendablePercent": 0,
         "limitResponse": {"type": "Reject"},
@@ -246,6 +247,20 @@ def service_spec(spec: Obj) -> None:
         spec.pop("sessionAffinityConfig", None)
 
 
+def service(one: Obj) -> None:
+    """Addresses of a balancer are its own unless it says that it is a proxy."""
+    if (one.get("spec") or {}).get("type") == "LoadBalancer":
+        for ingress in ((one.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
+            if ingress.get("ip"):
+                ingress.setdefault("ipMode", "VIP")
+
+
+def endpoint_slice(one: Obj) -> None:
+    """Both lists are always said (upstream's types do not omit them), also when they are empty."""
+    one.setdefault("endpoints", [])
+    one.setdefault("ports", [])
+
+
 def rolling(**fields: Any) -> Callable[[Obj], None]:
     """rollingUpdate with these fields, when the strategy is RollingUpdate."""
 
@@ -342,7 +357,9 @@ RULES: dict[str, Callable[[Obj], None]] = {
     CORE + "Container": image_pull_policy,
     CORE + "EphemeralContainer": image_pull_policy,
     CORE + "Volume": volume,
+    CORE + "Service": service,
     CORE + "ServiceSpec": service_spec,
+    DISCOVERY + "EndpointSlice": endpoint_slice,
     CORE + "ReplicationController": replication_controller,
     APPS + "ReplicaSet": labelled_from_template,
     APPS + "DeploymentStrategy": rolling(maxSurge="25%", maxUnavailable="25%"),

@@ -107,8 +107,8 @@ def keep(home: Path) -> None:
 
 
 def agnhost_archive(path: Path) -> Path:
-    """`agnhost:test`: python3 and a shell, with the programs of `image` in its root."""
-    packages = ("python3", "dash", "coreutils")
+    """`agnhost:test`: python3, a shell, dig and getent, with the programs of `image` in its root."""
+    packages = ("python3", "dash", "coreutils", "hostname", "libc-bin", "bind9-dnsutils")
     return debian_archive(
         path, "agnhost:test", packages, {each.name: each.read_text() for each in IMAGE.glob("*.py")}
     )

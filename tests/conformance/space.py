@@ -236,9 +236,11 @@ def pod(name: str = "pod", *command: str, image: str = IMAGE, **spec: Any) -> Ob
 
 
 def agnhost(name: str, *arguments: str, labels: Mapping[str, str] | None = None, **spec: Any) -> Obj:
-    """A pod that runs image/agnhost.py with these arguments (default: netexec)."""
+    """A pod that runs image/agnhost.py with these arguments (default: netexec, which is Ready once it listens)."""
     made = pod(name, "python3", "/agnhost.py", *(arguments or ("netexec",)), image=AGNHOST, **spec)
     made["metadata"]["labels"] = dict(labels or {})
+    if "netexec" in made["spec"]["containers"][0]["command"]:
+        made["spec"]["containers"][0]["readinessProbe"] = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
     return made
 
 

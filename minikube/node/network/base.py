@@ -68,6 +68,9 @@ class ServicePort(msgspec.Struct, frozen=True):
     cluster_ips: tuple[str, ...]
     port: int
     backends: tuple[Backend, ...]
+    """The ready ones."""
+    draining: tuple[Backend, ...] = ()
+    """Those that end but still serve: they get what no ready one is there for (KEP-1669)."""
     node_port: int = 0
     external_ips: tuple[str, ...] = ()
     """External IPs and load-balancer addresses alike."""
@@ -79,6 +82,17 @@ class ServicePort(msgspec.Struct, frozen=True):
     health_check_node_port: int = 0
     ready_here: tuple[str, ...] = ()
     """Addresses of ready endpoints on this node."""
+
+    @property
+    def everywhere(self) -> tuple[Backend, ...]:
+        """Who serves, on any node."""
+        return self.backends or self.draining
+
+    @property
+    def here(self) -> tuple[Backend, ...]:
+        """Who serves on this node: all that the local traffic policies know."""
+        ready = tuple(backend for backend in self.backends if backend.local)
+        return ready or tuple(backend for backend in self.draining if backend.local)
 
 
 class ServiceProxy(Protocol):

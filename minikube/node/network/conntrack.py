@@ -17,7 +17,10 @@ Flow = tuple[str, int, str]
 
 
 def stale(before: Iterable[ServicePort], after: Iterable[ServicePort]) -> frozenset[Flow]:
-    """Flows to backends that are no longer there, and those that found none before there was the first."""
+    """Flows to backends that no longer serve, and those that found none before there was the first.
+
+    A backend that ends serves until it has ended.
+    """
     old, new = frozenset(_flows(before)), frozenset(_flows(after))
     served = {(address, port) for address, port, backend in new if backend}
     return frozenset(flow for flow in old - new if flow[2] or flow[:2] in served)
@@ -31,7 +34,7 @@ def _flows(ports: Iterable[ServicePort]) -> Iterator[Flow]:
         if port.node_port:
             places.append(("", port.node_port))
         for address, number in places:
-            for backend in {each.ip for each in port.backends} or {""}:
+            for backend in {each.ip for each in (*port.backends, *port.draining)} or {""}:
                 yield address, number, backend
 
 

@@ -133,9 +133,8 @@ def _add(
     protocol = port.protocol.lower()
     identity = f"{port.namespace}/{port.service}/{port.port_name}/{protocol}/{port.port}"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
-    everyone = port.backends
-    local = tuple(backend for backend in everyone if backend.local)
-    for backend in local:
+    everyone, local = port.everywhere, port.here
+    for backend in {backend for backend in (*everyone, *local) if backend.local}:
         elements["hairpin", f"{backend.ip} . {backend.ip}"] = ""
     if not everyone:
         for address in (*port.cluster_ips, *port.external_ips):

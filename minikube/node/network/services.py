@@ -13,13 +13,19 @@ from minikube.client.base import Informers
 from minikube.node.network.base import Backend, ServicePort, ServiceProxy
 from minikube.node.network.service_health import ServiceHealth
 
+NOT_OURS = frozenset({"service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"})
+"""Labels that tell kube-proxy to keep away, whatever their value."""
+
 
 def service_ports(
     services: Iterable[Service], slices: Iterable[EndpointSlice], node_name: str
 ) -> tuple[ServicePort, ...]:
-    """Every proxied port of every service; headless and ExternalName ones have none."""
+    """Every proxied port of every service; headless and ExternalName ones have none, and those that are labelled as
+    headless or as another proxy's."""
     by_service: dict[tuple[str, str], list[EndpointSlice]] = {}
     for found in slices:
+        if NOT_OURS & found.metadata.labels.keys():
+            continue
         owner = found.metadata.labels.get(SERVICE_NAME)
         if owner and found.address_type == "IPv4":
             by_service.setdefault((found.metadata.namespace, owner), []).append(found)
@@ -27,7 +33,7 @@ def service_ports(
     for service in services:
         spec = service.spec
         addresses = tuple(a for a in spec.cluster_ips or (spec.cluster_ip,) if a and a != "None" and ":" not in a)
-        if spec.type == "ExternalName" or not addresses:
+        if spec.type == "ExternalName" or not addresses or NOT_OURS & service.metadata.labels.keys():
             continue
         mine = by_service.get((service.metadata.namespace, service.metadata.name), [])
         result += (_port(service, port, addresses, mine, node_name) for port in spec.ports)
@@ -46,6 +52,7 @@ def _port(
     if spec.session_affinity == "ClientIP":
         config = spec.session_affinity_config
         affinity = (config and config.client_ip and config.client_ip.timeout_seconds) or 10800
+    ready, draining = _backends(port, slices, node_name)
     return ServicePort(
         namespace=service.metadata.namespace,
         service=service.metadata.name,
@@ -53,7 +60,8 @@ def _port(
         protocol=port.protocol or "TCP",
         cluster_ips=addresses,
         port=port.port,
-        backends=_backends(port, slices, node_name),
+        backends=ready,
+        draining=draining,
         node_port=port.node_port or 0,
         external_ips=tuple(a for a in outside if ":" not in a),
         affinity_seconds=affinity,
@@ -77,8 +85,10 @@ def _ready_here(slices: list[EndpointSlice], node_name: str) -> tuple[str, ...]:
     return tuple(sorted(ready))
 
 
-def _backends(port: Port, slices: list[EndpointSlice], node_name: str) -> tuple[Backend, ...]:
-    """The ready ones; where there are none, those that still serve while terminating."""
+def _backends(
+    port: Port, slices: list[EndpointSlice], node_name: str
+) -> tuple[tuple[Backend, ...], tuple[Backend, ...]]:
+    """(the ready ones, those that still serve while they terminate)."""
     ready: set[Backend] = set()
     terminating: set[Backend] = set()
     for found in slices:
@@ -96,7 +106,7 @@ def _backends(port: Port, slices: list[EndpointSlice], node_name: str) -> tuple[
                     ready |= backends
                 elif conditions.serving and conditions.terminating:
                     terminating |= backends
-    return tuple(sorted(ready or terminating))
+    return tuple(sorted(ready)), tuple(sorted(terminating - ready))
 
 
 class ServiceSync:

@@ -106,3 +106,19 @@ def test_defaults_are_never_shared_between_objects() -> None:
     one, two = (defaulted("core.v1.Pod", {"spec": {}}) for _ in range(2))
     one["spec"]["securityContext"]["runAsUser"] = 1
     assert two["spec"]["securityContext"] == {}
+
+
+def test_an_address_of_a_load_balancer_is_its_own() -> None:
+    status = {
+        "loadBalancer": {
+            "ingress": [{"ip": "192.0.2.1"}, {"hostname": "a"}, {"ip": "192.0.2.2", "ipMode": "Proxy"}]
+        }
+    }
+    filled = defaulted("core.v1.Service", {"spec": {"type": "LoadBalancer"}, "status": status})["status"]
+    modes = [each.get("ipMode") for each in filled["loadBalancer"]["ingress"]]
+    assert modes == ["VIP", None, "Proxy"]
+
+
+def test_an_empty_slice_says_that_it_is_empty() -> None:
+    slice = defaulted("discovery.v1.EndpointSlice", {"addressType": "IPv4"})
+    assert (slice["endpoints"], slice["ports"]) == ([], [])
