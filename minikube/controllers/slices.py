@@ -36,7 +36,7 @@ class SlicePlan(msgspec.Struct, frozen=True):
 
 
 def plan_slices(existing: Sequence[EndpointSlice], groups: Sequence[Group], meta: ObjectMeta) -> SlicePlan:
-    """`meta`: name, labels and owner of every slice; what others have set on one beside them stays."""
+    """`meta`: name, labels and owner of every slice. Labels are exactly these (setEndpointSliceLabels)."""
     create: list[EndpointSlice] = []
     changed: list[tuple[EndpointSlice, EndpointSlice]] = []
     spare = list(existing)
@@ -58,7 +58,7 @@ def plan_slices(existing: Sequence[EndpointSlice], groups: Sequence[Group], meta
             # A slice that is no longer needed becomes the one that is.
             spare.remove(match)
             reused.append(one)
-            changed.append((match, msgspec.structs.replace(match, ports=one.ports, endpoints=one.endpoints)))
+            changed.append((match, _with(match, meta, Group(one.address_type, one.ports), one.endpoints)))
     return SlicePlan(
         create=tuple(one for one in create if not any(one is other for other in reused)),
         update=tuple(new for old, new in changed if new != old),
@@ -88,10 +88,9 @@ def _identity(endpoint: Endpoint) -> tuple[tuple[str, ...], str]:
 
 
 def _with(slice: EndpointSlice, meta: ObjectMeta, group: Group, endpoints: Sequence[Endpoint]) -> EndpointSlice:
-    labels = {key: value for key, value in slice.metadata.labels.items() if key != HEADLESS}
     return msgspec.structs.replace(
         slice,
-        metadata=msgspec.structs.replace(slice.metadata, labels={**labels, **meta.labels}),
+        metadata=msgspec.structs.replace(slice.metadata, labels=meta.labels),
         ports=group.ports,
         endpoints=tuple(endpoints),
     )

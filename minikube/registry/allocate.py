@@ -70,6 +70,7 @@ class Allocator:
         try:
             self._reserve_ip(new, old, had_ips, taken_ips)
             self._reserve_ports(new, old, had_ports, taken_ports)
+            self._reserve_check_port(new, old, had_ports, taken_ports)
         except BaseException:
             undo()
             raise
@@ -186,6 +187,30 @@ class Allocator:
             self._used_ports.add((protocol, number))
             taken.add((protocol, number))
 
+    def _reserve_check_port(
+        self, new: Obj, old: ReadOnlyObj | None, had: set[tuple[str, int]], taken: set[tuple[str, int]]
+    ) -> None:
+        """The node port on which load balancers ask for the health of a service with a local policy."""
+        spec, before = new["spec"], (old or {}).get("spec", {})
+        if (spec.get("type"), spec.get("externalTrafficPolicy")) != ("LoadBalancer", "Local"):
+            return
+        number, kept = spec.get("healthCheckNodePort"), before.get("healthCheckNodePort")
+        if not number:
+            spec["healthCheckNodePort"] = kept or self._any_port("TCP", taken)
+        elif kept and number != kept:
+            why = (
+                "cannot change healthCheckNodePort on loadBalancer service with externalTraffic=Local during update"
+            )
+            raise _refused(new, "spec.healthCheckNodePort", number, why)
+        elif ("TCP", number) not in had:
+            if number not in self._ports or ("TCP", number) in self._used_ports:
+                raise InternalError(
+                    f"failed to allocate requested HealthCheck NodePort {number}: provided port is "
+                    + ("already allocated" if number in self._ports else "not in the valid range")
+                )
+            self._used_ports.add(("TCP", number))
+            taken.add(("TCP", number))
+
     def _any_port(self, protocol: str, taken: set[tuple[str, int]]) -> int:
         free = [port for port in self._ports if (protocol, port) not in self._used_ports]
         if not free:
@@ -204,9 +229,12 @@ def _addresses(service: ReadOnlyObj) -> Iterator[str]:
 
 
 def _node_ports(service: ReadOnlyObj) -> Iterator[tuple[str, int]]:
-    for port in (service.get("spec") or {}).get("ports") or ():
+    spec = service.get("spec") or {}
+    for port in spec.get("ports") or ():
         if port.get("nodePort"):
             yield port.get("protocol", "TCP"), port["nodePort"]
+    if spec.get("healthCheckNodePort"):
+        yield "TCP", spec["healthCheckNodePort"]
 
 
 def _refused(service: ReadOnlyObj, path: str, value: object, why: str) -> Invalid:

@@ -103,3 +103,17 @@ def test_a_status_of_a_service_lives(http: Http):
     patched = http.patch(f"{PLACE}/s/status", {"metadata": {"annotations": {"a": "b"}}, **status}).ok()
     assert patched["status"]["loadBalancer"]["ingress"][0]["ip"] == "203.0.113.1"
     assert patched["metadata"]["annotations"] == {"a": "b"}
+
+
+def test_a_local_load_balancer_has_a_port_for_health_checks(http: Http):
+    local: dict[str, Any] = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+    made = http.post(PLACE, service("s", **local)).ok(201)["spec"]
+    port = made["healthCheckNodePort"]
+    assert port not in (0, made["ports"][0]["nodePort"])
+    wanted = http.get(f"{PLACE}/s").ok()
+    wanted["spec"]["healthCheckNodePort"] = port + 1
+    assert "cannot change healthCheckNodePort" in http.put(f"{PLACE}/s", wanted).refused(422, "Invalid")
+    taken = service("t", **local, healthCheckNodePort=port)
+    assert "provided port is already allocated" in http.post(PLACE, taken).refused(500, "InternalError")
+    assert "healthCheckNodePort" not in changed(http, "s", externalTrafficPolicy="Cluster")
+    http.post(PLACE, taken).ok(201)

@@ -52,10 +52,19 @@ def dial(
     tries: int = 1,
 ) -> list[str]:
     """What that pod is answered, in order; failures have no answer."""
-    query = f"host={host}&port={port}&request={request}&protocol={protocol}&tries={tries}"
-    found = space.http.get(space.path("v1/Pod", f"{pod}:8080", "proxy/dial") + f"?{query}").ok()
-    answers: Sequence[str] = found["responses"]
+    answers: Sequence[str] = _dialled(space, pod, host, port, request, protocol, tries)["responses"]
     return list(answers)
+
+
+def failure(space: Space, pod: str, host: str, port: int) -> str:
+    """Why that pod is not answered; empty if it is."""
+    return " ".join(_dialled(space, pod, host, port, "hostname", "http", 1)["errors"])
+
+
+def _dialled(space: Space, pod: str, host: str, port: int, request: str, protocol: str, tries: int) -> Obj:
+    query = f"host={host}&port={port}&request={request}&protocol={protocol}&tries={tries}"
+    found: Obj = space.http.get(space.path("v1/Pod", f"{pod}:8080", "proxy/dial") + f"?{query}").ok()
+    return found
 
 
 def reached(space: Space, pod: str, host: str, port: int, **how: Any) -> set[str]:

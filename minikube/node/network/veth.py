@@ -161,9 +161,8 @@ class VethNetwork:
                     route.link("add", ifname=found.interface, kind="veth", mtu=self._mtu, peer=peer)
                 present = route.link_lookup(ifname=found.interface)
             route.link("set", index=present[0], master=bridge, state="up")
-            hairpin = Path(f"/sys/class/net/{found.interface}/brport/hairpin_mode")
-            if hairpin.exists():
-                hairpin.write_text("1")
+            # Where bridged packets pass the rules (br_netfilter), a pod's own service leads back out of its port.
+            route.brport("set", index=present[0], mode=1)
         within(found.netns, lambda: _configure(found.ips[0], str(gateway)))
 
 

@@ -63,6 +63,15 @@ def test_an_emptied_slice_goes_when_others_are_left() -> None:
     assert plan.update == ()
 
 
+def test_a_label_that_the_service_no_longer_has_goes() -> None:
+    (old,) = made(group(3))
+    meta = ObjectMeta(generate_name="web-", namespace="default", labels={"tier": "front"})
+    (changed,) = plan_slices([old], [group(3)], meta).update
+    assert changed.metadata.labels == {"tier": "front"}
+    (reused,) = plan_slices([old], [group(3, DNS)], meta).update
+    assert reused.metadata.labels == {"tier": "front"}
+
+
 class World:
     """A service without selector and its Endpoints."""
 
