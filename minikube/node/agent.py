@@ -353,17 +353,18 @@ class Agent:
     # Probes.
 
     def probe(self, pod: Pod, observed: Observed, proven: Mapping[str, bool]) -> None:
-        """Probe what runs now, and nothing else."""
+        """Probe what runs now, and nothing else; of a pod that ends, only whether it is still ready."""
         if self.simulated:
             return
         running = []
-        if pod.metadata.deletion_timestamp is None and not is_terminal(pod):
+        if not is_terminal(pod):
             for wanted in containers_of(pod):
                 latest = observed.latest(wanted.name)
                 if latest is not None and latest.state is State.RUNNING and latest.id not in observed.hooking:
                     running.append((wanted, latest))
         ips = self.host_ips if pod.spec.host_network else observed.ips
-        self._prober.keep(pod.metadata.uid, running, pod=pod, ips=ips, proven=proven)
+        ending = pod.metadata.deletion_timestamp is not None
+        self._prober.keep(pod.metadata.uid, running, pod=pod, ips=ips, proven=proven, ending=ending)
 
     def started(self, pod: Pod, containers: Sequence[Container], proven: Mapping[str, bool]) -> frozenset[str]:
         return self._passing(pod, containers, Kind.STARTUP, dict.fromkeys(proven, True))

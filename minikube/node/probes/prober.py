@@ -36,6 +36,7 @@ class Prober:
         self._tasks: dict[str, dict[str, asyncio.Task[None]]] = {}
         self._tallies: dict[str, dict[Kind, Tally]] = {}
         self._counts: dict[str, Counted] = {}
+        self._ending: set[str] = set()
 
     def keep(
         self,
@@ -45,22 +46,32 @@ class Prober:
         pod: Pod | None = None,
         ips: Sequence[str] = (),
         proven: Mapping[str, bool] | None = None,
+        ending: bool = False,
     ) -> None:
         """Probe exactly these containers of the pod from now on. `proven`: ids of containers that had started
-        before this agent did, and whether they were ready."""
+        before this agent did, and whether they were ready. `ending`: only whether they are still ready counts
+        (prober.StopLivenessAndStartup): services may need them until others are."""
         tasks = self._tasks.setdefault(uid, {})
         wanted_ids = {container.id for _, container in running}
         for identifier in tasks.keys() - wanted_ids:
             tasks.pop(identifier).cancel()
             self._tallies.pop(identifier, None)
             self._counts.pop(identifier, None)
+            self._ending.discard(identifier)
         for wanted, container in running:
-            if pod is not None and container.id not in tasks and probes_of(wanted):
+            if pod is None or not probes_of(wanted):
+                continue
+            if container.id not in tasks:
                 tallies = self._tallies[container.id] = _tallies(wanted, (proven or {}).get(container.id))
                 self._counts[container.id] = pod, wanted.name, {kind: Counts() for kind in tallies}
-                tasks[container.id] = asyncio.create_task(
-                    self._watch(pod, wanted, container, ips, tallies), name=f"probes of {wanted.name}"
-                )
+            elif not ending or container.id in self._ending:
+                continue
+            else:
+                tasks[container.id].cancel()
+            if ending:
+                self._ending.add(container.id)
+            watch = self._watch(pod, wanted, container, ips, self._tallies[container.id], ending=ending)
+            tasks[container.id] = asyncio.create_task(watch, name=f"probes of {wanted.name}")
         if not tasks:
             del self._tasks[uid]
         self._watch_over()
@@ -92,7 +103,14 @@ class Prober:
         }
 
     async def _watch(
-        self, pod: Pod, wanted: Wanted, container: Container, ips: Sequence[str], tallies: Mapping[Kind, Tally]
+        self,
+        pod: Pod,
+        wanted: Wanted,
+        container: Container,
+        ips: Sequence[str],
+        tallies: Mapping[Kind, Tally],
+        *,
+        ending: bool,
     ) -> None:
         probes = probes_of(wanted)
 
@@ -101,10 +119,13 @@ class Prober:
                 await self._series(pod, wanted, container, ips, probes[kind], tallies[kind])
 
         if Kind.STARTUP in probes and not tallies[Kind.STARTUP].good:
+            if ending:
+                return
             await run(Kind.STARTUP)
             if tallies[Kind.STARTUP].failed:
                 return
-        await asyncio.gather(run(Kind.LIVENESS), run(Kind.READINESS))
+        kinds = (Kind.READINESS,) if ending else (Kind.LIVENESS, Kind.READINESS)
+        await asyncio.gather(*(run(kind) for kind in kinds))
 
     async def _series(
         self, pod: Pod, wanted: Wanted, container: Container, ips: Sequence[str], probe: Probe, tally: Tally

@@ -10,15 +10,17 @@ from datetime import timedelta
 import grpc.aio
 import pytest
 
-from minikube.api.core_v1 import ContainerPort, HTTPGetAction, HTTPHeader, Probe
+from minikube.api.core_v1 import ContainerPort, HTTPGetAction, HTTPHeader, Probe, TCPSocketAction
+from minikube.kit.clock import SystemClock
 from minikube.node.probes.handlers import Failed, dial, http_get, port_of
-from minikube.node.probes.prober import first_after, next_after
+from minikube.node.probes.prober import Prober, first_after, next_after
 from minikube.node.probes.stalls import Stalls
 from minikube.node.probes.tally import Kind, Tally
 from minikube.node.runtime.health import check
+from minikube.node.runtime.simulated import SimulatedRuntime
 from minikube.node.runtime.wire import encode
 from tests.fakes.cluster import HandClock
-from tests.unit.node.seen import NOW, wanted
+from tests.unit.node.seen import NOW, pod, running, wanted
 
 PROBE = Probe(success_threshold=2, failure_threshold=3)
 HERE = "127.0.0.1"
@@ -114,6 +116,33 @@ async def test_a_late_beat_is_a_stall() -> None:
     clock.at += timedelta(seconds=5)
     assert stalls.since(mark)
     beating.cancel()
+
+
+async def test_a_pod_that_ends_is_only_asked_whether_it_is_still_ready() -> None:
+    """Nobody listens on port 1: liveness would want a restart. The other port is open."""
+    told: list[str] = []
+    changed = asyncio.Event()
+
+    def hear(_pod: object, _wanted: object, reason: str, _message: str) -> None:
+        told.append(reason)
+        changed.set()
+
+    server = await asyncio.start_server(lambda _, writer: writer.close(), HERE, 0)
+    number = server.sockets[0].getsockname()[1]
+    probes = {
+        "liveness_probe": Probe(tcp_socket=TCPSocketAction(port=1), failure_threshold=1),
+        "readiness_probe": Probe(tcp_socket=TCPSocketAction(port=number)),
+    }
+    main = wanted(**probes)
+    prober = Prober(SimulatedRuntime(), SystemClock(), hear)
+    container = running()
+    async with server:
+        prober.keep("u", [(main, container)], pod=pod(main=(main,)), ips=[HERE], ending=True)
+        await changed.wait()
+        assert prober.passes(container.id, Kind.READINESS)
+        assert prober.failed([container.id]) == {}
+        assert told == [""]
+        prober.keep("u", ())
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ import json
 import socket
 from collections.abc import Mapping
 
-import msgspec
 import pytest
 
 from minikube.api.core_v1 import Service, ServiceSpec
@@ -24,11 +23,18 @@ GONE = EndpointConditions(ready=False, serving=False, terminating=True)
 
 
 def port(
-    *endpoints: tuple[str, str, EndpointConditions], labels: Mapping[str, str] | None = None
+    *endpoints: tuple[str, str, EndpointConditions],
+    labels: Mapping[str, str] | None = None,
+    check: int = 0,
 ) -> list[ServicePort]:
     """Of one service, seen from node `a`; endpoints are (address, node, conditions)."""
     meta = ObjectMeta(name="web", namespace="default", labels=dict(labels or {}))
-    spec = ServiceSpec(cluster_ip="10.43.0.5", ports=(Port(name="http", port=80),), external_traffic_policy="Local")
+    spec = ServiceSpec(
+        cluster_ip="10.43.0.5",
+        ports=(Port(name="http", port=80),),
+        external_traffic_policy="Local",
+        health_check_node_port=check,
+    )
     slice = EndpointSlice(
         metadata=ObjectMeta(name="web-1", namespace="default", labels={"kubernetes.io/service-name": "web"}),
         address_type="IPv4",
@@ -69,10 +75,10 @@ async def test_a_balancer_hears_whether_pods_are_here() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         number = free.getsockname()[1]
-    (found,) = port(("10.42.0.2", "a", READY), ("10.42.1.2", "b", READY))
-    (ending,) = port(("10.42.0.2", "a", DRAINING))
+    found = port(("10.42.0.2", "a", READY), ("10.42.1.2", "b", READY), check=number)
+    ending = port(("10.42.0.2", "a", DRAINING), check=number)
     async with ServiceHealth() as checks:
-        await checks.apply([msgspec.structs.replace(found, health_check_node_port=number)])
+        await checks.apply(found)
         status, body = await told(number)
         assert status == "HTTP/1.1 200 OK"
         assert body == {
@@ -80,7 +86,7 @@ async def test_a_balancer_hears_whether_pods_are_here() -> None:
             "localEndpoints": 1,
             "serviceProxyHealthy": True,
         }
-        await checks.apply([msgspec.structs.replace(ending, health_check_node_port=number)])
+        await checks.apply(ending)
         status, body = await told(number)
         assert (status, body["localEndpoints"]) == ("HTTP/1.1 503 Service Unavailable", 0)
         await checks.apply([])
