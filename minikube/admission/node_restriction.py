@@ -147,14 +147,22 @@ def _node(node: str, request: Attributes) -> str:
     if request.name != node:
         return f'node "{node}" is not allowed to modify node "{request.name}"'
     new, old = request.object or {}, request.old or {}
+    if request.operation == "CREATE" and (new.get("spec") or {}).get("podCIDR"):
+        return f'node "{node}" is not allowed to choose its podCIDR'  # by which all others send their pods' traffic
     if request.operation == "CREATE" and (forbidden := _forbidden_labels(_labels(new), {})):
         return f'node "{node}" is not allowed to set the following labels: {", ".join(forbidden)}'
     if request.operation == "UPDATE":
         if ((new.get("spec") or {}).get("taints") or []) != ((old.get("spec") or {}).get("taints") or []):
             return f'node "{node}" is not allowed to modify taints'
+        if _owners(new) != _owners(old):  # with one it could have itself deleted, and come back with other labels
+            return f'node "{node}" is not allowed to modify ownerReferences'
         if forbidden := _forbidden_labels(_labels(new), _labels(old)):
             return f"is not allowed to modify labels: {', '.join(forbidden)}"
     return ""
+
+
+def _owners(obj: Mapping[str, Any]) -> Any:
+    return (obj.get("metadata") or {}).get("ownerReferences") or []
 
 
 def _labels(obj: Mapping[str, Any]) -> Mapping[str, str]:

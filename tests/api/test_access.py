@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -36,6 +37,20 @@ def test_anonymous_sees_health_and_version_and_nothing_else(cluster: Cluster) ->
 
 def test_a_bad_token_is_nobody_rather_than_anonymous(cluster: Cluster) -> None:
     assert status_of(cluster, "/healthz", "nonsense") == (401, "Unauthorized")
+
+
+def test_long_tokens_are_read_and_longer_ones_cost_little(cluster: Cluster) -> None:
+    token = cluster.kubectl("create", "token", "default", *(f"--audience={n:0900}" for n in range(40))).strip()
+    assert len(token) > 40_000
+    assert status_of(cluster, "/version", token) == (401, "Unauthorized")
+    with socket.create_connection(("127.0.0.1", cluster.port)) as plain:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(plain) as connection:
+            connection.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\nX: " + bytes(range(97, 123)) * 3000)
+            connection.settimeout(10)
+            assert connection.recv(100).startswith(b"HTTP/1.0 400 ")
+    assert cluster.kubectl("get", "--raw", "/readyz") == "ok"
 
 
 def test_a_certificate_that_has_ended_is_nobodys(cluster: Cluster, tmp_path: Path) -> None:

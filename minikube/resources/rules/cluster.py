@@ -73,6 +73,15 @@ class NamespaceRules(Strategy[Namespace]):
 
 
 class NodeRules(Strategy[Node]):
+    def default(self, new: Obj) -> None:
+        """The range of pods has two names; the older one counts when they differ (pkg/apis/core/v1/conversion.go)."""
+        spec = new.get("spec") or {}
+        one, several = spec.get("podCIDR"), spec.get("podCIDRs") or []
+        if one and one not in several[:1]:
+            spec["podCIDRs"] = [one]
+        elif several and not one:
+            spec["podCIDR"] = several[0]
+
     def validate(self, new: Node, old: Node | None) -> Iterator[FieldError]:
         yield from taints(new.spec.taints, "spec.taints")
         for index, one in enumerate(new.spec.pod_cidrs):

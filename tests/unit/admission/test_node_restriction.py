@@ -72,6 +72,8 @@ def signing(common_name: str) -> dict[str, Any]:
 
 PLAIN = node("mine", {"kubernetes.io/os": "linux"})
 TAINTED = node("mine", {}, taints=[{"key": "a", "effect": "NoSchedule"}])
+RANGED = node("mine", {}, podCIDR="10.42.7.0/24")
+OWNED = {**PLAIN, "metadata": {**PLAIN["metadata"], "ownerReferences": [{"kind": "Pod", "name": "gone"}]}}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,8 @@ def test_a_node_writes_what_is_its_own(request_: Attributes) -> None:
             "is not allowed to modify labels: node-restriction.kubernetes.io/a",
         ),
         (asked(Node, "UPDATE", "mine", PLAIN, old=TAINTED), 'node "mine" is not allowed to modify taints'),
+        (asked(Node, "UPDATE", "mine", OWNED, old=PLAIN), 'node "mine" is not allowed to modify ownerReferences'),
+        (asked(Node, "CREATE", "mine", RANGED), 'node "mine" is not allowed to choose its podCIDR'),
         (asked(Pod, "DELETE", "other"), 'node "mine" can only delete pods with spec.nodeName set to itself'),
         (
             asked(Pod, "CREATE", "p", {"metadata": {}, "spec": {"containers": []}}),

@@ -185,6 +185,8 @@ UPDATES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("StorageClass", {}, {"provisioner": "example.com/q"},
      "provisioner: Forbidden: updates to provisioner are forbidden."),
     ("PriorityClass", {}, {"value": 11}, "value: Forbidden: may not be changed in an update."),
+    ("Node", {"spec.podCIDR": "10.42.1.0/24", "spec.podCIDRs": ["10.42.1.0/24"]}, {"spec.podCIDR": "10.42.2.0/24"},
+     'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'),
 ]  # fmt: skip
 
 
