@@ -74,7 +74,7 @@ class NamespaceRules(Strategy[Namespace]):
 
 class NodeRules(Strategy[Node]):
     def default(self, new: Obj) -> None:
-        """The range of pods has two names; the older one counts when they differ (pkg/apis/core/v1/conversion.go)."""
+        """The range of pods has two names; when they differ the older counts (pkg/apis/core/v1/conversion.go)."""
         spec = new.get("spec") or {}
         one, several = spec.get("podCIDR"), spec.get("podCIDRs") or []
         if one and one not in several[:1]:

@@ -165,5 +165,6 @@ def errors_of_update(name: str, before: dict[str, Any], changes: dict[str, Any])
     kind = kind_of(name)
     old = complete(name, before)
     new = changed(old, changes)
+    kind.strategy.default(new)
     kind.strategy.prepare_update(new, old)
     return [str(error) for error in kind.strategy.validate(from_dict(kind.type, new), from_dict(kind.type, old))]
