@@ -179,6 +179,10 @@ class Agent:
         if not self.simulated:
             await asyncio.to_thread(self._groups.admit, pod, self._mine())
 
+    def container_settings(self) -> Mapping[str, str]:
+        """Of every container's control group, beside what its resources say."""
+        return {} if self.simulated else self._groups.cgroups.container_settings()
+
     async def _follow_runtime(self) -> None:
         async for event in self.runtime.events():
             if event.pod_uid:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Pod, ResourceRequirements
 from minikube.api.meta import Quantity
@@ -27,6 +29,8 @@ from minikube.settings import Settings
 
 FQDN_LIMIT = 64
 CPU_PERIOD = 100_000
+NODE_CRITICAL = 2_000_001_000
+"""Pods of this priority (system-node-critical) are the last that the kernel kills."""
 
 
 def log_directory(pod: Pod, settings: Settings) -> str:
@@ -109,8 +113,10 @@ def container_spec(
     target: str = "",
     seccomp_root: str = "/var/lib/kubelet/seccomp",
     resources: ResourceRequirements | None = None,
+    unified: Mapping[str, str] | None = None,
 ) -> ContainerSpec:
-    """`resources` is what the node has set aside for it; `target` the container whose processes it sees.
+    """`resources` is what the node has set aside for it; `target` the container whose processes it sees; `unified`
+    more settings of its control group of version 2.
 
     Raises ConfigProblem when runAsNonRoot does not hold.
     """
@@ -139,7 +145,7 @@ def container_spec(
             "io.kubernetes.container.restartCount": str(attempt),
             "io.kubernetes.container.terminationMessagePath": wanted.termination_message_path,
         },
-        resources=resources_of(pod, resources, memory_capacity),
+        resources=replace(resources_of(pod, resources, memory_capacity), unified=unified or {}),
         security=container_security(pod, wanted, image_user, seccomp_root, target),
         stop_signal=wanted.lifecycle.stop_signal if wanted.lifecycle is not None else "",
     )
@@ -174,7 +180,7 @@ def resources_of(pod: Pod, given: ResourceRequirements | None, memory_capacity: 
     memory = value(limits.get("memory"))
     qos = qos_class(pod.spec)
     oom = 1000
-    if qos == "Guaranteed":
+    if qos == "Guaranteed" or (pod.spec.priority or 0) >= NODE_CRITICAL:
         oom = -997
     elif qos == "Burstable" and memory_capacity:
         oom = 1000 - 1000 * value(requests.get("memory", limits.get("memory"))) // memory_capacity

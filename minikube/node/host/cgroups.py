@@ -125,6 +125,14 @@ class Cgroups:
                 directory.mkdir(parents=True, exist_ok=True)
                 _write(directory, files)
 
+    def container_settings(self) -> Mapping[str, str]:
+        """What every container's group of version 2 gets, as the kubelet does it: the kernel kills a container that
+        meets its limit as a whole, and nothing of it is swapped."""
+        if not self.unified:
+            return {}
+        swaps = (self._filesystem / self.root.lstrip("/") / "memory.swap.max").exists()
+        return {"memory.oom.group": "1", **({"memory.swap.max": "0"} if swaps else {})}
+
     def remove(self, path: str) -> bool:
         """Group and groups below it, in every hierarchy; False while a process is still in one of them."""
         gone = True
@@ -154,12 +162,30 @@ class Cgroups:
 
 
 def _delegate(directory: Path) -> None:
-    """Children of `directory` may use what it has itself."""
+    """Children of `directory` may use what it has itself. Processes in it stand in the way of that, as they do where
+    our own machine is a container: they move into a leaf."""
     present = (directory / "cgroup.controllers").read_text().split()
-    enabled = (directory / "cgroup.subtree_control").read_text().split()
+    control = directory / "cgroup.subtree_control"
+    enabled = control.read_text().split()
     for name in V2_CONTROLLERS:
-        if name in present and name not in enabled:
-            (directory / "cgroup.subtree_control").write_text(f"+{name}")
+        if name not in present or name in enabled:
+            continue
+        try:
+            control.write_text(f"+{name}")
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            evacuate(directory)
+            control.write_text(f"+{name}")
+
+
+def evacuate(directory: Path) -> None:
+    """Move every process of a group of version 2 into its child `init`."""
+    leaf = directory / "init"
+    leaf.mkdir(exist_ok=True)
+    for pid in (directory / "cgroup.procs").read_text().split():
+        with contextlib.suppress(ProcessLookupError):
+            (leaf / "cgroup.procs").write_text(pid)
 
 
 def _write(directory: Path, files: Mapping[str, str]) -> None:

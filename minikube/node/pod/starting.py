@@ -121,6 +121,7 @@ class Starter:
             target=target,
             seccomp_root=str(agent.settings.agent_dir / "seccomp"),
             resources=observed.allocated.get(wanted.name, wanted.resources),
+            unified=agent.container_settings(),
         )
         async with agent.starting.enter(CONTAINER):
             identifier = await _whole(agent.runtime.create_container(sandbox, spec))

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from minikube.api.core_v1 import Container, Pod, PodSpec, ResourceRequirements
 from minikube.api.meta import ObjectMeta
-from minikube.node.host.cgroups import Cgroups, Group, burstable_group, pod_group, pod_parent, v1_files, v2_files
+from minikube.node.host.cgroups import (
+    Cgroups,
+    Group,
+    burstable_group,
+    evacuate,
+    pod_group,
+    pod_parent,
+    v1_files,
+    v2_files,
+)
 
 
 def container(name: str, *, policy: str = "", **resources: dict[str, str]) -> Container:
@@ -72,6 +85,37 @@ def test_the_unified_hierarchy_delegates_its_controllers_on_the_way_down(tmp_pat
     assert (pod_directory / "memory.max").read_text() == "4096"
     assert (tmp_path / "kubepods" / "cgroup.subtree_control").read_text() == "+memory"
     assert groups.pods() == {"u": "/kubepods/podu"}
+
+
+def test_containers_of_version_two_die_whole_and_are_not_swapped(tmp_path: Path) -> None:
+    assert Cgroups("/kubepods", tmp_path).container_settings() == {}
+    (tmp_path / "kubepods").mkdir()
+    (tmp_path / "cgroup.controllers").write_text("memory\n")
+    assert Cgroups("/kubepods", tmp_path).container_settings() == {"memory.oom.group": "1"}
+    (tmp_path / "kubepods/memory.swap.max").write_text("max\n")
+    swapless = {"memory.oom.group": "1", "memory.swap.max": "0"}
+    assert Cgroups("/kubepods", tmp_path).container_settings() == swapless
+
+
+@pytest.mark.node
+def test_processes_that_stand_in_the_way_of_version_twos_controllers_move_into_a_leaf() -> None:
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    unified = next((Path(mount[1]) for mount in mounts if mount[2] == "cgroup2"), None)
+    if unified is None:
+        pytest.skip("this kernel has no hierarchy of version 2 mounted")
+    group = unified / f"minikube-test-{os.getpid()}"
+    group.mkdir()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            (group / "cgroup.procs").write_text(str(process.pid))
+            evacuate(group)
+            assert (group / "cgroup.procs").read_text() == ""
+            assert (group / "init/cgroup.procs").read_text().split() == [str(process.pid)]
+        finally:
+            process.kill()
+            process.wait()
+            (group / "init").rmdir()
+            group.rmdir()
 
 
 def test_version_one_has_a_directory_in_each_hierarchy_and_all_of_them_go(tmp_path: Path) -> None:
