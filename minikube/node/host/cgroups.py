@@ -162,8 +162,8 @@ class Cgroups:
 
 
 def _delegate(directory: Path) -> None:
-    """Children of `directory` may use what it has itself. Processes in it stand in the way of that, as they do where
-    our own machine is a container: they move into a leaf."""
+    """Children of `directory` may use what it has itself. Processes in it stand in the way of that, as they do
+    where our own machine is a container: they move into a leaf."""
     present = (directory / "cgroup.controllers").read_text().split()
     control = directory / "cgroup.subtree_control"
     enabled = control.read_text().split()
