@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from minikube.api.core_v1 import Container as Wanted
-from minikube.api.core_v1 import LifecycleHandler, Node, Pod
+from minikube.api.core_v1 import LifecycleHandler, Node, Pod, Volume
 from minikube.api.node_v1 import RuntimeClass
 from minikube.client.base import Client, Informers
 from minikube.client.events import EventRecorder
@@ -34,7 +34,16 @@ from minikube.node.probes.prober import Counted, Prober, probes_of
 from minikube.node.probes.tally import Kind
 from minikube.node.registration import Registration
 from minikube.node.roster import Roster
-from minikube.node.runtime.base import Container, Device, Image, Mount, Runtime, RuntimeFault, RuntimeInfo, State
+from minikube.node.runtime.base import (
+    Container,
+    Device,
+    Image,
+    Mount,
+    Runtime,
+    RuntimeFault,
+    RuntimeInfo,
+    State,
+)
 from minikube.node.shutdown import GracefulShutdown
 from minikube.node.upkeep.eviction import refused
 from minikube.node.upkeep.housekeeping import Housekeeping
@@ -150,6 +159,7 @@ class Agent:
             await asyncio.to_thread(self._groups.start, *self._registration.for_pods())
             self._tell(self.node(), node_events.ENFORCED)
             await asyncio.to_thread(self._groups.keep_only, known)
+            await self.runtime.drop_image_trees(known)
             await asyncio.to_thread(remove_logs, Path(self.settings.pod_logs_dir), gone)
         await self.roster.run()
 
@@ -260,6 +270,10 @@ class Agent:
         """What each volume holds and the file system that it is on, by its name."""
         return await self._inputs.volume_measures(pod) if not self.simulated else {}
 
+    def place_of(self, pod: Pod, volume: Volume) -> Path:
+        """Where a volume that is set up is on this machine."""
+        return self._inputs.place_of(pod, volume)
+
     def _mine(self) -> Sequence[Pod]:
         return [worker.pod for worker in self.workers.values()]
 
@@ -347,6 +361,8 @@ class Agent:
         if not self.simulated:
             await self._inputs.remove(pod.metadata.uid)
             await asyncio.to_thread(self._groups.remove, pod, self._mine())
+            if any(volume.image is not None for volume in pod.spec.volumes):
+                await self.runtime.drop_image_trees(frozenset(self.workers.keys() - {pod.metadata.uid}))
             await asyncio.to_thread(shutil.rmtree, log_directory(pod, self.settings), ignore_errors=True)
 
     def with_message(self, pod: Pod, container: Container) -> Container:

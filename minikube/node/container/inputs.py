@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from minikube.api.certificates_v1 import ClusterTrustBundle
-from minikube.api.core_v1 import ConfigMap, Pod, Secret, Service
+from minikube.api.core_v1 import ConfigMap, Pod, Secret, Service, Volume
 from minikube.api.core_v1 import Container as Wanted
 from minikube.client.base import Client, Informers
 from minikube.client.events import EventRecorder
@@ -232,6 +232,10 @@ class Inputs:
     async def volume_measures(self, pod: Pod) -> Mapping[str, Measures]:
         """Of each volume that the kubelet measures, by its name."""
         return await self._volumes.measures(pod)
+
+    def place_of(self, pod: Pod, volume: Volume) -> Path:
+        """Where a volume that is set up is."""
+        return self._volumes.place(pod.metadata.uid, volume).path
 
     # ---- after them ----------------------------------------------------------------------------------
 

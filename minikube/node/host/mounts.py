@@ -8,9 +8,11 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20
+MS_RDONLY, MS_REMOUNT = 1, 32
 UMOUNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -52,6 +54,17 @@ def mount_tmpfs(target: Path, size: int = 0, mode: int = 0o755, group: int | Non
         if error.errno != errno.EINVAL:
             raise
         mount("tmpfs", target, "tmpfs", 0, ",".join(options))
+
+
+def mount_image(kind: str, source: str, options: Sequence[str], target: Path) -> None:
+    """The tree of an image (bind or overlay), read-only. Raises OSError."""
+    target.mkdir(parents=True, exist_ok=True)
+    if kind == "bind":
+        mount(source, target, "", MS_BIND | MS_REC)
+        mount("", target, "", MS_BIND | MS_REMOUNT | MS_RDONLY)
+    else:
+        kept = ",".join(option for option in options if option != "ro")
+        mount(source or kind, target, kind, MS_RDONLY, kept)
 
 
 def share(directory: Path) -> None:

@@ -11,6 +11,7 @@ from minikube.node.container.spec import ConfigProblem, container_spec, host_por
 from minikube.node.network.base import AddressesExhausted
 from minikube.node.pod.decide import StartContainer, StartSandbox
 from minikube.node.pod.hooks import HookFailed
+from minikube.node.pod.image_volumes import mount_images
 from minikube.node.pod.observed import Observed
 from minikube.node.pod.pods import LEAST_GRACE, container_named, is_ephemeral
 from minikube.node.pod.problems import Problems
@@ -104,6 +105,7 @@ class Starter:
     ) -> str:
         agent = self._agent
         image = await image_of(agent, pod, wanted, self.problems)
+        await mount_images(agent, pod, wanted, self.problems)
         env, mounts = await agent.inputs(pod, wanted, action.attempt, observed.ips)
         target = ""
         if is_ephemeral(pod, wanted.name):

@@ -46,9 +46,15 @@ class Mount(msgspec.Struct, frozen=True):
     recursive_read_only: bool = False
     propagation: str = ""
     """"", HostToContainer or Bidirectional."""
-    image: str = ""
-    """For an image volume: the image reference mounted instead of a host path."""
-    image_sub_path: str = ""
+
+
+class TreeMount(msgspec.Struct, frozen=True):
+    """What mount(8) needs to show the files of an image."""
+
+    kind: str
+    """bind or overlay."""
+    source: str
+    options: tuple[str, ...] = ()
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -355,6 +361,15 @@ class Runtime(Protocol):
         ...
 
     async def remove_image(self, image: str) -> None: ...
+
+    async def image_tree(self, reference: str, *, name: str, pod_uid: str) -> Sequence[TreeMount]:
+        """The files of an image that is here, for a volume of a pod; the same answer when asked again by `name`.
+        They stay until `drop_image_trees`. Raises NotFound."""
+        ...
+
+    async def drop_image_trees(self, keep: frozenset[str]) -> None:
+        """Those of all pods but these uids; nothing of them is mounted any more."""
+        ...
 
     async def reclaim(self) -> None:
         """The disk space of removed containers and images is free when this returns; it may be so later anyway."""

@@ -35,10 +35,12 @@ from minikube.node.runtime.base import (
     RuntimeInfo,
     Sandbox,
     SandboxSpec,
+    TreeMount,
     Unavailable,
 )
-from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore
+from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore, translated
 from minikube.node.runtime.processes import Process, Tasks
+from minikube.node.runtime.snapshots import Snapshots
 from minikube.node.runtime.streams import CriStreams
 from minikube.node.runtime.wire import decode, encode
 
@@ -255,6 +257,15 @@ class CriRuntime:
                 await store.add(bundle)
                 names.extend(bundle.names)
         return names
+
+    async def image_tree(self, reference: str, *, name: str, pod_uid: str) -> Sequence[TreeMount]:
+        manifest, config = await ImageStore(self._channel).described(reference)
+        with translated():
+            return await Snapshots(self._channel).view(name, pod_uid, manifest, config["rootfs"]["diff_ids"])
+
+    async def drop_image_trees(self, keep: frozenset[str]) -> None:
+        with translated():
+            await Snapshots(self._channel).drop(keep)
 
     async def reclaim(self) -> None:
         await ImageStore(self._channel).collect_garbage()

@@ -39,7 +39,7 @@ class ImageStore:
     async def add(self, bundle: Bundle) -> None:
         """Idempotent. Raises RuntimeFault, Unavailable."""
         lease = "import-" + uuid.uuid4().hex
-        with _translated():
+        with translated():
             await self._call("leases", "Leases/Create", encode((1, lease)))
             try:
                 for part in bundle.parts:
@@ -54,7 +54,7 @@ class ImageStore:
         """containerd deletes what nothing refers to any more only now and then; this waits for it to do so now: the
         end of a lease that asks for that. Raises RuntimeFault, Unavailable."""
         lease = "collect-" + uuid.uuid4().hex
-        with _translated():
+        with translated():
             await self._call("leases", "Leases/Create", encode((1, lease)))
             await self._call("leases", "Leases/Delete", encode((1, lease), (2, 1)))
 
@@ -101,9 +101,18 @@ class ImageStore:
             if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
                 raise
 
+    async def described(self, name: str) -> tuple[Any, Any]:
+        """Manifest and configuration of an image, as this machine has it. Raises NotFound, RuntimeFault."""
+        with translated():
+            answer = await self._call("images", "Images/Get", encode((1, full_name(name))))
+            descriptor = _fields(_fields(_fields(answer)[1])[3])
+            manifest = await self._manifest(descriptor[1].decode(), descriptor[2].decode())
+            config = b"".join([chunk async for chunk in self._read(manifest["config"]["digest"])])
+            return manifest, json.loads(config)
+
     async def save(self, name: str, path: Path) -> None:
         """A docker-archive of an image as this machine has it. Raises NotFound, RuntimeFault."""
-        with _translated():
+        with translated():
             answer = await self._call("images", "Images/Get", encode((1, full_name(name))))
             descriptor = _fields(_fields(_fields(answer)[1])[3])
             manifest = await self._manifest(descriptor[1].decode(), descriptor[2].decode())
@@ -169,7 +178,7 @@ def _fields(message: bytes) -> dict[int, bytes]:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     try:
         yield
     except grpc.aio.AioRpcError as error:

@@ -129,8 +129,6 @@ def container_config(spec: ContainerSpec) -> Any:
             readonly=mount.read_only,
             propagation=_PROPAGATION[mount.propagation],
             recursive_read_only=mount.recursive_read_only,
-            image=cri.ImageSpec(image=mount.image) if mount.image else None,
-            image_sub_path=mount.image_sub_path,
         )
         for mount in spec.mounts
     ]

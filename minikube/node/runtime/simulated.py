@@ -34,6 +34,7 @@ from minikube.node.runtime.base import (
     Sandbox,
     SandboxSpec,
     State,
+    TreeMount,
 )
 
 PREFIX = "simulated.minikube/"
@@ -192,6 +193,12 @@ class SimulatedRuntime:
     async def remove_image(self, image: str) -> None:
         for reference in [name for name, each in self._images.items() if image in (name, each.id)]:
             del self._images[reference]
+
+    async def image_tree(self, reference: str, *, name: str, pod_uid: str) -> Sequence[TreeMount]:
+        return ()
+
+    async def drop_image_trees(self, keep: frozenset[str]) -> None:
+        return None
 
     async def reclaim(self) -> None:
         return None

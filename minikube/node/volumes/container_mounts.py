@@ -91,9 +91,6 @@ class ContainerMounts:
     async def _one(
         self, uid: str, wanted: Wanted, volume: Volume, mount: VolumeMount, index: int, known: Mapping[str, str]
     ) -> Mount:
-        if volume.image is not None:
-            reference = volume.image.reference
-            return Mount("", mount.mount_path, read_only=True, image=reference, image_sub_path=mount.sub_path)
         place = self._volumes.place(uid, volume)
         sub, host = sub_path_of(mount, known), place.path
         if sub:

@@ -146,7 +146,10 @@ class Volumes:
                     "kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name "
                     f"{volume.csi.driver} not found in the list of registered CSI drivers"
                 )
-            elif volume.image is None:
+            elif volume.image is not None:  # mounted for the first container that needs it, when the image is here
+                await asyncio.to_thread(path.mkdir, parents=True, exist_ok=True)
+                place = Place(path, read_only=True)
+            else:
                 raise Unmet("no volume plugin matched")
         except (Unmet, NotSynced, OSError) as error:
             raise set_up_failed(volume.name, error) from error
