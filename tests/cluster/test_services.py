@@ -175,8 +175,8 @@ def test_a_load_balancer_is_told_whether_the_node_has_endpoints(machine: Machine
         script = f"printf 'GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' | busybox nc -w 3 {machine.address} {port}"
         head, _, body = sh(
             "ip", "netns", "exec", machine.network.namespace, "sh", "-c", script, check=False
-        ).stdout.partition("\r\n\r\n")
-        return head.split("\r\n")[0], body
+        ).stdout.partition("\n\n")
+        return head.split("\n")[0], body
 
     machine.wait(lambda: health()[0] == "HTTP/1.1 200 OK")
     assert json.loads(health()[1]) == {
