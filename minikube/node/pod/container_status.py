@@ -13,6 +13,8 @@ from minikube.api.core_v1 import (
     ContainerStateTerminated,
     ContainerStateWaiting,
     ContainerStatus,
+    ContainerUser,
+    LinuxContainerUser,
     Pod,
     ResourceRequirements,
     VolumeMountStatus,
@@ -21,7 +23,7 @@ from minikube.api.meta import Quantity
 from minikube.node.pod.observed import Observed
 from minikube.node.pod.pods import is_ephemeral, is_init, is_sidecar
 from minikube.node.pod.restarts import backoff_left, restarts
-from minikube.node.runtime.base import Container, State
+from minikube.node.runtime.base import Container, State, User
 
 
 def container_status(
@@ -60,10 +62,18 @@ def container_status(
         restart_count=shown.attempt,
         state=state,
         last_state=last,
+        user=_user(shown.user),
         allocated_resources=_requests(allocated),
         resources=actual,
         volume_mounts=_mounts(wanted, observed),
     )
+
+
+def _user(user: User | None) -> ContainerUser | None:
+    if user is None:
+        return None
+    groups = user.supplemental_groups
+    return ContainerUser(linux=LinuxContainerUser(uid=user.uid, gid=user.gid, supplemental_groups=groups))
 
 
 def _states(

@@ -177,6 +177,12 @@ class Sandbox(msgspec.Struct, frozen=True):
     annotations: Mapping[str, str] = {}
 
 
+class User(msgspec.Struct, frozen=True):
+    uid: int
+    gid: int
+    supplemental_groups: tuple[int, ...] = ()
+
+
 class Container(msgspec.Struct, frozen=True):
     """A container as the runtime sees it now; times are None when they have not come."""
 
@@ -199,6 +205,8 @@ class Container(msgspec.Struct, frozen=True):
     log_path: str = ""
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+    user: User | None = None
+    """Whom its first process began as; None where the runtime does not tell (containerd before 2.0)."""
 
 
 class ContainerEvent(msgspec.Struct, frozen=True):

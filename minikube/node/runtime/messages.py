@@ -17,6 +17,7 @@ from minikube.node.runtime.base import (
     SandboxSpec,
     SecurityContext,
     State,
+    User,
 )
 
 cri: Any = api_pb2
@@ -197,7 +198,12 @@ def container(status: Any, sandbox_id: str, pod_uid: str) -> Container:
         log_path=status.log_path,
         labels=dict(status.labels),
         annotations=dict(status.annotations),
+        user=_user(status.user.linux) if status.HasField("user") and status.user.HasField("linux") else None,
     )
+
+
+def _user(linux: Any) -> User:
+    return User(linux.uid, linux.gid, tuple(linux.supplemental_groups))
 
 
 def image(found: Any) -> Image:

@@ -8,7 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from minikube.api.core_v1 import (
+    ContainerUser,
     EphemeralContainer,
+    LinuxContainerUser,
     Pod,
     PodCondition,
     PodReadinessGate,
@@ -19,6 +21,7 @@ from minikube.api.core_v1 import (
 from minikube.api.meta import replace_meta
 from minikube.node.pod.observed import Ending, Observed, Problem
 from minikube.node.pod.status import pod_status
+from minikube.node.runtime.base import User
 from tests.unit.node.seen import HOST, NOW, created, exited, pod, running, seen, wanted
 
 INIT = (wanted("i"),)
@@ -185,3 +188,11 @@ def test_resources_and_mounts_are_part_of_a_status() -> None:
         ("v", "Disabled"),
         ("w", ""),
     ]
+
+
+def test_whom_a_container_runs_as_is_shown_where_the_runtime_tells_it() -> None:
+    told = status_of(pod(), seen(running(user=User(1000, 100, (100, 5)))))
+    assert told.container_statuses[0].user == ContainerUser(
+        linux=LinuxContainerUser(uid=1000, gid=100, supplemental_groups=(100, 5))
+    )
+    assert status_of(pod(), seen(running())).container_statuses[0].user is None
