@@ -226,3 +226,33 @@ def test_an_attached_container_that_left_its_stdin_unread_ends_the_client_with_i
     done = kubectl(machine, "attach", "-i", pod, data=bytes(20_000_000))
     ending.join()
     assert done.stdout.endswith(b"tick\nlast words\n")
+
+
+WAITING = """
+apiVersion: v1
+kind: Pod
+metadata: {name: unmounted}
+spec:
+  containers:
+  - {name: c, image: "busybox:test", command: [sleep, "600"], volumeMounts: [{name: absent, mountPath: /absent}]}
+  volumes: [{name: absent, configMap: {name: absent}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: imageless}
+spec:
+  containers: [{name: c, image: "absent:test", imagePullPolicy: Never}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("pod", "reason"), [("unmounted", "ContainerCreating"), ("imageless", "ErrImageNeverPull")]
+)
+def test_the_log_of_a_container_that_never_started_is_refused_with_what_it_waits_for(
+    machine: Machine, pod: str, reason: str
+) -> None:
+    machine.kubectl("apply", "-f", "-", stdin=WAITING)
+    why = "jsonpath={.status.containerStatuses[0].state.waiting.reason}"
+    machine.wait(lambda: machine.kubectl("get", "pod", pod, "-o", why) == reason)
+    told = f'Error from server (BadRequest): container "c" in pod "{pod}" is waiting to start: {reason}\n'
+    assert machine.refused("logs", pod) == told
