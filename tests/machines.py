@@ -24,6 +24,8 @@ KUBECTL = shutil.which("kubectl", path=f"{Path(sys.executable).parent}:{os.envir
 HOME = Path("/tmp")
 SUBNET = "172.31.0"
 GATEWAY = f"{SUBNET}.1"
+START_SECONDS = 90
+"""A machine that is Ready after 3 s may need a minute where others keep all cores busy."""
 
 
 class Failed(AssertionError):
@@ -180,9 +182,11 @@ class Machine:
         """A server whose node is Ready when this returns (API only with --disable-agent)."""
         self.start("server", *arguments)
         if "--disable-agent" in arguments:
-            self.wait(lambda: self.run(KUBECTL, "get", "--raw", "/readyz", check=False).returncode == 0)
+            self.wait(
+                lambda: self.run(KUBECTL, "get", "--raw", "/readyz", check=False).returncode == 0, START_SECONDS
+            )
         else:
-            self.wait(lambda: self.ready(self.name))
+            self.wait(lambda: self.ready(self.name), START_SECONDS)
 
     def join(self, server: Machine, *arguments: str) -> None:
         """An agent of that server, whose node is Ready when this returns; with the server's kubeconfig."""
@@ -192,7 +196,7 @@ class Machine:
             "KUBECONFIG": str(server.kubeconfig),
         }
         self.start("agent", *arguments)
-        server.wait(lambda: server.ready(self.name))
+        server.wait(lambda: server.ready(self.name), START_SECONDS)
 
     @property
     def url(self) -> str:

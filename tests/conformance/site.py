@@ -19,7 +19,7 @@ import msgspec
 from pyroute2 import netns
 
 from tests.images import debian_archive
-from tests.machines import GATEWAY, Machine, Network
+from tests.machines import GATEWAY, START_SECONDS, Machine, Network
 
 IMAGE = Path(__file__).parent / "image"
 
@@ -83,7 +83,7 @@ def _start(home: Path) -> None:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 2 * START_SECONDS
     while not (home / "site.json").exists():
         assert keeper.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
