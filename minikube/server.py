@@ -13,6 +13,7 @@ from functools import partial
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
+from minikube.admission.policies.mutating import MutatingPolicies
 from minikube.admission.policies.plugin import ValidatingPolicies
 from minikube.admission.quota.reservations import Reservations
 from minikube.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
@@ -124,10 +125,13 @@ class Server:
         calls = WebhookCalls(sessions)
         self.registry.converting.caller = calls
         asked = (self.informers, calls, self.registry.equivalents, authorizer)
-        policies = ValidatingPolicies(
-            self.informers, CachedParameters(self.registry), self.registry.equivalents, authorizer
+        judging = (self.informers, CachedParameters(self.registry), self.registry.equivalents, authorizer)
+        webhooks = (
+            MutatingPolicies(*judging, self.registry.structure_of),
+            MutatingWebhooks(*asked),
+            ValidatingPolicies(*judging),
+            ValidatingWebhooks(*asked),
         )
-        webhooks = (MutatingWebhooks(*asked), policies, ValidatingWebhooks(*asked))
         chosen = plugins(self.informers, rbac, keeper, SYSTEM, self.settings, webhooks, self._reservations)
         admission = Chain(chosen)
         self.registry.use_admission(admission)

@@ -19,9 +19,11 @@ from minikube.registry.base import Alter, Change, DeleteOptions, Listing, Reques
 from minikube.registry.cache import Cache
 from minikube.registry.conversion import Converting
 from minikube.registry.reading import Reading
+from minikube.registry.shape import shape_of
 from minikube.registry.stored import StoredObject
 from minikube.registry.writing import Writing
 from minikube.resources.base import Kind, Obj
+from minikube.schema.structure import Structure
 from minikube.settings import Settings
 from minikube.store.base import Durability, Store
 from minikube.store.errors import StoreError
@@ -111,6 +113,11 @@ class StoreRegistry:
             for each in others
             if (each.group, each.plural) == (resource.group, resource.plural) and each.version != resource.version
         ]
+
+    def structure_of(self, resource: Resource) -> Structure | None:
+        """How its objects are built; None if it is not served."""
+        kind = self._kinds.get((resource.group, resource.version, resource.plural))
+        return shape_of(kind).structure if kind is not None else None
 
     def object_counts(self) -> Iterable[tuple[str, str, int]]:
         for kind in self._kinds.values():

@@ -16,12 +16,13 @@ from minikube.api.admissionregistration_v1 import (
     ValidatingWebhookConfiguration,
 )
 from minikube.resources.declare import UNSET, columns, declare, since
-from minikube.resources.rules.webhook import (
-    MutatingWebhookRules,
+from minikube.resources.rules.admission_policy import (
+    MutatingBindingRules,
+    MutatingPolicyRules,
     ValidatingBindingRules,
     ValidatingPolicyRules,
-    ValidatingWebhookRules,
 )
+from minikube.resources.rules.webhook import MutatingWebhookRules, ValidatingWebhookRules
 
 
 def webhooks_row(
@@ -58,10 +59,17 @@ KINDS = (
     declare(
         MutatingAdmissionPolicy,
         counted=True,
+        strategy=MutatingPolicyRules(),
         columns=columns("Name", "Mutations:integer", "ParamKind", "Age"),
         row=mutating_row,
     ),
-    declare(MutatingAdmissionPolicyBinding, counted=True, columns=_BINDING, row=binding_row),
+    declare(
+        MutatingAdmissionPolicyBinding,
+        counted=True,
+        strategy=MutatingBindingRules(),
+        columns=_BINDING,
+        row=binding_row,
+    ),
     declare(
         MutatingWebhookConfiguration,
         counted=True,

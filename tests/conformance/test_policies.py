@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -132,3 +133,54 @@ def test_policies_answer_every_verb(space: Space):
 def test_bindings_answer_every_verb(space: Space):
     listed_in_discovery(space, BINDING, status=False)
     every_verb(space, binding(space), spec={"validationActions": ["Warn"]})
+
+
+MUTATING = f"{GROUP}/MutatingAdmissionPolicy"
+SIDECAR = """\
+Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{
+  initContainers: [Object.spec.template.spec.initContainers{
+    name: "sidecar", image: object.spec.template.spec.containers[0].image, args: ["sleep", "3600"], restartPolicy: "Always"
+  }]
+}}}}"""
+LABEL = '[JSONPatch{op: "add", path: "/metadata/labels/" + jsonpatch.escapeKey("example.com/team"), value: params.data.team}]'
+
+
+def mutating(space: Space, *mutations: Obj, **spec: Any) -> Obj:
+    made = policy(space, mutations=list(mutations), reinvocationPolicy="Never", **spec)
+    del made["spec"]["validations"]
+    return {**made, "kind": "MutatingAdmissionPolicy"}
+
+
+def test_a_mutating_policy_changes_what_is_made(space: Space):
+    space.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "teams"}, "data": {"team": "blue"}})
+    wanted = mutating(
+        space,
+        {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": SIDECAR}},
+        {"patchType": "JSONPatch", "jsonPatch": {"expression": LABEL}},
+        paramKind={"apiVersion": "v1", "kind": "ConfigMap"},
+    )
+    bad = copy.deepcopy(wanted)
+    bad["spec"]["mutations"][0]["applyConfiguration"]["expression"] = "Object{spec: "
+    assert "compilation failed" in space.ask("POST", MUTATING, body=bad).refused(422, "Invalid")
+    space.create(wanted)
+    bind = {**binding(space), "kind": "MutatingAdmissionPolicyBinding"}
+    del bind["spec"]["validationActions"]
+    bind["spec"]["paramRef"] = {"name": "teams", "parameterNotFoundAction": "Deny"}
+    space.create(bind)
+    try:
+        made = space.create(workload("Deployment", "changed", 1))
+        (sidecar,) = made["spec"]["template"]["spec"]["initContainers"]
+        assert (sidecar["image"], sidecar["restartPolicy"]) == (IMAGE, "Always")
+        assert sidecar["terminationMessagePath"] == "/dev/termination-log"
+        assert made["metadata"]["labels"] == {"app": "nginx", "example.com/team": "blue"}
+        space.delete("v1/ConfigMap", "teams")
+        answer = space.ask("POST", "apps/v1/Deployment", body=workload("Deployment", "another", 1))
+        said = answer.refused(422, "Invalid")
+        assert (
+            f"policy '{wanted['metadata']['name']}' with binding '{bind['metadata']['name']}' denied request"
+            in said
+        )
+        space.create(workload("ReplicaSet", "not-matched", 1))
+    finally:
+        space.delete(f"{GROUP}/MutatingAdmissionPolicyBinding", bind["metadata"]["name"])
+        space.delete(MUTATING, wanted["metadata"]["name"])

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from minikube.admission.base import Attributes
 from minikube.api.admissionregistration_v1 import (
     MatchResources,
+    MutatingAdmissionPolicy,
+    MutatingAdmissionPolicyBinding,
     ParamKind,
     ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
 )
 from minikube.api.selectors import Selector, compile_selector
+from minikube.errors import BY_REASON, ApiError, Forbidden, from_status
+
+Policy = TypeVar("Policy", ValidatingAdmissionPolicy, MutatingAdmissionPolicy)
+Binding = TypeVar("Binding", ValidatingAdmissionPolicyBinding, MutatingAdmissionPolicyBinding)
 
 
 class Matcher(msgspec.Struct, frozen=True):
@@ -24,11 +31,11 @@ class Matcher(msgspec.Struct, frozen=True):
     objects: Selector
 
 
-class Bound(msgspec.Struct, frozen=True):
+class Bound(msgspec.Struct, Generic[Policy, Binding], frozen=True):
     """One binding of a policy; `where` is the binding's own restriction."""
 
-    policy: ValidatingAdmissionPolicy
-    binding: ValidatingAdmissionPolicyBinding
+    policy: Policy
+    binding: Binding
     constraints: Matcher
     where: Matcher
 
@@ -59,3 +66,12 @@ def matcher(resources: MatchResources | None) -> Matcher:
         compile_selector(resources.namespace_selector) if resources.namespace_selector else Selector(),
         compile_selector(resources.object_selector) if resources.object_selector else Selector(),
     )
+
+
+def refused(request: Attributes, message: str, reason: str) -> ApiError:
+    """Forbidden in words, `reason` (a metav1.StatusReason) in fact."""
+    metadata = (request.object or {}).get("metadata") or {}
+    name = request.name or metadata.get("name") or metadata.get("generateName") or "Unknown"
+    status = Forbidden.of(request.resource.plural, request.resource.group, name, message).status()
+    details = {**status["details"], "causes": [{"message": message}]}
+    return from_status({**status, "reason": reason, "code": BY_REASON[reason].code, "details": details})

@@ -42,7 +42,7 @@ def decide(spec: ValidatingAdmissionPolicySpec, outer: Mapping[str, Any], namesp
     except CelError as error:
         return Outcome() if lenient else Outcome((Denial(0, str(error)),))
     data = {**outer, "namespaceObject": namespace, "variables": {}}
-    failed = _fill_variables(spec.variables, data)
+    failed = fill_variables(spec.variables, data)
     denials = []
     for index, validation in enumerate(spec.validations):
         try:
@@ -57,7 +57,7 @@ def decide(spec: ValidatingAdmissionPolicySpec, outer: Mapping[str, Any], namesp
     return Outcome(denials, annotations)
 
 
-def _fill_variables(variables: Sequence[Variable], data: dict[str, Any]) -> dict[str, str]:
+def fill_variables(variables: Sequence[Variable], data: dict[str, Any]) -> dict[str, str]:
     """Each sees the ones before it. Answers why some have no value: that matters only to what reads them."""
     failed: dict[str, str] = {}
     for variable in variables:

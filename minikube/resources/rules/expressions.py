@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from minikube.api.admissionregistration_v1 import MatchCondition, ValidatingAdmissionPolicySpec, Validation
+from minikube.api.admissionregistration_v1 import (
+    MatchCondition,
+    MutatingAdmissionPolicySpec,
+    Mutation,
+    ValidatingAdmissionPolicySpec,
+    Validation,
+)
 from minikube.api.names import qualified_name_problems
 from minikube.errors import FieldError
 from minikube.resources.rules.invalid import at, duplicate, invalid, not_supported, required, too_many
 from minikube.schema.cel import CelError, compile
+from minikube.schema.cel_messages import without_messages
 
 ADMISSION = ("object", "oldObject", "request", "authorizer")
 """The variables that every expression about a request can name."""
@@ -16,7 +23,10 @@ _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
 _MOST_CONDITIONS = 64
 
 
-def variables_of_policy(spec: ValidatingAdmissionPolicySpec) -> tuple[str, ...]:
+PolicySpec = ValidatingAdmissionPolicySpec | MutatingAdmissionPolicySpec
+
+
+def variables_of_policy(spec: PolicySpec) -> tuple[str, ...]:
     """What the match conditions of a policy can name; its other expressions also know `POLICY`."""
     return (*ADMISSION, "params") if spec.param_kind is not None else ADMISSION
 
@@ -27,16 +37,21 @@ Stored = frozenset[str]
 
 
 def expression(
-    text: str, path: str, variables: tuple[str, ...], *types: str, stored: Stored = frozenset()
+    text: str,
+    path: str,
+    variables: tuple[str, ...],
+    *types: str,
+    stored: Stored = frozenset(),
+    messages: bool = False,
 ) -> Iterator[FieldError]:
-    """`types`: what it may answer; none means anything."""
+    """`types`: what it may answer; none means anything. `messages`: it may make objects (cel_messages)."""
     if not text.strip():
         yield required(path)
         return
     if text in stored:
         return
     try:
-        compiled = compile(text, variables)
+        compiled = compile(without_messages(text) if messages else text, variables)
     except CelError as error:
         yield invalid(path, text, f"compilation failed: {error}")
         return
@@ -66,21 +81,49 @@ def match_conditions(
         names.add(condition.name)
 
 
-def stored_in(spec: ValidatingAdmissionPolicySpec | None) -> Stored:
+def stored_in(spec: PolicySpec | None) -> Stored:
     if spec is None:
         return frozenset()
-    judged = [text for each in spec.validations for text in (each.expression, each.message_expression)]
     conditions = (each.expression for each in spec.match_conditions)
     variables = (each.expression for each in spec.variables)
-    return frozenset(
-        [*judged, *conditions, *variables, *(each.value_expression for each in spec.audit_annotations)]
-    )
+    if isinstance(spec, MutatingAdmissionPolicySpec):
+        own = [mutation_of(each) for each in spec.mutations]
+    else:
+        own = [text for each in spec.validations for text in (each.expression, each.message_expression)]
+        own += [each.value_expression for each in spec.audit_annotations]
+    return frozenset([*own, *conditions, *variables])
+
+
+def mutation_of(mutation: Mutation) -> str:
+    """Its expression, of either type."""
+    made = mutation.apply_configuration or mutation.json_patch
+    return made.expression if made is not None else ""
 
 
 def policy_expressions(
     spec: ValidatingAdmissionPolicySpec, before: ValidatingAdmissionPolicySpec | None
 ) -> Iterator[FieldError]:
-    stored = stored_in(before)
+    stored, inner = stored_in(before), (*variables_of_policy(spec), *POLICY)
+    yield from _conditions_and_variables(spec, stored)
+    for index, validation in enumerate(spec.validations):
+        yield from _validation(validation, at("spec.validations", index), inner, stored)
+    for index, annotation in enumerate(spec.audit_annotations):
+        where = f"{at('spec.auditAnnotations', index)}.valueExpression"
+        yield from expression(annotation.value_expression, where, inner, "string", "null", stored=stored)
+
+
+def mutating_expressions(
+    spec: MutatingAdmissionPolicySpec, before: MutatingAdmissionPolicySpec | None
+) -> Iterator[FieldError]:
+    stored, inner = stored_in(before), (*variables_of_policy(spec), *POLICY)
+    yield from _conditions_and_variables(spec, stored)
+    for index, mutation in enumerate(spec.mutations):
+        field = "applyConfiguration" if mutation.patch_type == "ApplyConfiguration" else "jsonPatch"
+        where = f"{at('spec.mutations', index)}.{field}.expression"
+        yield from expression(mutation_of(mutation), where, inner, stored=stored, messages=True)
+
+
+def _conditions_and_variables(spec: PolicySpec, stored: Stored) -> Iterator[FieldError]:
     outer = variables_of_policy(spec)
     inner = (*outer, *POLICY)
     yield from match_conditions(spec.match_conditions, "spec.matchConditions", outer, stored=stored)
@@ -93,11 +136,6 @@ def policy_expressions(
             yield duplicate(f"{where}.name", variable.name)
         names.add(variable.name)
         yield from expression(variable.expression, f"{where}.expression", inner, stored=stored)
-    for index, validation in enumerate(spec.validations):
-        yield from _validation(validation, at("spec.validations", index), inner, stored)
-    for index, annotation in enumerate(spec.audit_annotations):
-        where = f"{at('spec.auditAnnotations', index)}.valueExpression"
-        yield from expression(annotation.value_expression, where, inner, "string", "null", stored=stored)
 
 
 def _validation(one: Validation, path: str, variables: tuple[str, ...], stored: Stored) -> Iterator[FieldError]:

@@ -1,4 +1,4 @@
-"""What webhook configurations and admission policies may say (pkg/apis/admissionregistration/validation)."""
+"""What webhook configurations may say (pkg/apis/admissionregistration/validation)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from minikube.api.admissionregistration_v1 import (
     MutatingWebhookConfiguration,
     NamedRuleWithOperations,
     RuleWithOperations,
-    ValidatingAdmissionPolicy,
-    ValidatingAdmissionPolicyBinding,
     ValidatingWebhook,
     ValidatingWebhookConfiguration,
     WebhookClientConfig,
 )
 from minikube.api.names import subdomain_problems
 from minikube.errors import FieldError
-from minikube.resources.base import Obj, Strategy
-from minikube.resources.rules.expressions import match_conditions, policy_expressions
-from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, not_supported, required
+from minikube.resources.base import Strategy
+from minikube.resources.rules.expressions import match_conditions
+from minikube.resources.rules.invalid import at, duplicate, invalid, not_supported, required
 from minikube.resources.rules.labelling import label_selector
 
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
@@ -142,49 +140,3 @@ class ValidatingWebhookRules(Strategy[ValidatingWebhookConfiguration]):
         self, new: ValidatingWebhookConfiguration, old: ValidatingWebhookConfiguration | None
     ) -> Iterator[FieldError]:
         yield from _webhooks(new.webhooks, old.webhooks if old is not None else ())
-
-
-class ValidatingPolicyRules(Strategy[ValidatingAdmissionPolicy]):
-    def prepare_create(self, new: Obj) -> None:
-        new["status"] = {}
-
-    def validate(
-        self, new: ValidatingAdmissionPolicy, old: ValidatingAdmissionPolicy | None
-    ) -> Iterator[FieldError]:
-        spec = new.spec
-        if spec.failure_policy not in ("", "Fail", "Ignore"):
-            yield not_supported("spec.failurePolicy", spec.failure_policy, ("Fail", "Ignore"))
-        if not spec.validations and not spec.audit_annotations:
-            why = "validations or auditAnnotations must contain at least one item"
-            yield required("spec.validations", why)
-        yield from policy_expressions(spec, old.spec if old is not None else None)
-        if spec.match_constraints is None:
-            yield required("spec.matchConstraints")
-        elif not spec.match_constraints.resource_rules:
-            yield required("spec.matchConstraints.resourceRules")
-        else:
-            for index, rule in enumerate(spec.match_constraints.resource_rules):
-                yield from rules_of(rule, at("spec.matchConstraints.resourceRules", index))
-
-
-class ValidatingBindingRules(Strategy[ValidatingAdmissionPolicyBinding]):
-    def validate(
-        self, new: ValidatingAdmissionPolicyBinding, old: ValidatingAdmissionPolicyBinding | None
-    ) -> Iterator[FieldError]:
-        spec, actions = new.spec, ("Audit", "Deny", "Warn")
-        if not spec.policy_name:
-            yield required("spec.policyName")
-        if not spec.validation_actions:
-            yield required("spec.validationActions", "at least one validation action is required")
-        for index, action in enumerate(spec.validation_actions):
-            if action not in actions:
-                yield not_supported(at("spec.validationActions", index), action, actions)
-        if {"Deny", "Warn"} <= set(spec.validation_actions):
-            why = (
-                "must not contain both Deny and Warn (repeating the same validation failure information in the API "
-                "response and headers serves no purpose)"
-            )
-            yield invalid("spec.validationActions", spec.validation_actions, why)
-        ref = spec.param_ref
-        if ref is not None and bool(ref.name) == (ref.selector is not None):
-            yield forbidden("spec.paramRef.name", "name and selector are mutually exclusive")

@@ -15,6 +15,7 @@ from minikube.schema.cel_library import (
     authorization,
     images,
     lists,
+    patches,
     quantities,
     texts,
     urls,
@@ -24,7 +25,7 @@ from minikube.schema.cel_library.quantities import amount
 from minikube.schema.cel_library.values import BOOL, INT, MAP, Library, Opaque, Signature
 from minikube.schema.cel_library.versions import SEMVER, precedence
 
-_LIBRARIES = (quantities, lists, texts, urls, addresses, versions, images, authorization)
+_LIBRARIES = (quantities, lists, texts, urls, addresses, versions, images, authorization, patches)
 
 
 def extension() -> cel.CelExtension:

@@ -84,6 +84,14 @@ VALID: dict[str, dict[str, Any]] = {
     "ValidatingAdmissionPolicy": {
         "spec": {"matchConstraints": {"resourceRules": [PODS]}, "validations": [{"expression": "true"}]}
     },
+    "MutatingAdmissionPolicy": {
+        "spec": {
+            "matchConstraints": {"resourceRules": [PODS]},
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+            "reinvocationPolicy": "Never",
+        }
+    },
+    "MutatingAdmissionPolicyBinding": {"spec": {"policyName": "p"}},
     "ValidatingAdmissionPolicyBinding": {"spec": {"policyName": "p", "validationActions": ["Deny"]}},
     "LimitRange": {"spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}}]}},
     "RuntimeClass": {"handler": "h"},
