@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -155,6 +156,18 @@ def _addresses(ips: Sequence[str], external: str, name: str) -> tuple[NodeAddres
     if external:
         found.append(NodeAddress(type="ExternalIP", address=external))
     return (*found, NodeAddress(type="Hostname", address=name))
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch from one to the other: what is gone is null, what others change meanwhile is left alone."""
+    patch: dict[str, Any] = {}
+    for name in old.keys() | new.keys():
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            patch |= {name: inner} if (inner := difference(before, after)) else {}
+        elif before != after:
+            patch[name] = after
+    return patch
 
 
 def without_heartbeats(status: NodeStatus) -> NodeStatus:

@@ -22,7 +22,7 @@ from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, NotFound
 from minikube.kit.clock import Clock
 from minikube.node.network.peers import SEEN_FROM, advice, outside
-from minikube.node.node_status import Machine, node_status, without_heartbeats
+from minikube.node.node_status import Machine, difference, node_status, without_heartbeats
 from minikube.node.runtime.base import Image, RuntimeInfo
 from minikube.node.upkeep.capacity import allocatable_of, capacity_of, parse_reserved
 from minikube.settings import Settings
@@ -137,9 +137,8 @@ class Registration:
         old = self._clock.monotonic() - self._reported >= REPORT_EVERY
         if not old and without_heartbeats(status) == without_heartbeats(node.status):
             return node, node
-        written = await self._client.patch(
-            Node, self._name, patch={"status": to_dict(status)}, subresource="status"
-        )
+        patch = difference(to_dict(node.status), to_dict(status))
+        written = await self._client.patch(Node, self._name, patch={"status": patch}, subresource="status")
         self._reported = self._clock.monotonic()
         return node, written
 

@@ -94,7 +94,7 @@ class Writing:
         self, kind: Kind, namespace: str, obj: Obj, request: Request, shape: Shape, *, applied: bool
     ) -> StoredObject:
         rules.stamp_new(obj, kind, namespace, self._clock.now())
-        if kind.status:
+        if kind.status and not kind.strategy.keeps_status:
             obj.pop("status", None)
         name = obj["metadata"].get("name", "")
         steps.default(kind, shape, obj)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
 import msgspec
 
@@ -30,6 +30,9 @@ class Strategy(Generic[T]):
     generation (of counted kinds), status dropped on create and kept on update, spec kept on a status update,
     metadata validation.
     """
+
+    keeps_status: ClassVar[bool] = False
+    """Whoever creates it may say its status at once; of other kinds it is dropped then."""
 
     def name_problems(self, name: str) -> Iterator[str]:
         """What is wrong with a name of this kind; most kinds take an RFC 1123 subdomain."""

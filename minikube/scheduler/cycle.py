@@ -52,7 +52,8 @@ class NoFit(msgspec.Struct, frozen=True):
         if counted:
             parts.append(", ".join(sorted(f"{n} {reason}" for reason, n in counted.items())) + ".")
         if preemption:
-            parts.append(f"preemption: {preemption}")
+            # DynamicResources comes first, and has nothing to say of pods without claims.
+            parts.append(f"no new claims to deallocate, preemption: {preemption}")
         return " ".join(parts)
 
 

@@ -21,8 +21,13 @@ ROWS = dict(_rows())
 """Area by name, the name without its tags in brackets."""
 
 
+WALKED: set[str] = set()
+"""The rows of all tests that have been imported."""
+
+
 def row(*names: str) -> pytest.MarkDecorator:
     """Marks a test (or one of its parameters) as walking these rows; an unknown name fails at import."""
     unknown = [name for name in names if name not in ROWS]
     assert not unknown, f"not in rows.tsv: {unknown}"
+    WALKED.update(names)
     return pytest.mark.row(*names)

@@ -73,6 +73,8 @@ class NamespaceRules(Strategy[Namespace]):
 
 
 class NodeRules(Strategy[Node]):
+    keeps_status = True
+
     def default(self, new: Obj) -> None:
         """The range of pods has two names; when they differ the older counts (pkg/apis/core/v1/conversion.go)."""
         spec = new.get("spec") or {}
@@ -88,6 +90,7 @@ class NodeRules(Strategy[Node]):
             for why in cidr_problems(one):
                 yield invalid(at("spec.podCIDRs", index), one, why)
         if old is None:
+            yield from self.validate_status(new, new)
             return
         if old.spec.pod_cidrs and old.spec.pod_cidrs != new.spec.pod_cidrs:
             why = 'node updates may not change podCIDR except from "" to valid'

@@ -56,7 +56,8 @@ def near(selector: LabelSelector, key: str) -> Affinity:
             [node("a", cpu="1"), node("b")],
             [pod("q", "b", cpu="3")],
             pod("p", cpu="2"),
-            "0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: "
+            "0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, "
+            "preemption: 0/2 nodes are available: "
             "1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.",
         ),
         (
@@ -64,7 +65,7 @@ def near(selector: LabelSelector, key: str) -> Affinity:
             [],
             pod("p"),
             "0/2 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}, "
-            "1 node(s) were unschedulable. preemption: 0/2 nodes are available: "
+            "1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/2 nodes are available: "
             "2 Preemption is not helpful for scheduling.",
         ),
         (
@@ -79,6 +80,7 @@ def near(selector: LabelSelector, key: str) -> Affinity:
             [pod("q", "a", port=8080)],
             pod("p", port=8080),
             "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. "
+            "no new claims to deallocate, "
             "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
         ),
         ([node("a"), node("b")], [pod("q", "a", labels={"app": "web"})], pod("p", affinity=anti(WEB)), "b"),
