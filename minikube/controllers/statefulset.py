@@ -5,7 +5,7 @@ Rules: pkg/controller/statefulset.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -106,26 +106,29 @@ def _healthy(sts: StatefulSet, pod: Pod, now: datetime) -> bool:
 
 def _outdated(
     sts: StatefulSet, pods: Mapping[int, Pod], updated: str, now: datetime, *, blocked: bool
-) -> Iterator[Pod]:
-    """The pods that a rolling update replaces now, from the last to the first, within maxUnavailable."""
+) -> Sequence[Pod]:
+    """The pods that a rolling update replaces now, from the last to the first, within maxUnavailable.
+
+    One of the old template that is broken has nothing to lose; where pods wait for one another, only the last one.
+    """
     rolling = sts.spec.update_strategy.rolling_update if sts.spec.update_strategy else None
-    numbers, first_updated = wanted(sts), _first_updated(sts)
-    room = share(rolling.max_unavailable if rolling and rolling.max_unavailable else 1, len(numbers), up=False) or 1
-    for number in reversed(numbers):
-        if number < first_updated:
-            break
-        pod = pods.get(number)
-        if pod is None:
-            room -= 1
-        elif pod.metadata.labels.get(REVISION) != updated and pod.metadata.deletion_timestamp is None:
-            # A pod of the old template that never became ready may be replaced too: else it would block for ever.
-            if not blocked or not _healthy(sts, pod, now):
-                yield pod
-            room -= 1
-        elif not _healthy(sts, pod, now):
-            room -= 1
-        if room <= 0:
-            break
+    numbers = wanted(sts)
+    allowed = rolling.max_unavailable if rolling and rolling.max_unavailable else 1
+    down = {number for number in numbers if number not in pods or not _healthy(sts, pods[number], now)}
+    room = (share(allowed, len(numbers), up=False) or 1) - len(down)
+    old = [
+        number
+        for number in reversed(numbers)
+        if number >= _first_updated(sts)
+        and number in pods
+        and pods[number].metadata.labels.get(REVISION) != updated
+        and pods[number].metadata.deletion_timestamp is None
+    ]
+    broken = [number for number in old if number in down]
+    if blocked:
+        return [pods[number] for number in broken if number == old[0] == max(down)]
+    healthy = [number for number in old if number not in down]
+    return [pods[number] for number in (*broken, *healthy[: max(0, room)])]
 
 
 def claims_for(sts: StatefulSet, number: int) -> Sequence[PersistentVolumeClaim]:
