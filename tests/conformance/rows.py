@@ -19,6 +19,8 @@ def _rows() -> Iterator[tuple[str, str]]:
 
 ROWS = dict(_rows())
 """Area by name, the name without its tags in brackets."""
+WALKED: set[str] = set()
+"""Names that the test modules imported so far have said in `row`."""
 
 
 WALKED: set[str] = set()
