@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +59,52 @@ def test_pods_and_services_reach_across_machines(pair: tuple[Machine, Machine]) 
             ),
             10,
         )
+
+
+def test_a_machine_that_boots_without_any_server_runs_its_pods(pair: tuple[Machine, Machine]) -> None:
+    server, agent = pair
+    spec = {
+        "nodeName": agent.name,
+        "containers": [
+            {
+                "name": "c",
+                "image": "busybox:test",
+                "command": [
+                    "sh",
+                    "-c",
+                    "cat /var/run/secrets/kubernetes.io/serviceaccount/token && exec sleep 12345",
+                ],
+                "envFrom": [{"configMapRef": {"name": "known"}}],
+            }
+        ],
+    }
+    server.kubectl("create", "configmap", "known", "--from-literal=a=b")
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stays"}, "spec": spec}
+    server.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+    server.kubectl("wait", "--for=condition=Ready", "pod/stays", "--timeout=30s")
+    assert server.stop() == 0
+    agent.power_off()
+    agent.start("agent")
+    agent.wait(lambda: any(command_of(pid) == "sleep 12345" for pid in descendants(agent)), 60)
+    server.serve()
+    count = ("get", "pod", "stays", "-o", "jsonpath={.status.containerStatuses[0].restartCount}")
+    server.wait(lambda: server.kubectl(*count) == "1", 60)
+    server.kubectl("wait", "--for=condition=Ready", "pod/stays", "--timeout=30s")
+
+
+def descendants(machine: Machine) -> Iterator[int]:
+    """Processes of its containers: children of the shims of its containerd."""
+    for shim in machine.processes():
+        for task in Path(f"/proc/{shim}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                yield from map(int, task.read_text().split())
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return ""
 
 
 def test_a_server_that_moves_takes_its_api_along(network: Network) -> None:

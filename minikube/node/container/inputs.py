@@ -73,7 +73,7 @@ class Inputs:
             client,
             informers,
             (self._config_maps, self._secrets),
-            Tokens(client, clock),
+            Tokens(client, clock, settings.pods_dir),
             pods_dir=settings.pods_dir,
             node=node_name,
         )

@@ -15,10 +15,11 @@ from msgspec.structs import replace
 from minikube.api import time
 from minikube.api.core_v1 import ConfigMap, NodeStatus, Pod, Secret
 from minikube.api.meta import Key, ObjectMeta, from_dict
+from minikube.errors import ServiceUnavailable
 from minikube.node.container.inputs import Inputs
 from minikube.node.host.mounts import mounts_below
 from minikube.node.volumes.files import TokenKind
-from minikube.node.volumes.problems import MountProblem
+from minikube.node.volumes.problems import MountProblem, Unmet
 from minikube.node.volumes.references import References
 from minikube.node.volumes.tokens import Tokens
 from minikube.settings import Settings
@@ -73,18 +74,44 @@ class Issuer:
     """Answers token requests; each token lives as long as asked."""
 
     def __init__(self, cluster: Cluster, clock: HandClock) -> None:
-        self.issued, self._clock = 0, clock
+        self.issued, self._clock, self.gone = 0, clock, False
         cluster.registry.subresources["serviceaccounts", "token"] = self.issue
 
     async def issue(self, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        if self.gone:
+            raise ServiceUnavailable("the server cannot be reached")
         self.issued += 1
         until = self._clock.now() + timedelta(seconds=body["spec"]["expirationSeconds"])
         return {**body, "status": {"token": f"token-{self.issued}", "expirationTimestamp": time.text(until)}}
 
 
-async def test_a_token_is_kept_until_most_of_its_life_is_over() -> None:
+async def test_without_a_server_the_last_token_is_used_also_by_a_new_process(tmp_path: Path) -> None:
     cluster = await Cluster.open()
-    issuer, tokens = Issuer(cluster, cluster.clock), Tokens(cluster.client, cluster.clock)
+    issuer = Issuer(cluster, cluster.clock)
+    pod = Pod(metadata=ObjectMeta(name="p", namespace="default", uid="u"))
+
+    def started() -> Tokens:
+        return Tokens(cluster.client, cluster.clock, tmp_path)
+
+    assert await started().get(pod, HOUR) == b"token-1"
+    assert (tmp_path / "u/tokens.json").stat().st_mode & 0o777 == 0o600
+    issuer.gone = True
+    tokens = started()
+    assert await tokens.get(pod, HOUR) == b"token-1"
+    with pytest.raises(Unmet, match="the server cannot be reached"):
+        await tokens.get(pod, TokenKind("vault", 600))
+    issuer.gone = False
+    await cluster.clock.sleep(tokens.due_in("u") or 0)
+    assert await tokens.get(pod, HOUR) == b"token-2"
+    tokens.forget("u")
+    issuer.gone = True
+    with pytest.raises(Unmet):
+        await started().get(pod, HOUR)
+
+
+async def test_a_token_is_kept_until_most_of_its_life_is_over(tmp_path: Path) -> None:
+    cluster = await Cluster.open()
+    issuer, tokens = Issuer(cluster, cluster.clock), Tokens(cluster.client, cluster.clock, tmp_path)
     pod = Pod(metadata=ObjectMeta(name="p", namespace="default", uid="u"))
     assert tokens.due_in("u") is None
     assert await tokens.get(pod, HOUR) == b"token-1"
