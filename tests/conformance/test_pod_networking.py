@@ -157,6 +157,23 @@ def test_a_udp_client_with_one_port_finds_the_next_pod(space: Space, kind: str):
     space.wait(lambda: last() == "server2")
 
 
+def test_a_udp_client_of_a_host_port_finds_the_next_pod(space: Space):
+    (first, _), (second, address) = space.site.nodes.items()
+    number = 30000 + os.getpid() % 2000 - 2000
+    port = {"hostPort": number, "containerPort": 8081, "protocol": "UDP"}
+    space.run(pod("client", "python3", "-c", CYCLE, address, str(number), image=AGNHOST, nodeName=first))
+
+    def last() -> str:
+        return space.logs("client", "--tail=1").strip()
+
+    space.wait(lambda: last() == "none")
+    for name in ("server1", "server2"):
+        space.run(with_host_port(name, second, port))
+        space.wait(lambda name=name: last() == name)
+        space.delete("v1/Pod", name)
+        space.wait(lambda name=name: space.gone("v1/Pod", name))
+
+
 def test_a_pod_without_a_network_of_its_own_sees_the_nodes(space: Space):
     node, address = list(space.site.nodes.items())[1]
     found = space.run(pod("pod", hostNetwork=True, nodeName=node))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.raw import JSON
 from tests.conformance.rows import row
-from tests.conformance.space import Obj, Space, agnhost, condition, pod, ready, shell
+from tests.conformance.space import AGNHOST, IMAGE, Obj, Space, agnhost, condition, pod, ready, shell
 
 pytestmark = pytest.mark.conformance
 
@@ -226,3 +226,59 @@ def test_a_deleted_pod_ends_within_its_grace_and_serves_until_then(space: Space)
     assert space.http.get(path).ok() == b"pod"
     assert space.get("v1/Pod", "pod")["metadata"]["deletionTimestamp"]
     space.wait(lambda: space.gone("v1/Pod", "pod"), 15)
+
+
+def test_a_negative_grace_is_one_second(space: Space):
+    space.create(pod(terminationGracePeriodSeconds=-1))
+    assert space.get("v1/Pod", "pod")["spec"]["terminationGracePeriodSeconds"] == 1
+
+    def updated() -> bool:
+        found = space.get("v1/Pod", "pod")
+        found["spec"]["terminationGracePeriodSeconds"] = -1
+        return bool(space.update(found)["spec"]["terminationGracePeriodSeconds"] == 1)
+
+    space.wait(updated)
+
+
+def generations(space: Space) -> tuple[int, int]:
+    found = space.get("v1/Pod", "pod")
+    return found["metadata"]["generation"], found["status"]["observedGeneration"]
+
+
+def test_the_generation_counts_changes_of_the_spec_and_is_observed(space: Space):
+    made = pod(restartPolicy="Always")
+    made["spec"]["initContainers"] = [{"name": "init", "image": IMAGE, "command": ["true"]}]
+    made["metadata"]["generation"] = 100
+    space.run(made)
+    assert generations(space) == (1, 1)
+    added = {"key": "foo", "operator": "Equal", "value": "bar", "effect": "NoSchedule"}
+    for change, expected in (
+        (lambda found: None, 1),
+        (lambda found: found["spec"].update(tolerations=[added]), 2),
+        (lambda found: found["spec"].update(activeDeadlineSeconds=5000), 3),
+        (lambda found: found["spec"]["containers"][0].update(image=AGNHOST), 4),
+        (lambda found: found["spec"]["initContainers"][0].update(image=AGNHOST), 5),
+        (lambda found: found["metadata"].update(annotations={"key": "value"}), 5),
+        (lambda found: found["metadata"].update(generation=1), 5),
+    ):
+
+        def written(change=change) -> bool:
+            found = space.get("v1/Pod", "pod")
+            change(found)
+            return space.ask("PUT", "v1/Pod", "pod", found).code == 200
+
+        space.wait(written)
+        space.wait(lambda expected=expected: generations(space) == (expected, expected))
+    conditions = space.get("v1/Pod", "pod")["status"]["conditions"]
+    assert {each["observedGeneration"] for each in conditions if each["type"] != "PodScheduled"} == {5}
+    answer = space.ask("DELETE", "v1/Pod", "pod", query={"gracePeriodSeconds": 60})
+    assert answer.ok()["metadata"]["generation"] == 6
+    assert space.get("v1/Pod", "pod")["metadata"]["generation"] == 6
+
+
+def test_many_changes_are_all_observed(space: Space):
+    space.run(pod(activeDeadlineSeconds=5000))
+    for count in range(1, 500):
+        patch = {"spec": {"activeDeadlineSeconds": 5000 - count}}
+        space.patch("v1/Pod", "pod", patch)
+    space.wait(lambda: generations(space) == (500, 500))

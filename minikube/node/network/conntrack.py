@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from pyroute2 import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
 
-from minikube.node.network.base import ServicePort
+from minikube.node.network.base import Backend, ServicePort
+from minikube.node.runtime.base import PortMapping
 
 log = logging.getLogger(__name__)
 Flow = tuple[str, int, str]
@@ -36,6 +37,16 @@ def _flows(ports: Iterable[ServicePort]) -> Iterator[Flow]:
         for address, number in places:
             for backend in {each.ip for each in (*port.backends, *port.draining)} or {""}:
                 yield address, number, backend
+
+
+def host_flows(pod_ip: str, ports: Iterable[PortMapping]) -> tuple[ServicePort, ...]:
+    """hostPorts of a pod as if they were node ports of a service with that one backend."""
+    return tuple(
+        ServicePort(
+            "", pod_ip, "", port.protocol, (), 0, (Backend(pod_ip, port.container_port),), node_port=port.host_port
+        )
+        for port in ports
+    )
 
 
 def forget_udp(before: Iterable[ServicePort], after: Iterable[ServicePort]) -> None:

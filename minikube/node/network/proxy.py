@@ -11,7 +11,7 @@ import msgspec
 
 from minikube.node.network import ruleset
 from minikube.node.network.base import ServicePort
-from minikube.node.network.conntrack import forget_udp
+from minikube.node.network.conntrack import forget_udp, host_flows
 from minikube.node.network.nft import TABLE, Nft, NftError
 from minikube.node.network.ruleset import Ruleset
 from minikube.node.runtime.base import PortMapping
@@ -38,6 +38,7 @@ class NftProxy:
         self._services: Ruleset | None = None
         self._ports: tuple[ServicePort, ...] = ()
         self._host_ports: dict[str, Ruleset] = {}
+        self._host_flows: dict[str, tuple[ServicePort, ...]] = {}
         self._fixed: dict[str, Ruleset] = {}
 
     async def start(self) -> None:
@@ -57,15 +58,21 @@ class NftProxy:
         await self._flush()
 
     async def host_ports(self, pod_uid: str, pod_ip: str, ports: Sequence[PortMapping]) -> None:
-        """Of one pod; none: they go."""
+        """Of one pod; none: they go. Datagrams that came for them before are not led the old way any more."""
+        before = self._host_flows.pop(pod_uid, ())
         if ports:
+            self._host_flows[pod_uid] = after = host_flows(pod_ip, ports)
             self._host_ports[pod_uid] = ruleset.merge(
                 ruleset.host_port(port.host_ip, pod_ip, port.protocol.lower(), port.host_port, port.container_port)
                 for port in ports
             )
         elif self._host_ports.pop(pod_uid, None) is None:
             return
+        else:
+            after = ()
         await self._flush()
+        nobody = [msgspec.structs.replace(port, backends=()) for port in after]
+        await asyncio.to_thread(forget_udp, before or nobody, after)
 
     async def _flush(self) -> None:
         async with self._lock:

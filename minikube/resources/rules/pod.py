@@ -34,8 +34,10 @@ class PodRules(Strategy[Pod]):
             condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": _GATED}
             status["conditions"] = [condition]
         new["status"] = status
+        _positive_grace(new)
 
     def prepare_update(self, new: Obj, old: ReadOnlyObj) -> None:
+        _positive_grace(new)
         if old.get("status"):
             new["status"] = old["status"]
 
@@ -89,6 +91,13 @@ class PodRules(Strategy[Pod]):
             return 0
         period = obj.spec.termination_grace_period_seconds if asked is None else asked
         return 1 if period is not None and period < 0 else period or 0
+
+
+def _positive_grace(new: Obj) -> None:
+    """A negative grace period is one second."""
+    spec = new.get("spec") or {}
+    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
+        spec["terminationGracePeriodSeconds"] = 1
 
 
 def updated(new: PodSpec, old: PodSpec) -> Iterator[FieldError]:
