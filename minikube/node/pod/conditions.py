@@ -12,7 +12,8 @@ from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import ContainerStatus, Pod, PodCondition
 from minikube.node.pod.pods import is_sidecar
 
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
+SCHEDULED = "PodScheduled"
+OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", SCHEDULED)
 DISRUPTION = "DisruptionTarget"
 RESIZES = ("PodResizePending", "PodResizeInProgress")
 ALL_RESTARTING = "AllContainersRestarting"
@@ -30,6 +31,7 @@ def conditions(
         _initialized(pod, statuses, phase),
         _ready(pod, ready),
         ready,
+        condition(SCHEDULED, True),
         *extra,
     )
     old = {each.type: each for each in pod.status.conditions}

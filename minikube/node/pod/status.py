@@ -13,6 +13,7 @@ from minikube.api.core_v1 import ContainerStatus, HostIP, Pod, PodCondition, Pod
 from minikube.node.pod.conditions import (
     DISRUPTION,
     OWNED,
+    SCHEDULED,
     Statuses,
     all_restarting,
     condition,
@@ -154,7 +155,7 @@ def _more(pod: Pod, observed: Observed, ending: Ending | None, phase: str) -> Se
 
 def _rejected(pod: Pod, ending: Ending) -> PodStatus:
     """A pod that the node did not admit never had containers, addresses or conditions here."""
-    kept = tuple(each for each in pod.status.conditions if each.type not in OWNED)
+    kept = tuple(each for each in pod.status.conditions if each.type == SCHEDULED or each.type not in OWNED)
     return replace(
         pod.status,
         phase="Failed",

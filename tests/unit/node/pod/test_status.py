@@ -118,7 +118,7 @@ def test_conditions_say_which_containers_they_wait_for() -> None:
 
 
 def test_conditions_of_others_are_kept() -> None:
-    told = PodCondition(type="PodScheduled", status="True")
+    told = PodCondition(type="example.com/mine", status="True")
     status = status_of(replace(pod(), status=PodStatus(conditions=(told,))), seen(running()))
     assert told in status.conditions
 
