@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from minikube.api.apiregistration_v1 import APIService
+from minikube.apiserver.headers import upgrades
 from minikube.apiserver.proxy import HOP_BY_HOP, copy_body, passed_on
 from minikube.apiserver.remote_apis import RemoteApis, is_available
 from minikube.auth.base import User
@@ -44,7 +45,7 @@ class Aggregation:
         service = api.spec.service
         if not is_available(api) or service is None:
             return web.Response(text="service unavailable", status=503)
-        upgrade = "upgrade" in request.headers.get("Connection", "").lower() and "Upgrade" in request.headers
+        upgrade = upgrades(request.headers)
         authority = f"{service.name}.{service.namespace}.svc:{service.port or 443}"
         headers = passed_on(request, authority, upgrade=upgrade)
         tell(headers, user)

@@ -102,7 +102,9 @@ class Flow:
 
 
 def is_long_running(info: RequestInfo) -> bool:
-    return info.verb == "watch" or info.subresource in LONG_RUNNING or bool(node_parked_at(info.path))
+    return (
+        info.upgraded or info.verb == "watch" or info.subresource in LONG_RUNNING or bool(node_parked_at(info.path))
+    )
 
 
 def _refused() -> TooManyRequests:

@@ -66,3 +66,8 @@ def _extra(headers: Headers, prefix: str) -> dict[str, tuple[str, ...]]:
 def told(value: str) -> str:
     """A header's value as text that can be written down: bytes that are no UTF-8 are replaced."""
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def upgrades(headers: Headers) -> bool:
+    """Whether the client wants to speak something else than HTTP from here on."""
+    return "upgrade" in headers.get("Connection", "").lower() and "Upgrade" in headers

@@ -19,6 +19,7 @@ from yarl import URL
 from minikube.admission.base import Attributes
 from minikube.admission.chain import Chain
 from minikube.api.core_v1 import Node, Pod, Service
+from minikube.apiserver.headers import upgrades
 from minikube.apiserver.links import rewritten, through
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
@@ -175,7 +176,7 @@ async def forward(request: web.BaseRequest, target: Target) -> web.StreamRespons
     """The target's answer, or the splice of an upgraded connection. Raises NodeUnreachable."""
     prefix, path = place(request.rel_url.raw_path)
     query = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
-    upgrade = "upgrade" in request.headers.get("Connection", "").lower() and "Upgrade" in request.headers
+    upgrade = upgrades(request.headers)
     if not path and not upgrade and request.method in ("GET", "HEAD"):
         return web.Response(status=301, headers={"Location": f"{prefix}/{query}"})
     headers = passed_on(request, target.authority, upgrade=upgrade)

@@ -27,6 +27,8 @@ class RequestInfo(msgspec.Struct, frozen=True):
     """What follows a proxy subresource."""
     fields: str = ""
     """The field selector of a list or watch."""
+    upgraded: bool = False
+    """An API of somebody else that is to take over the connection."""
 
     def action(self) -> Action:
         """A field selector of one name counts as that name, so that rules with resourceNames fit."""

@@ -25,6 +25,7 @@ from minikube.apiserver.compression import compressed
 from minikube.apiserver.flow import Flow, is_long_running
 from minikube.apiserver.flow_matching import FLOW, FlowSchemas
 from minikube.apiserver.handlers import Resources, answer, error_response, warning_headers
+from minikube.apiserver.headers import upgrades
 from minikube.apiserver.health import Health, ping
 from minikube.apiserver.metrics import GROUP as METRICS
 from minikube.apiserver.metrics import Metrics
@@ -148,6 +149,12 @@ class ApiServer:
         query = request.query
         watch, fields = query.get("watch", "") in ("1", "true", "True"), query.get("fieldSelector", "")
         info = request_info(request.method, request.path, watch=watch, fields=fields)
+        if (
+            self._elsewhere is not None
+            and upgrades(request.headers)
+            and self._elsewhere.serves(info.path) is not None
+        ):
+            info = msgspec.structs.replace(info, upgraded=True)
         began = self._traffic.begin(info)
         response = None
         try:

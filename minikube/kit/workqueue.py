@@ -12,16 +12,14 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
-LEAST = 0.001
-"""Seconds: for less uvloop makes no timer, but a callback that does not know when it is due."""
-
 
 class WorkQueue(Generic[K]):
     def __init__(self) -> None:
         self._ready: deque[K] = deque()
         self._dirty: set[K] = set()
         self._working: set[K] = set()
-        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._timers: dict[K, tuple[float, asyncio.Handle]] = {}
+        """When each is due, too: what uvloop makes for a very short delay does not know that."""
         self._wakeup = asyncio.Event()
 
     def __len__(self) -> int:
@@ -29,9 +27,8 @@ class WorkQueue(Generic[K]):
 
     def add(self, key: K) -> None:
         """Work on `key` soon; a pending delayed add of it is overtaken."""
-        timer = self._timers.pop(key, None)
-        if timer is not None:
-            timer.cancel()
+        if key in self._timers:
+            self._timers.pop(key)[1].cancel()
         if key in self._dirty:
             return
         self._dirty.add(key)
@@ -45,13 +42,13 @@ class WorkQueue(Generic[K]):
             self.add(key)
             return
         loop = asyncio.get_running_loop()
-        due = loop.time() + max(seconds, LEAST)
-        timer = self._timers.get(key)
-        if timer is not None:
-            if timer.when() <= due:
+        due = loop.time() + seconds
+        if key in self._timers:
+            known, timer = self._timers[key]
+            if known <= due:
                 return
             timer.cancel()
-        self._timers[key] = loop.call_at(due, self.add, key)
+        self._timers[key] = due, loop.call_at(due, self.add, key)
 
     async def get(self) -> K:
         """The next key; call `done` when finished with it."""
@@ -71,6 +68,6 @@ class WorkQueue(Generic[K]):
 
     def close(self) -> None:
         """Cancel pending delayed adds."""
-        for timer in self._timers.values():
+        for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

@@ -37,6 +37,11 @@ class _Head(msgspec.Struct, gc=False):
     metadata: Metadata
 
 
+class _Version(msgspec.Struct, gc=False, rename="camel"):
+    api_version: str
+
+
+_decode_version = msgspec.json.Decoder(_Version)
 _decode_head = msgspec.json.Decoder(_Head)
 
 
@@ -129,7 +134,7 @@ class StoredObject:
         known = (self._converted or {}).get(kind.resource.api_version)
         if known is not None and known[0] == kind.conversion:
             return False
-        return bool(self.stored_tree()["apiVersion"] != kind.resource.api_version)
+        return _decode_version.decode(self.record.value).api_version != kind.resource.api_version
 
     def keep(self, kind: Kind, made: bytes) -> None:
         """What the webhook made of it for this version, in stored form."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from multidict import CIMultiDict
 
@@ -13,7 +14,9 @@ from minikube.api.discovery_v1 import Endpoint, EndpointConditions, EndpointPort
 from minikube.api.meta import ObjectMeta
 from minikube.apiserver.aggregation import tell
 from minikube.apiserver.discovery import RemoteVersion, aggregated, api_group_list
+from minikube.apiserver.flow import is_long_running
 from minikube.apiserver.remote_apis import Unavailable, check_endpoints
+from minikube.apiserver.request_info import request_info
 from minikube.auth.base import User
 
 API = ServiceReference(name="api", namespace="ns", port=443)
@@ -86,6 +89,12 @@ def test_discovery_lists_what_others_serve():
 def test_a_more_important_group_comes_first():
     others = [RemoteVersion(name, "v1", priority, (), fresh=True) for name, priority in (("a", 100), ("b", 2000))]
     assert [group["name"] for group in api_group_list((), others)["groups"]] == ["b", "a"]
+
+
+def test_a_connection_that_an_api_takes_over_may_last():
+    info = request_info("GET", "/apis/a.example.com/v1/namespaces/n/machines/m/console")
+    assert not is_long_running(info)
+    assert is_long_running(msgspec.structs.replace(info, upgraded=True))
 
 
 def test_what_a_client_says_of_itself_is_not_passed_on():
