@@ -199,7 +199,7 @@ def status_of(
     ready = sum(1 for pod in living if of_pods.ready(pod))
     strategy = sts.spec.update_strategy
     rolling = strategy is None or strategy.type != "OnDelete"
-    if rolling and count(updated) == ready == len(living):
+    if rolling and count(updated) == ready == len(living) == len(wanted(sts)):
         current = updated
     return msgspec.structs.replace(
         sts.status,

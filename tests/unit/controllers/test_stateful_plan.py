@@ -15,7 +15,7 @@ from minikube.api.apps_v1 import (
 from minikube.api.core_v1 import Pod, PodCondition, PodStatus
 from minikube.api.meta import ObjectMeta
 from minikube.api.meta_v1 import LabelSelector
-from minikube.controllers.statefulset import plan
+from minikube.controllers.statefulset import plan, status_of
 from tests.fakes.cluster import template
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,3 +76,12 @@ def test_which_pods_go(policy: str, most: int | None, states: str, replicas: int
     todo = plan(web(replicas, policy, most), pods(states), "web-new", NOW)
     assert [int(pod.metadata.name.rpartition("-")[2]) for pod in todo.delete] == gone
     assert todo.create == ()
+
+
+@pytest.mark.parametrize(
+    ("states", "current"),
+    [("nn", "web-old"), ("nnN", "web-old"), ("nno", "web-old"), ("nnn", "web-new"), ("nnnn", "web-old")],
+)
+def test_a_rollout_is_over_when_as_many_as_wanted_are_new_and_ready(states: str, current: str):
+    found = status_of(web(3, "OrderedReady"), list(pods(states).values()), "web-old", "web-new", NOW)
+    assert found.current_revision == current
