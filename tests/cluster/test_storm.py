@@ -10,7 +10,7 @@ import pytest
 from minikube.node.host.cgroups import Cgroups
 from tests.machines import Machine, Network
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(2400)]
 
 JOB, LIVING, WAVES = 300, 40, 5
 STORM = """
@@ -108,11 +108,11 @@ def test_five_hundred_pods_leave_nothing_and_none_runs_twice(network: Network) -
     before = measured(machine)
     machine.kubectl("apply", "-f", "-", stdin=STORM.format(job=JOB, living=LIVING, shared=shared))
     for _ in range(WAVES):
-        machine.kubectl("rollout", "status", "deployment/lives", "--timeout=200s", timeout=220)
+        machine.kubectl("rollout", "status", "deployment/lives", "--timeout=600s", timeout=620)
         machine.kubectl("delete", "pods", "-l", "app=lives", "--wait=false", timeout=120)
-    machine.kubectl("wait", "--for=condition=Complete", "job/ends", "--timeout=600s", timeout=620)
+    machine.kubectl("wait", "--for=condition=Complete", "job/ends", "--timeout=1800s", timeout=1820)
     assert len(list(shared.glob("done-*"))) == JOB
-    machine.kubectl("delete", "deployment,job", "--all", "--timeout=120s", timeout=130)
-    machine.wait(lambda: not machine.kubectl("get", "pods", "-o", "name"), 180)
+    machine.kubectl("delete", "deployment,job", "--all", "--timeout=400s", timeout=420)
+    machine.wait(lambda: not machine.kubectl("get", "pods", "-o", "name"), 400)
     assert not list(shared.glob("twice-*"))
     machine.wait(lambda: not left(machine, before), 60)
