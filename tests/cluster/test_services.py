@@ -234,8 +234,9 @@ def test_one_host_port_serves_several_addresses_and_protocols(machine: Machine) 
     machine.wait(lambda: fetch(machine, "127.0.0.1:8088") == "loop")
     machine.wait(lambda: fetch(machine, f"{machine.address}:8088") == "addr")
     assert "8088 : goto host_udp" in machine.run("nft", "list", "table", "ip", "minikube").stdout
-    machine.kubectl("delete", "pod", *pods)
+    machine.kubectl("delete", "pod", *pods)  # without grace: their objects go first, the node clears up after them
     machine.wait(lambda: fetch(machine, "127.0.0.1:8088") == "")
+    machine.wait(lambda: "8088" not in machine.run("nft", "list", "table", "ip", "minikube").stdout)
 
 
 def test_a_pod_cannot_reach_what_listens_on_the_nodes_loopback(machine: Machine) -> None:
