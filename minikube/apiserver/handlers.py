@@ -9,11 +9,21 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from minikube.apiserver import views
+from minikube.apiserver import protobuf_views, views
 from minikube.apiserver.audit.trail import ANNOTATIONS
 from minikube.apiserver.compression import InPieces
 from minikube.apiserver.headers import told
-from minikube.apiserver.negotiation import DELETE_OPTIONS, JSON, YAML, Body, Wanted, decode_body, read_body, wanted
+from minikube.apiserver.negotiation import (
+    DELETE_OPTIONS,
+    JSON,
+    PROTOBUF,
+    YAML,
+    Body,
+    Wanted,
+    decode_body,
+    read_body,
+    wanted,
+)
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.watching import Watching, seconds_of
 from minikube.auth.base import User
@@ -24,6 +34,7 @@ from minikube.registry.base import DeleteOptions, Registry, Request, Selection
 from minikube.registry.scale import patch_scale, put_scale, scale_of
 from minikube.resources.base import Kind
 from minikube.resources.subresources import SCALE
+from minikube.schema import protobuf_encode
 
 WARNING_BYTES, WARNING_LENGTH = 4096, 1024
 PATCHES = {f"application/{type.value}": type for type in PatchType}
@@ -42,7 +53,7 @@ class Resources:
         named = bool(info.name)
         if info.verb not in kind.verbs or (info.verb in UNNAMED and named) or (info.verb in NAMED and not named):
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
-        offer = wanted(request.headers.get("Accept", ""))
+        offer = wanted(request.headers.get("Accept", ""), messages=protobuf_encode.known(kind.definition))
         if info.subresource == "scale":
             return await self._scale(request, kind, info, user)
         match info.verb:
@@ -69,7 +80,7 @@ class Resources:
     ) -> web.StreamResponse:
         revision = request.query.get("resourceVersion", "")
         stored = await self._registry.get(kind, info.namespace, info.name, resource_version=revision)
-        return answer(views.one(kind, stored, offer.view, _include(request), self._clock.now()), offer)
+        return answer(views.one(kind, stored, offer, _include(request), self._clock.now()), offer)
 
     async def _list(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, offer: Wanted
@@ -84,7 +95,7 @@ class Resources:
             limit=_integer(query, "limit"),
             continue_=query.get("continue", ""),
         )
-        return answer(await views.many(kind, listing, offer.view, _include(request), self._clock.now()), offer)
+        return answer(await views.many(kind, listing, offer, _include(request), self._clock.now()), offer)
 
     async def _watch(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, offer: Wanted
@@ -117,7 +128,7 @@ class Resources:
     ) -> web.StreamResponse:
         how, obj = await self._object(request, kind, user)
         stored = await self._registry.create(kind, info.namespace, obj, how)
-        body = views.one(kind, stored, offer.view, _include(request), self._clock.now())
+        body = views.one(kind, stored, offer, _include(request), self._clock.now())
         return answer(body, offer, status=201, warnings=how.warnings)
 
     async def _update(
@@ -127,7 +138,7 @@ class Resources:
         written = await self._registry.update(
             kind, info.namespace, info.name, obj, how, subresource=info.subresource
         )
-        body = views.one(kind, written.object, offer.view, _include(request), self._clock.now())
+        body = views.one(kind, written.object, offer, _include(request), self._clock.now())
         return answer(body, offer, status=201 if written.created else 200, warnings=how.warnings)
 
     async def _patch(
@@ -137,7 +148,7 @@ class Resources:
         written = await self._registry.patch(
             kind, info.namespace, info.name, patch, type, how, subresource=info.subresource
         )
-        shown = views.one(kind, written.object, offer.view, _include(request), self._clock.now())
+        shown = views.one(kind, written.object, offer, _include(request), self._clock.now())
         return answer(shown, offer, status=201 if written.created else 200, warnings=how.warnings)
 
     async def _delete(
@@ -155,8 +166,9 @@ class Resources:
                 "status": "Success",
                 "details": {**{k: v for k, v in details.items() if v}, "uid": stored.uid},
             }
-            return answer(msgspec.json.encode(status), offer, warnings=how.warnings)
-        body = views.one(kind, stored, offer.view, _include(request), self._clock.now())
+            told = protobuf_views.status(status) if offer.media == PROTOBUF else msgspec.json.encode(status)
+            return answer(told, offer, warnings=how.warnings)
+        body = views.one(kind, stored, offer, _include(request), self._clock.now())
         return answer(body, offer, warnings=how.warnings)
 
     async def _delete_collection(
@@ -166,7 +178,7 @@ class Resources:
         how = _request(request, user, dry_run=options.dry_run)
         selection = _selection(request.query)
         listing = await self._registry.delete_collection(kind, info.namespace, selection, options, how)
-        return answer(await views.many(kind, listing, offer.view, _include(request), self._clock.now()), offer)
+        return answer(await views.many(kind, listing, offer, _include(request), self._clock.now()), offer)
 
     async def _scale(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User

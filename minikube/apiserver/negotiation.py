@@ -24,7 +24,7 @@ DEPTH_LIMIT = 200
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """`view` is "", Table or PartialObjectMetadata (lists follow); `media` JSON or YAML."""
+    """`view` is "", Table or PartialObjectMetadata (lists follow); `media` JSON, YAML or PROTOBUF."""
 
     view: str = ""
     media: str = JSON
@@ -32,19 +32,20 @@ class Wanted(msgspec.Struct, frozen=True):
     """apidiscovery.k8s.io version when an aggregated document is asked for."""
 
 
-_seen: dict[tuple[str, bool], Wanted] = {}
+_seen: dict[tuple[str, bool, bool], Wanted] = {}
 
 
-def wanted(accept: str, *, views: bool = True) -> Wanted:
-    """The best offer of an Accept header that can be had; `views`: also as a table or metadata only.
+def wanted(accept: str, *, views: bool = True, messages: bool = False) -> Wanted:
+    """The best offer of an Accept header that can be had; `views`: also as a table or metadata only; `messages`:
+    also in protobuf, but for tables.
 
     Raises NotAcceptable.
     """
-    found = _seen.get((accept, views))
+    found = _seen.get((accept, views, messages))
     if found is None:
-        found = _negotiate(accept, views=views)
+        found = _negotiate(accept, views=views, messages=messages)
         if len(_seen) < 256:
-            _seen[accept, views] = found
+            _seen[accept, views, messages] = found
     return found
 
 
@@ -56,24 +57,28 @@ VIEWS = {
 }
 
 
-def _negotiate(accept: str, *, views: bool) -> Wanted:
+def _negotiate(accept: str, *, views: bool, messages: bool) -> Wanted:
     offers: list[tuple[float, int, Wanted]] = []
     for index, clause in enumerate(accept.split(",")):
         media, *parameters = (part.strip() for part in clause.split(";"))
         options = dict(parameter.split("=", 1) for parameter in parameters if "=" in parameter)
-        offer = _offer(media.lower(), options, views=views)
+        offer = _offer(media.lower(), options, views=views, messages=messages)
         quality = _quality(options.get("q", "1"))
         if offer is not None and quality > 0:
             offers.append((-quality, index, offer))
     if not offers:
-        raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
+        accepted = (JSON, YAML, PROTOBUF) if messages else (JSON, YAML)
+        raise NotAcceptable(f"only the following media types are accepted: {', '.join(accepted)}")
     return min(offers, key=lambda offer: offer[:2])[2]
 
 
-def _offer(media: str, options: Mapping[str, str], *, views: bool) -> Wanted | None:
-    if media not in JSON_TYPES and media != YAML:
+def _offer(media: str, options: Mapping[str, str], *, views: bool, messages: bool) -> Wanted | None:
+    if media not in JSON_TYPES and media not in (YAML, PROTOBUF):
         return None
     kind = options.get("as", "")
+    if media == PROTOBUF:
+        readable = messages and VIEWS.get(kind) in ("", "PartialObjectMetadata") and (views or not kind)
+        return Wanted(VIEWS[kind], PROTOBUF) if readable else None
     out = YAML if media == YAML else JSON
     if kind == "APIGroupDiscoveryList":
         return Wanted("", out, options.get("v", ""))

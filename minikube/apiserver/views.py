@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from minikube.apiserver import protobuf_views
+from minikube.apiserver.negotiation import PROTOBUF, Wanted
 from minikube.kit.turns import Turns
 from minikube.registry.base import Listing, Stored
 from minikube.resources.base import Kind
@@ -22,7 +24,10 @@ COLUMN_HELP = {
 }
 
 
-def one(kind: Kind, stored: Stored, view: str, include: str, now: datetime) -> bytes:
+def one(kind: Kind, stored: Stored, offer: Wanted, include: str, now: datetime) -> bytes:
+    view = offer.view
+    if offer.media == PROTOBUF:
+        return protobuf_views.one(kind, stored, view)
     if view == "Table":
         return msgspec.json.encode(table(kind, [stored], str(stored.revision), include, now))
     if view == "PartialObjectMetadata":
@@ -30,13 +35,16 @@ def one(kind: Kind, stored: Stored, view: str, include: str, now: datetime) -> b
     return stored.json(kind)
 
 
-async def many(kind: Kind, listing: Listing, view: str, include: str, now: datetime) -> list[bytes]:
+async def many(kind: Kind, listing: Listing, offer: Wanted, include: str, now: datetime) -> list[bytes]:
     """A list, in pieces: putting together 30 MB would hold up everybody, as encoding them in one go would."""
     meta: dict[str, Any] = {"resourceVersion": str(listing.revision)}
     if listing.continue_:
         meta["continue"] = listing.continue_
         if listing.remaining is not None:
             meta["remainingItemCount"] = listing.remaining
+    view = offer.view
+    if offer.media == PROTOBUF:
+        return await protobuf_views.many(kind, listing, view, meta)
     if view == "Table":
         head = {**table(kind, (), "", include, now), "metadata": meta}
         del head["rows"]

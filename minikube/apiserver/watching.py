@@ -10,12 +10,13 @@ from datetime import datetime
 import msgspec
 from aiohttp import WSMsgType, web
 
-from minikube.apiserver import views
+from minikube.apiserver import protobuf_views, views
 from minikube.apiserver.flow_matching import FLOW
-from minikube.apiserver.negotiation import JSON, Wanted
+from minikube.apiserver.negotiation import JSON, PROTOBUF, Wanted
 from minikube.kit.clock import Clock
 from minikube.registry.base import Change
 from minikube.resources.base import Kind
+from minikube.schema.protobuf_encode import LENGTH
 
 MIN_WATCH_SECONDS = 1800
 PROTOCOLS = ("binary.k8s.io", "base64.binary.k8s.io", "v4.channel.k8s.io")
@@ -46,7 +47,8 @@ class Watching:
         return await self._lines(request, events, seconds)
 
     async def _lines(self, request: web.BaseRequest, events: Events, seconds: float) -> web.StreamResponse:
-        headers = {"Content-Type": JSON, "Cache-Control": "no-cache, private", **request.get(FLOW, {})}
+        media = f"{PROTOBUF};stream=watch" if self._offer.media == PROTOBUF else JSON
+        headers = {"Content-Type": media, "Cache-Control": "no-cache, private", **request.get(FLOW, {})}
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
         await response.prepare(request)
@@ -96,7 +98,10 @@ class Watching:
             async for batch in events:
                 for line in self._encoded(batch):
                     async with asyncio.timeout(SEND_SECONDS):
-                        await socket.send_str(line.decode())
+                        if self._offer.media == PROTOBUF:
+                            await socket.send_bytes(line[LENGTH:])
+                        else:
+                            await socket.send_str(line.decode())
             await socket.close()
         except (TimeoutError, ConnectionError):
             if request.transport is not None:
@@ -104,13 +109,15 @@ class Watching:
 
     def _encoded(self, batch: Sequence[Change]) -> list[bytes]:
         now = self._clock.now()
-        return [_line(self._kind, one, self._offer.view, self._include, now) for one in batch]
+        return [_line(self._kind, one, self._offer, self._include, now) for one in batch]
 
 
-def _line(kind: Kind, one: Change, view: str, include: str, now: datetime) -> bytes:
+def _line(kind: Kind, one: Change, offer: Wanted, include: str, now: datetime) -> bytes:
+    if offer.media == PROTOBUF:
+        return protobuf_views.change(kind, one, offer.view)
     if one.type == "BOOKMARK":
         return views.bookmark(kind, one.revision, initial_events_end=one.initial_events_end)
     if one.type == "ERROR":
         return views.change(kind, "ERROR", msgspec.json.encode(one.status))
     assert one.object is not None
-    return views.change(kind, one.type, views.one(kind, one.object, view, include, now))
+    return views.change(kind, one.type, views.one(kind, one.object, offer, include, now))

@@ -60,6 +60,10 @@ class Stored(Protocol):
         """The object in this version, resourceVersion spliced in; encoded once."""
         ...
 
+    def protobuf(self, kind: Kind) -> bytes:
+        """Its protobuf message in this version, without envelope; of built-in kinds. Encoded once."""
+        ...
+
     def tree(self, kind: Kind) -> ReadOnlyObj:
         """Decoded to plain JSON (not kept)."""
         ...

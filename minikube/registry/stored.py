@@ -15,6 +15,7 @@ from minikube.api.meta import Object, OwnerReference, PartialObject, decode
 from minikube.errors import InternalError
 from minikube.registry.shape import shape_of
 from minikube.resources.base import Conversion, Kind, Obj, ReadOnlyObj
+from minikube.schema import protobuf_encode
 from minikube.store.base import Record
 
 PREFIX = b'{"metadata":{'
@@ -60,7 +61,7 @@ def same_content(one: bytes, other: bytes) -> bool:
 
 
 class StoredObject:
-    __slots__ = ("_converted", "_json", "_typed", "kind", "metadata", "record")
+    __slots__ = ("_converted", "_json", "_message", "_typed", "kind", "metadata", "record")
 
     def __init__(self, kind: Kind, record: Record) -> None:
         self.kind = kind
@@ -68,6 +69,7 @@ class StoredObject:
         self.metadata = _decode_head.decode(record.value).metadata
         self._json: dict[str, tuple[Kind | None, bytes]] | bytes | None = None
         self._typed: Object | None = None
+        self._message: tuple[str, bytes] | None = None
         self._converted: dict[str, tuple[Conversion, bytes]] | None = None
 
     @property
@@ -105,6 +107,16 @@ class StoredObject:
         if made_by is not kind:
             made = msgspec.json.encode(self.tree(kind))
             self._json[version] = (kind, made)
+        return made
+
+    def protobuf(self, kind: Kind) -> bytes:
+        """The message of a built-in kind in this version, without envelope."""
+        version = kind.resource.api_version
+        if self._message is not None and self._message[0] == version:
+            return self._message[1]
+        made = protobuf_encode.body(self.tree(kind), kind.definition)
+        if len(made) <= KEPT_TWICE:
+            self._message = (version, made)
         return made
 
     def tree(self, kind: Kind) -> ReadOnlyObj:

@@ -137,7 +137,7 @@ def _message(data: bytes, name: str) -> Any:
             if decoded is None or (decoded in ("", 0) and decoded is not None and field not in KEEP):
                 continue
             out[field] = decoded
-    return {_json_name(field): value for field, value in out.items()} if name == SCHEMA + "JSONSchemaProps" else out
+    return {json_name(field): value for field, value in out.items()} if name == SCHEMA + "JSONSchemaProps" else out
 
 
 def _entry(data: bytes, kind: str) -> tuple[str, Any]:
@@ -216,7 +216,7 @@ def _packed(data: bytes) -> Iterator[int]:
         yield value
 
 
-def _json_name(field: str) -> str:
+def json_name(field: str) -> str:
     """How apiextensions' JSONSchemaProps spells its fields in JSON."""
     if field in ("ref", "schema"):
         return "$" + field

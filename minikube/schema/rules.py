@@ -21,7 +21,7 @@ NEW, BOTH = ("self",), ("self", "oldSelf")
 _OPTIONAL = ("self", "oldSelves")
 """oldSelves: no or one old value, for rules that want an optional."""
 _LONGEST_MESSAGE = 5 * 1024
-_KEYWORDS = frozenset(
+KEYWORDS = frozenset(
     {
         "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if",
         "import", "let", "loop", "package", "namespace", "return", "var", "void", "while",
@@ -163,6 +163,6 @@ _PLAIN = Structure()
 
 def escaped(name: str) -> str:
     """A field's name as rules write it: `a-b` is a__dash__b, `namespace` is __namespace__."""
-    if name in _KEYWORDS:
+    if name in KEYWORDS:
         return f"__{name}__"
     return _ESCAPED.sub(lambda found: _ESCAPES[found.group()], name)

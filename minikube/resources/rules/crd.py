@@ -25,6 +25,7 @@ from minikube.resources.rules.invalid import (
     invalid,
     key,
     not_supported,
+    quoted,
     required,
 )
 from minikube.resources.rules.schema import part, stored_in, validation_rules
@@ -299,7 +300,7 @@ class APIServiceRules(Strategy[APIService]):
         expected = f"{spec.version}.{spec.group}"
         if new.metadata.name != expected:
             yield invalid(
-                "metadata.name", new.metadata.name, f'must be `spec.version+"."+spec.group`: {expected!r}'
+                "metadata.name", new.metadata.name, f'must be `spec.version+"."+spec.group`: {quoted(expected)}'
             )
         for why in label_1035_problems(spec.version):
             yield invalid("spec.version", spec.version, why)

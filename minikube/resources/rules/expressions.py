@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from minikube.api.admissionregistration_v1 import (
@@ -16,11 +17,14 @@ from minikube.errors import FieldError
 from minikube.resources.rules.invalid import at, duplicate, invalid, not_supported, required, too_many
 from minikube.schema.cel import CelError, compile
 from minikube.schema.cel_messages import without_messages
+from minikube.schema.rules import KEYWORDS
 
 ADMISSION = ("object", "oldObject", "request", "authorizer")
 """The variables that every expression about a request can name."""
-_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
+_LONGEST_ANNOTATION = 5 * 1024
 _MOST_CONDITIONS = 64
+_IDENTIFIER = re.compile("[_a-zA-Z][_a-zA-Z0-9]*")
 
 
 PolicySpec = ValidatingAdmissionPolicySpec | MutatingAdmissionPolicySpec
@@ -109,7 +113,12 @@ def policy_expressions(
         yield from _validation(validation, at("spec.validations", index), inner, stored)
     for index, annotation in enumerate(spec.audit_annotations):
         where = f"{at('spec.auditAnnotations', index)}.valueExpression"
-        yield from expression(annotation.value_expression, where, inner, "string", "null", stored=stored)
+        if not annotation.value_expression.strip():
+            yield required(where, "valueExpression is not specified")
+        elif len(annotation.value_expression.strip()) > _LONGEST_ANNOTATION:
+            yield required(where, f"must not exceed {_LONGEST_ANNOTATION} bytes in length")
+        else:
+            yield from expression(annotation.value_expression, where, inner, "string", "null", stored=stored)
 
 
 def mutating_expressions(
@@ -130,12 +139,17 @@ def _conditions_and_variables(spec: PolicySpec, stored: Stored) -> Iterator[Fiel
     names: set[str] = set()
     for index, variable in enumerate(spec.variables):
         where = at("spec.variables", index)
-        if not variable.name.isidentifier():
+        if not variable.name.strip():
+            yield required(f"{where}.name", "name is not specified")
+        elif _IDENTIFIER.fullmatch(variable.name) is None or variable.name in KEYWORDS:
             yield invalid(f"{where}.name", variable.name, "name is not a valid CEL identifier")
         if variable.name in names:
             yield duplicate(f"{where}.name", variable.name)
         names.add(variable.name)
-        yield from expression(variable.expression, f"{where}.expression", inner, stored=stored)
+        if variable.expression.strip():
+            yield from expression(variable.expression, f"{where}.expression", inner, stored=stored)
+        else:
+            yield required(f"{where}.expression", "expression is not specified")
 
 
 def _validation(one: Validation, path: str, variables: tuple[str, ...], stored: Stored) -> Iterator[FieldError]:
@@ -143,9 +157,13 @@ def _validation(one: Validation, path: str, variables: tuple[str, ...], stored: 
         yield from expression(one.expression, f"{path}.expression", variables, "bool", stored=stored)
     else:
         yield required(f"{path}.expression", "expression is not specified")
-    if "\n" in one.message:
+    if one.message and not one.message.strip():
+        yield invalid(f"{path}.message", one.message, "message must be non-empty if specified")
+    elif "\n" in one.message.strip():
         yield invalid(f"{path}.message", one.message, "message must not contain line breaks")
-    if one.message_expression:
+    if one.message_expression and not one.message_expression.strip():
+        yield invalid(f"{path}.messageExpression", one.message_expression, "must be non-empty if specified")
+    elif one.message_expression:
         speaking = tuple(name for name in variables if name != "authorizer")
         where = f"{path}.messageExpression"
         yield from expression(one.message_expression, where, speaking, "string", stored=stored)

@@ -152,7 +152,7 @@ def replica_counts(
         ("availableReplicas", available),
     ):
         if (count or 0) > replicas:
-            yield invalid(f"status.{name}", count, "cannot be greater than status.replicas")
+            yield invalid(f"status.{name}", count or 0, "cannot be greater than status.replicas")
     if (available or 0) > (ready or 0):
         yield invalid("status.availableReplicas", available, "cannot be greater than readyReplicas")
 

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from minikube.apiserver import views
+from minikube.apiserver.negotiation import Wanted
 from minikube.auth.base import User
 from minikube.kit import turns
 from minikube.registry.base import Listing, Request, Selection
@@ -37,7 +38,7 @@ async def listed(count: int) -> tuple[Cluster, Kind, Listing]:
 )
 async def test_a_list_has_its_head_and_every_item(count: int, view: str, kind: str, field: str) -> None:
     cluster, served, listing = await listed(count)
-    found = json.loads(b"".join(await views.many(served, listing, view, "Metadata", cluster.clock.now())))
+    found = json.loads(b"".join(await views.many(served, listing, Wanted(view), "Metadata", cluster.clock.now())))
     assert found["kind"] == kind
     assert found["metadata"] == {"resourceVersion": str(listing.revision)}
     objects = [one["object"] if view == "Table" else one for one in found[field]]
@@ -58,7 +59,7 @@ async def test_others_have_their_turn_while_a_long_list_is_encoded(monkeypatch: 
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    await views.many(kind, listing, "", "Metadata", cluster.clock.now())
+    await views.many(kind, listing, Wanted(), "Metadata", cluster.clock.now())
     task.cancel()
     assert passed >= 20
 
@@ -66,7 +67,7 @@ async def test_others_have_their_turn_while_a_long_list_is_encoded(monkeypatch: 
 async def test_a_long_list_comes_in_pieces_that_make_one_document(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "PIECE", 300)
     cluster, kind, listing = await listed(20)
-    pieces = await views.many(kind, listing, "", "Metadata", cluster.clock.now())
+    pieces = await views.many(kind, listing, Wanted(), "Metadata", cluster.clock.now())
     assert len(pieces) > 5
     names = [one["metadata"]["name"] for one in json.loads(b"".join(pieces))["items"]]
     assert names == sorted(f"c{number}" for number in range(20))

@@ -30,6 +30,13 @@ WEBHOOK = {
 }
 PODS = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
 
+REQUEST = (
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIR01HNENBUUF3RERFS01BZ0dBMVVFQXd3QllUQlpNQk1HQnlx"
+    "R1NNNDlBZ0VHQ0NxR1NNNDlBd0VIQTBJQQpCUHhEc25Oc0JWSmpUTEYrbzdzbE5DN1hhOFROeHk4eEFsSHhWRjVnbUV3cmxPVGYz"
+    "UHo3R2pMMHA3eE8vTnVCCkVRTC9yQ1Rhc3V3RHZNOHNZOGo0dTBTZ0FEQUtCZ2dxaGtqT1BRUURBZ05JQURCRkFpQTVFWko0TWph"
+    "S29LMmUKU1dEREhyQVdja2RpSU9oV1hrS3VucXhDdlZhOHVnSWhBTVJMcStNRUlnSFFzOFdBd1R5bmdOUUVJRUNURThqRgpjQkdC"
+    "Z3hBa21vYVYKLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg=="
+)
 VALID: dict[str, dict[str, Any]] = {
     "Pod": {"spec": POD_SPEC},
     "PodTemplate": {"template": TEMPLATE},
@@ -81,6 +88,31 @@ VALID: dict[str, dict[str, Any]] = {
     "VolumeAttachment": {"spec": {"attacher": "a", "nodeName": "n", "source": {"persistentVolumeName": "v"}}},
     "ResourceQuota": {"spec": {"hard": {"pods": "1"}}},
     "ValidatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
+    "MutatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
+    "ControllerRevision": {"data": {"a": 1}, "revision": 1},
+    "IPAddress": {
+        "metadata": {"name": "10.43.0.9"},
+        "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "s"}},
+    },
+    "ServiceCIDR": {"spec": {"cidrs": ["10.50.0.0/16"]}},
+    "ClusterTrustBundle": {
+        "spec": {"trustBundle": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----"},
+    },
+    "APIService": {
+        "metadata": {"name": "v1.example.com"},
+        "spec": {
+            "group": "example.com", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 10,
+            "service": {"name": "s", "namespace": "default"}, "insecureSkipTLSVerify": True,
+        },
+    },
+    "events.k8s.io/Event": {
+        "eventTime": "2026-01-02T03:04:05.000000Z", "reportingController": "example.com/c",
+        "reportingInstance": "i", "action": "a", "reason": "r", "type": "Normal", "note": "n",
+        "regarding": {"kind": "Pod", "namespace": "default"},
+    },
+    "autoscaling/v1": {
+        "spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}}
+    },
     "ValidatingAdmissionPolicy": {
         "spec": {"matchConstraints": {"resourceRules": [PODS]}, "validations": [{"expression": "true"}]}
     },
@@ -95,7 +127,9 @@ VALID: dict[str, dict[str, Any]] = {
     "ValidatingAdmissionPolicyBinding": {"spec": {"policyName": "p", "validationActions": ["Deny"]}},
     "LimitRange": {"spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}}]}},
     "RuntimeClass": {"handler": "h"},
-    "CertificateSigningRequest": {"spec": {}},
+    "CertificateSigningRequest": {
+        "spec": {"request": REQUEST, "signerName": "example.com/signer", "usages": ["client auth"]},
+    },
     "CustomResourceDefinition": {
         "metadata": {"name": "cs.example.com"},
         "spec": {
@@ -111,6 +145,10 @@ VALID: dict[str, dict[str, Any]] = {
 
 _KINDS = {kind.resource.kind: kind for kind in reversed(ALL)}
 _KINDS["HorizontalPodAutoscaler"] = next(kind for kind in ALL if kind.resource.api_version == "autoscaling/v2")
+_KINDS["events.k8s.io/Event"] = next(
+    kind for kind in ALL if kind.resource.plural == "events" and kind.resource.group
+)
+_KINDS["autoscaling/v1"] = next(kind for kind in ALL if kind.resource.api_version == "autoscaling/v1")
 _STEP = re.compile(r"[^.\[\]]+(?=\[|\.|$)|\[[^\]]*\]")
 
 
@@ -169,10 +207,22 @@ def errors_of_new(name: str, changes: dict[str, Any] | None = None) -> list[str]
     return problems + [str(error) for error in kind.strategy.validate(from_dict(kind.type, obj), None)]
 
 
-def errors_of_update(name: str, before: dict[str, Any], changes: dict[str, Any]) -> list[str]:
+def errors_of_update(name: str, before: dict[str, Any], changes: dict[str, Any], *, through: str = "") -> list[str]:
+    """`through`: a subresource."""
     kind = kind_of(name)
-    old = complete(name, before)
+    old = complete(name, {path: value for path, value in before.items() if not path.startswith("status")})
+    old = changed(old, {path: value for path, value in before.items() if path.startswith("status")})
     new = changed(old, changes)
     kind.strategy.default(new)
-    kind.strategy.prepare_update(new, old)
-    return [str(error) for error in kind.strategy.validate(from_dict(kind.type, new), from_dict(kind.type, old))]
+    if not through:
+        kind.strategy.prepare_update(new, old)
+    elif through == "status":
+        kind.strategy.prepare_status(new, old)
+    else:
+        kind.strategy.prepare_subresource(new, old, through)
+    then, now = from_dict(kind.type, old), from_dict(kind.type, new)
+    if not through:
+        return [str(error) for error in kind.strategy.validate(now, then)]
+    if through == "status":
+        return [str(error) for error in kind.strategy.validate_status(now, then)]
+    return [str(error) for error in kind.strategy.validate_subresource(now, then, through)]

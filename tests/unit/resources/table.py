@@ -3,7 +3,8 @@
 kind: Service
 set: {"spec.ports": []}                   a new object that is valid but for this (null: without the field)
 from: {...}                               or an object that has this,
-to: {...}                                 and an update to this
+to: {...}                                 and an update to this,
+through: status                           if need be through this subresource
 says: "spec.ports: Required value"        one message, or all of them
 """
 
@@ -24,6 +25,7 @@ class Case(msgspec.Struct, frozen=True, rename={"before": "from"}):
     set: dict[str, Any] = {}
     before: dict[str, Any] = {}
     to: dict[str, Any] = {}
+    through: str = ""
     area: str = ""
 
     @property
@@ -47,8 +49,9 @@ def errors_of(case: Case) -> list[str]:
     if not case.to:
         return errors_of_new(case.kind, _changes(case.set))
     before = _changes(case.before)
-    known = errors_of_update(case.kind, before, {})
-    return [one for one in errors_of_update(case.kind, before, _changes(case.to)) if one not in known]
+    known = errors_of_update(case.kind, before, {}, through=case.through)
+    found = errors_of_update(case.kind, before, _changes(case.to), through=case.through)
+    return [one for one in found if one not in known]
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ RULES: list[tuple[str, dict[str, Any], str]] = [
      'spec.hard[blah]: Invalid value: "blah": must be a standard resource type or fully qualified'),
     ("LimitRange", {"spec.limits[0].min": {"cpu": "2"}},
      'spec.limits[0].min[cpu]: Invalid value: "2": min value 2 is greater than max value 1'),
-    ("CertificateSigningRequest", {}, "spec.signerName: Required value"),
+    ("CertificateSigningRequest", {"spec.signerName": ""}, "spec.signerName: Required value"),
     ("CustomResourceDefinition", {"metadata.name": "x"},
      'metadata.name: Invalid value: "x": must be spec.names.plural+"."+spec.group'),
     ("CustomResourceDefinition", {"spec.versions[0].storage": False},

@@ -63,6 +63,6 @@ def test_every_field_of_a_message_is_one_of_its_json(name: str) -> None:
     properties = raw_definition(definition).get("properties", {})
     schema = name.endswith(".JSONSchemaProps")
     names = {spoken for spoken, _, _ in found.fields.values()} - found.embedded
-    spelled = {protobuf._json_name(each) for each in names} if schema else names
+    spelled = {protobuf.json_name(each) for each in names} if schema else names
     left = spelled - set(properties) if properties and name not in protobuf.SPECIAL else set()
     assert left <= {"nodeAllocatableResourceMappings", "resources"}

@@ -1,0 +1,109 @@
+"""What is written in protobuf is read back as it was: every kind, and what JSON spells in its own way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minikube.schema import protobuf, protobuf_encode
+from tests.unit.resources.objects import VALID, complete, kind_of
+
+POD = "io.k8s.api.core.v1.Pod"
+DEFINITION = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition"
+
+
+def without_zeros(value: Any) -> Any:
+    """Readers cannot tell zeros of most fields from nothing."""
+    if isinstance(value, dict):
+        kept = {name: without_zeros(sub) for name, sub in value.items()}
+        return {name: sub for name, sub in kept.items() if sub not in ("", 0, False, None) and sub not in ([], {})}
+    return [without_zeros(item) for item in value] if isinstance(value, list) else value
+
+
+def there_and_back(obj: dict[str, Any], definition: str) -> dict[str, Any]:
+    return protobuf.decode(protobuf_encode.encode(obj, definition), definition)
+
+
+@pytest.mark.parametrize("name", sorted(VALID))
+def test_every_kind_is_read_back(name: str) -> None:
+    kind = kind_of(name)
+    if not protobuf_encode.known(kind.definition):
+        pytest.skip("has no message")
+    obj = {"apiVersion": kind.resource.api_version, "kind": kind.resource.kind, **complete(name)}
+    assert without_zeros(there_and_back(obj, kind.definition)) == without_zeros(obj)
+
+
+FULL = {
+    "apiVersion": "v1", "kind": "Pod",
+    "metadata": {
+        "name": "p", "creationTimestamp": "2026-01-02T03:04:05Z", "annotations": {"a": "b", "c": ""},
+        "managedFields": [{"manager": "m", "fieldsV1": {"f:spec": {".": {}, "k:{\"a\":1}": {}}}}],
+        "ownerReferences": [{"kind": "K", "name": "o", "uid": "u", "apiVersion": "a/v1", "controller": False}],
+    },
+    "spec": {
+        "terminationGracePeriodSeconds": 0, "priority": -5, "nodeSelector": {"x": "y"},
+        "containers": [
+            {
+                "name": "c", "command": ["a", "", "b"], "ports": [{"containerPort": 80, "protocol": "TCP"}],
+                "resources": {"limits": {"cpu": "100m"}, "requests": {"memory": "1Gi"}},
+                "livenessProbe": {"httpGet": {"path": "/", "port": "web"}, "periodSeconds": 3},
+                "readinessProbe": {"tcpSocket": {"port": 8080}},
+                "env": [{"name": "E", "valueFrom": {"configMapKeyRef": {"name": "m", "optional": True}}}],
+            }
+        ],
+        "volumes": [
+            {"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "h", "hostPath": {"path": "/h"}},
+        ],
+    },
+    "status": {"startTime": "2026-01-02T03:04:05Z", "containerStatuses": [{"name": "c", "restartCount": 0}]},
+}  # fmt: skip
+
+
+def test_what_json_spells_in_its_own_way() -> None:
+    assert there_and_back(FULL, POD) == FULL
+
+
+def test_schemas() -> None:
+    schema = {
+        "type": "object", "x-kubernetes-validations": [{"rule": "self.a > 1", "message": "m"}],
+        "properties": {
+            "a": {"type": "integer", "default": 3, "enum": [1, "two", None, {"b": 1}], "minimum": 0.5},
+            "b": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-map-keys": ["k"]},
+            "c": {"additionalProperties": True}, "d": {"additionalProperties": {"type": "string"}},
+            "e": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+        },
+    }  # fmt: skip
+    versions = [{"name": "v1", "served": True, "schema": {"openAPIV3Schema": schema}}]
+    obj = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "spec": {"versions": versions},
+    }
+    assert there_and_back(obj, DEFINITION) == obj
+
+
+TEXT = st.text(st.characters(codec="utf-8"), min_size=1)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.dictionaries(TEXT, TEXT),
+    st.lists(TEXT),
+    st.integers(-(2**31), 2**31 - 1),
+    st.integers(-(2**63), 2**63 - 1),
+    st.datetimes(min_value=datetime(1971, 1, 1)),
+)
+def test_any_text_number_and_time(
+    labels: dict[str, str], arguments: list[str], small: int, big: int, at: Any
+) -> None:
+    obj = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"labels": labels, "deletionTimestamp": at.strftime("%Y-%m-%dT%H:%M:%SZ")},
+        "spec": {"priority": small, "terminationGracePeriodSeconds": big, "containers": [{"args": arguments}]},
+    }
+    assert without_zeros(there_and_back(obj, POD)) == without_zeros(obj)
