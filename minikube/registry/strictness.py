@@ -12,6 +12,8 @@ import msgspec
 from minikube.errors import BadRequest, FieldError, Invalid
 from minikube.registry.base import Request
 from minikube.resources.base import Kind, ReadOnlyObj
+from minikube.schema.structure import Structure
+from minikube.schema.typed import doubled, spelled
 
 YAML_ERRORS = "error converting YAML to JSON: yaml: unmarshal errors:\n  "
 
@@ -42,12 +44,16 @@ def check_patched(patched: ReadOnlyObj, unknown: Sequence[str], request: Request
     _warn(told, request)
 
 
-def check_applied(kind: Kind, patch: ReadOnlyObj, unknown: Sequence[str], request: Request) -> None:
-    """Of an apply patch, which may name no field that is not in the schema at all. Raises BadRequest."""
-    if unknown:
+def check_applied(
+    kind: Kind, structure: Structure, patch: ReadOnlyObj, unknown: Sequence[str], request: Request
+) -> None:
+    """Of an apply patch, which may name no field that is not in the schema at all, and no element of a keyed list
+    twice. Raises BadRequest."""
+    told = [f"{spelled(path, patch, structure)}: field not declared in schema" for path in unknown]
+    told += doubled(patch, structure)
+    if told:
         resource, metadata = kind.resource, patch["metadata"]
         whose = "/".join(filter(None, (metadata.get("namespace", ""), metadata["name"])))
-        told = [f".{path}: field not declared in schema" for path in unknown]
         listed = told[0] if len(told) == 1 else "errors:\n" + "\n".join(f"  {one}" for one in told)
         raise BadRequest(
             f"failed to create typed patch object ({whose}; {resource.api_version}, Kind={resource.kind}): {listed}"

@@ -173,7 +173,7 @@ class Writing:
             if not isinstance(patch, dict):
                 raise BadRequest("error decoding patch: an apply patch is an object")
             steps.take_name(rules.metadata_of(patch), name)
-            check_applied(kind, patch, steps.clean(kind, shape, patch), request)
+            check_applied(kind, shape.structure, patch, steps.clean(kind, shape, patch), request)
             key = key_of(kind.storage, namespace, name)
             if await self._store.get(key) is None and not subresource:
                 made = shape.apply(None, copy.deepcopy(patch), request, "", self._clock.now())
