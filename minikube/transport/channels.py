@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 from collections.abc import Sequence
 
 from aiohttp import WSMsgType, web
 
-from minikube.transport.hijack import departure
+from minikube.transport.hijack import LOOK_SECONDS, TCP_ESTABLISHED, departure, tcp_state
 
 REMOTE_COMMAND = (
     "v5.channel.k8s.io",
@@ -41,8 +42,8 @@ def offered(request: web.BaseRequest) -> Sequence[str]:
 class Channels:
     """A WebSocket as numbered channels."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
-        self._socket = socket
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.BaseTransport | None) -> None:
+        self._socket, self._transport = socket, transport
         protocol = socket.ws_protocol or ""
         self.base64 = "base64" in protocol
         self.version = int(protocol[1]) if protocol[:1] == "v" else 1
@@ -52,7 +53,7 @@ class Channels:
         """Raises web.HTTPBadRequest."""
         socket = web.WebSocketResponse(protocols=protocols, compress=False, max_msg_size=MESSAGE_LIMIT)
         await socket.prepare(request)
-        return cls(socket)
+        return cls(socket, request.transport)
 
     @property
     def response(self) -> web.StreamResponse:
@@ -87,6 +88,15 @@ class Channels:
     async def ping(self) -> None:
         """A peer that has left answers by a reset. Raises ConnectionError."""
         await self._socket.ping()
+
+    async def left(self) -> None:
+        """Returns when the client has left, while nothing is received: its FIN may be queued behind what it sent,
+        so it is pinged."""
+        while tcp_state(self._transport) == TCP_ESTABLISHED:
+            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self.ping()
 
     async def close(self) -> None:
         await self._socket.close()

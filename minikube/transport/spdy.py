@@ -8,13 +8,14 @@ much as TCP takes, and so do we).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 import zlib
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 
-from minikube.transport.hijack import ByteStream
+from minikube.transport.hijack import LOOK_SECONDS, ByteStream
 
 SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDATE = 1, 2, 3, 4, 6, 7, 8, 9
 FIN = 1
@@ -147,8 +148,18 @@ class SpdyConnection:
         await self._control(PING, 0, struct.pack(">I", self._next))
 
     async def _left(self) -> None:
-        """While `_read` waits for a slow reader, nobody else would hear that the peer has left."""
-        await self._carrier.left()
+        """While `_read` waits for a slow reader, nobody else would hear that the peer has left; its FIN may be
+        queued behind what it sent, so it is pinged."""
+        leaving = asyncio.create_task(self._carrier.left(), name="carrier of spdy")
+        try:
+            while not (await asyncio.wait({leaving}, timeout=LOOK_SECONDS))[0]:
+                if self.stuck:
+                    with contextlib.suppress(TimeoutError, ConnectionError):
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await self.ping()
+        finally:
+            leaving.cancel()
+            await asyncio.wait({leaving})
         if self._reading is not None and self.stuck:
             self._reading.cancel()
 

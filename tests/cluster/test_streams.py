@@ -215,6 +215,42 @@ def test_a_client_that_leaves_while_nobody_reads_its_stdin_is_let_go(machine: Ma
     machine.wait(lambda: DEAF_COMMAND not in machine.run("ps", "axo", "args").stdout.splitlines())
 
 
+SILENT = """
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: c
+    image: busybox:test
+    command: [nc, -ll, -p, "9000", -e, sleep, "100000"]
+    readinessProbe: {tcpSocket: {port: 9000}, periodSeconds: 1, initialDelaySeconds: 1}
+"""
+
+
+def test_a_forwarded_port_whose_pod_reads_nothing_goes_with_its_client(machine: Machine, protocol: str) -> None:
+    pod = f"silent-{'ws' if protocol == 'true' else 'spdy'}"
+    machine.kubectl("apply", "-f", "-", stdin=SILENT.replace("NAME", pod))
+    machine.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=30s")
+    before = sockets(machine)
+    with subprocess.Popen(
+        [*machine.enter, KUBECTL, "port-forward", pod, "19000:9000"],
+        env=machine.environment,
+        stdout=subprocess.PIPE,
+    ) as forwarding:
+        assert forwarding.stdout is not None
+        forwarding.stdout.readline()
+        with subprocess.Popen(
+            [*machine.enter, "busybox", "nc", "127.0.0.1", "19000"], stdin=subprocess.PIPE
+        ) as client:
+            assert client.stdin is not None
+            stuff(client.stdin.fileno())
+            forwarding.kill()
+            client.kill()
+    machine.wait(lambda: sockets(machine) <= before, 60)
+
+
 def test_an_attached_container_that_left_its_stdin_unread_ends_the_client_with_it(
     machine: Machine, protocol: str
 ) -> None:

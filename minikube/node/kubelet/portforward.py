@@ -129,13 +129,33 @@ async def forward_channels(channels: Channels, ports: Sequence[int], dial: Dial)
             while (message := await channels.receive()) is not None:
                 channel, data = message
                 if channel == CLOSE and data and data[0] % 2 == 0 and data[0] // 2 < len(ports):
-                    await inputs[data[0] // 2].put(b"")
+                    taken = await _offer(channels, inputs[data[0] // 2], b"")
                 elif channel % 2 == 0 and channel // 2 < len(ports) and data:
-                    await inputs[channel // 2].put(data)
+                    taken = await _offer(channels, inputs[channel // 2], data)
+                else:
+                    continue
+                if not taken:
+                    break
             for task in tasks:
                 task.cancel()
     finally:
         await channels.close()
+
+
+async def _offer(channels: Channels, queue: asyncio.Queue[bytes], data: bytes) -> bool:
+    """False: the client has left while nobody took what it sent before."""
+    if not queue.full():
+        queue.put_nowait(data)
+        return True
+    putting = asyncio.create_task(queue.put(data), name="forwarded data")
+    leaving = asyncio.create_task(channels.left(), name="client of a forwarded port")
+    try:
+        await asyncio.wait({putting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return putting.done()
+    finally:
+        for task in (putting, leaving):
+            task.cancel()
+        await asyncio.wait({putting, leaving})
 
 
 async def _channel(channels: Channels, index: int, port: int, inputs: asyncio.Queue[bytes], dial: Dial) -> None:
