@@ -90,6 +90,7 @@ VALID: dict[str, dict[str, Any]] = {
     "ValidatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
     "MutatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
     "ControllerRevision": {"data": {"a": 1}, "revision": 1},
+    "VolumeAttributesClass": {"driverName": "example.com", "parameters": {"a": "b"}},
     "IPAddress": {
         "metadata": {"name": "10.43.0.9"},
         "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "s"}},

@@ -13,7 +13,7 @@ def test_a_wrong_object_is_refused_in_these_words(case: Case):
     assert errors_of(case) == case.messages
 
 
-WITHOUT_A_CASE = 60
+WITHOUT_A_CASE = 35
 """Lower it when the table grows; `python -m tests.unit.resources.coverage -v` names them."""
 
 
