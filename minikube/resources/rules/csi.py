@@ -75,6 +75,11 @@ def _tokens(spec: CSIDriverSpec) -> Iterator[FieldError]:
 
 
 class CSINodeRules(Strategy[CSINode]):
+    def default(self, new: Obj) -> None:
+        """The schema requires what a node without drivers does not say."""
+        spec = new.get("spec") or {}
+        new["spec"] = {**spec, "drivers": spec.get("drivers") or []}
+
     def validate(self, new: CSINode, old: CSINode | None) -> Iterator[FieldError]:
         before = {one.name: replace(one, allocatable=None) for one in old.spec.drivers} if old is not None else {}
         seen: set[str] = set()

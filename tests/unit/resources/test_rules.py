@@ -217,3 +217,9 @@ def test_string_data_of_a_secret_ends_up_in_its_data():
 def test_what_a_service_was_given_is_kept_by_a_client_that_leaves_it_out():
     before = {"spec.clusterIP": "10.0.0.1", "spec.clusterIPs": ["10.0.0.1"]}
     assert errors_of_update("Service", before, {"spec.clusterIP": GONE, "spec.clusterIPs": GONE}) == []
+
+
+def test_a_node_without_drivers_says_so() -> None:
+    """As its schema requires."""
+    assert complete("CSINode", {"spec": GONE})["spec"] == {"drivers": []}
+    assert complete("CSINode")["spec"]["drivers"][0]["nodeID"] == "n"
