@@ -336,7 +336,8 @@ class KubeletApi:
     # ---- look-ups ------------------------------------------------------------------------------------
 
     def _worker(self, namespace: str, name: str) -> PodWorker | None:
-        for worker in self._agent.workers.values():
+        """The pod's; of a namesake that is still ending beside it the older one is not meant."""
+        for worker in reversed(tuple(self._agent.workers.values())):
             meta = worker.pod.metadata
             if (meta.namespace, meta.name) == (namespace, name):
                 return worker
