@@ -24,7 +24,7 @@ test: $(BIN)/.done ## everything: unit, contract, a real server with the real ku
 	tools/test-deps.sh
 	$(BIN)/pytest -n 2 --reruns 1 -m "not node and not conformance" tests
 	$(BIN)/pytest -n 4 --reruns 1 -m conformance tests/conformance  # what the upstream suite checks, on two real nodes
-	$(BIN)/pytest --reruns 2 -m node tests  # real packets and processes: a lost race shows as R and is tried again
+	$(BIN)/pytest -n 2 --dist loadfile --reruns 2 -m node tests  # machines of their own; a lost race shows as R
 
 bench: $(BIN)/.done ## print figures
 	$(BIN)/python -m bench
