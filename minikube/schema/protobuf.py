@@ -56,6 +56,28 @@ def messages() -> Mapping[str, Mapping[str, tuple[str, str, str]]]:
 
 def decode(data: bytes, definition: str) -> dict[str, Any]:
     """The object in an envelope; `definition` as in builtin.json names what it must be. Raises ProtobufError."""
+    api_version, kind, raw = _opened(data)
+    message = META + kind if kind == "DeleteOptions" else message_of(definition)
+    return {"apiVersion": api_version, "kind": kind, **_message(raw, message)}
+
+
+def decode_answer(data: bytes, definition: str) -> dict[str, Any]:
+    """What a server says to a request for that definition: an object, a list, a Status. Raises ProtobufError."""
+    api_version, kind, raw = _opened(data)
+    asked = definition.rpartition(".")[2]
+    if kind == f"{asked}List":
+        parts = list(_fields(raw))
+        metadata = next((_message(value, META + "ListMeta") for number, value in parts if number == 1), {})
+        items = [_message(value, message_of(definition)) for number, value in parts if number == 2]
+        return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "items": items}
+    if kind not in (asked, "Status"):
+        raise ProtobufError(f"no message is known for {kind}")
+    message = META + kind if kind == "Status" else message_of(definition)
+    return {"apiVersion": api_version, "kind": kind, **_message(raw, message)}
+
+
+def _opened(data: bytes) -> tuple[str, str, bytes]:
+    """apiVersion, kind and the rest of an envelope. Raises ProtobufError."""
     if not data.startswith(MAGIC):
         raise ProtobufError(
             "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
@@ -68,11 +90,7 @@ def decode(data: bytes, definition: str) -> dict[str, Any]:
             api_version, kind = names.get(1, b"").decode(), names.get(2, b"").decode()
         elif number == 2:
             raw = value
-    message = message_of(definition)
-    if kind == "DeleteOptions":
-        message = META + "DeleteOptions"
-    obj: dict[str, Any] = _message(raw, message)
-    return {"apiVersion": api_version, "kind": kind, **obj}
+    return api_version, kind, raw
 
 
 def message_of(definition: str) -> str:

@@ -71,7 +71,7 @@ async def test_a_pod_runs_and_goes(node: NodeUnderTest) -> None:
     pod = await node.until(is_running)
     assert pod.status.pod_ip
     assert {each.type: each.status for each in pod.status.conditions} == dict.fromkeys(
-        ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"), "True"
+        ("PodScheduled", "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"), "True"
     )
     await node.client.delete(Pod, "p", "default")
     await node.gone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +16,14 @@ from minikube.apiserver.audit.log import AuditLog
 from minikube.apiserver.audit.policy import NAMES, SILENCE, Level, Policy, Stage, Verdict, judge, read_policy
 from minikube.apiserver.compression import InPieces
 from minikube.apiserver.headers import told
-from minikube.apiserver.negotiation import JSON, read_body
+from minikube.apiserver.negotiation import JSON, PROTOBUF, read_body
 from minikube.apiserver.request_info import RequestInfo
 from minikube.auth.base import Decision, User
 from minikube.client.base import PatchType
 from minikube.errors import ApiError
 from minikube.kit.clock import Clock
+from minikube.schema import protobuf
+from minikube.schema.protobuf import ProtobufError
 from minikube.settings import Settings
 
 ANNOTATIONS = web.RequestKey("audit-annotations", dict[str, str])
@@ -91,7 +94,7 @@ class Trail:
         if verdict.level is Level.NONE:
             return
         read = verdict.level >= Level.REQUEST_RESPONSE or response.status >= 400
-        body = _json(response) if read else None
+        body = _answered(response, definition) if read else None
         more: dict[str, Any] = {"responseStatus": _status(response, body)}
         if verdict.level >= Level.REQUEST and self._info.resource and self._info.verb in WRITES:
             asked = await self._asked(definition)
@@ -163,12 +166,15 @@ def _reference(info: RequestInfo) -> dict[str, str]:
     return {name: value for name, value in said.items() if value}
 
 
-def _json(response: web.StreamResponse) -> Any:
-    """What was answered, if it was one JSON document."""
+def _answered(response: web.StreamResponse, definition: str) -> Any:
+    """What was answered, if it was one document."""
     body = b"".join(response.pieces) if isinstance(response, InPieces) else getattr(response, "body", None)
-    if not isinstance(body, bytes) or not body or response.content_type != JSON:
+    if not isinstance(body, bytes) or not body:
         return None
-    return msgspec.json.decode(body)
+    if response.content_type == PROTOBUF:
+        with contextlib.suppress(ProtobufError):
+            return protobuf.decode_answer(body, definition)
+    return msgspec.json.decode(body) if response.content_type == JSON else None
 
 
 def _status(response: web.StreamResponse, body: Any) -> Mapping[str, Any]:

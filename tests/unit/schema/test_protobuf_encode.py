@@ -63,6 +63,20 @@ FULL = {
 }  # fmt: skip
 
 
+def test_an_answer_is_an_object_a_list_of_them_or_a_status() -> None:
+    head, item = protobuf_encode.list_head({"resourceVersion": "7"}), protobuf_encode.body(FULL, POD)
+    found = protobuf.decode_answer(
+        protobuf_encode.envelope("v1", "PodList", head + protobuf_encode.item(item)), POD
+    )
+    assert (found["kind"], found["metadata"]["resourceVersion"]) == ("PodList", "7")
+    assert found["items"][0]["metadata"]["name"] == "p"
+    status = {"apiVersion": "v1", "kind": "Status", "status": "Success"}
+    told = protobuf_encode.encode(status, "io.k8s.apimachinery.pkg.apis.meta.v1.Status")
+    assert without_zeros(protobuf.decode_answer(told, POD)) == status
+    with pytest.raises(protobuf.ProtobufError):
+        protobuf.decode_answer(protobuf_encode.envelope("meta.k8s.io/v1", "PartialObjectMetadata", b""), POD)
+
+
 def test_what_json_spells_in_its_own_way() -> None:
     assert there_and_back(FULL, POD) == FULL
 
