@@ -67,7 +67,10 @@ def decode_answer(data: bytes, definition: str) -> dict[str, Any]:
     asked = definition.rpartition(".")[2]
     if kind == f"{asked}List":
         parts = list(_fields(raw))
-        metadata = next((_message(value, META + "ListMeta") for number, value in parts if number == 1), {})
+        metadata: dict[str, Any] = {}
+        for number, value in parts:
+            if number == 1:
+                metadata = _message(value, META + "ListMeta")
         items = [_message(value, message_of(definition)) for number, value in parts if number == 2]
         return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "items": items}
     if kind not in (asked, "Status"):
