@@ -79,7 +79,10 @@ def _user(user: User | None) -> ContainerUser | None:
 def _states(
     pod: Pod, wanted: Wanted, shown: Container, observed: Observed, now: datetime, scheme: str, *, over: bool
 ) -> tuple[ContainerState, ContainerState]:
-    """state and lastState. What has ended and will start again is Waiting, its end the last state."""
+    """state and lastState. What has ended and will start again is Waiting, its end the last state.
+
+    A back-off is told before what the last try met (kuberuntime asks for it before it pulls, creates or starts).
+    """
     earlier = [each for each in observed.containers if each.name == wanted.name and each.attempt < shown.attempt]
     previous = max(earlier, key=lambda each: each.attempt, default=None)
     last = ContainerState(terminated=terminated(previous, scheme)) if previous is not None else ContainerState()
@@ -90,15 +93,15 @@ def _states(
     ended = ContainerState(terminated=terminated(shown, scheme))
     if over or not (shown.id in observed.renewed or restarts(pod, wanted, shown)):
         return ended, last
-    problem = observed.problems.get(wanted.name)
-    if problem is not None:
-        return _waiting(problem.reason, problem.message), ended
     delay = observed.delays.get(wanted.name, 0.0)
     if backoff_left(shown, delay, now) > 0:
         meta = pod.metadata
         text = f"back-off {_duration(delay)} restarting failed container={wanted.name} "
         text += f"pod={meta.name}_{meta.namespace}({meta.uid})"
         return _waiting("CrashLoopBackOff", text), ended
+    problem = observed.problems.get(wanted.name)
+    if problem is not None:
+        return _waiting(problem.reason, problem.message), ended
     return ended, last
 
 

@@ -29,11 +29,11 @@ DOCKER_HUB = "registry-1.docker.io"
 EVERY = "*"
 
 
-class Mirror(msgspec.Struct, frozen=True):
+class Mirror(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoint: tuple[str, ...] = ()
 
 
-class Credentials(msgspec.Struct, frozen=True):
+class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     username: str = ""
     password: str = ""
     auth: str = ""
@@ -41,14 +41,14 @@ class Credentials(msgspec.Struct, frozen=True):
     identity_token: str = ""
 
 
-class Tls(msgspec.Struct, frozen=True):
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
     insecure_skip_verify: bool = False
 
 
-class Config(msgspec.Struct, frozen=True):
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth: Credentials = Credentials()
     tls: Tls = Tls()
 
@@ -84,19 +84,14 @@ class Registries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {"_default" if host == EVERY else host: self._hosts_of(host) for host in sorted(names)}
 
     def _hosts_of(self, host: str) -> str:
-        lines = [] if host == EVERY else [f"server = {json.dumps(_server(host))}"]
-        endpoints = [*self.mirrors.get(host, Mirror()).endpoint]
-        if host in self.configs:
-            endpoints.append(_server(host))
-        for endpoint in endpoints:
+        """The registry itself comes last, with its own TLS settings: its answer is the one that a user is told."""
+        lines = []
+        if host != EVERY:
+            lines += [f"server = {json.dumps(_server(host))}", *_trust(self.configs.get(host, Config()).tls)]
+        for endpoint in self.mirrors.get(host, Mirror()).endpoint:
             tls = self.configs.get(urlsplit(endpoint).netloc, self.configs.get(host, Config())).tls
             lines += ["", f"[host.{json.dumps(endpoint)}]", '  capabilities = ["pull", "resolve"]']
-            if tls.ca_file:
-                lines.append(f"  ca = {json.dumps(tls.ca_file)}")
-            if tls.cert_file:
-                lines.append(f"  client = [[{json.dumps(tls.cert_file)}, {json.dumps(tls.key_file)}]]")
-            if tls.insecure_skip_verify:
-                lines.append("  skip_verify = true")
+            lines += [f"  {line}" for line in _trust(tls)]
         return "\n".join(lines) + "\n"
 
     def write(self, directory: Path) -> None:
@@ -106,6 +101,18 @@ class Registries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             file = directory / name / "hosts.toml"
             file.parent.mkdir(parents=True)
             file.write_text(text)
+
+
+def _trust(tls: Tls) -> list[str]:
+    """The lines of hosts.toml about TLS."""
+    lines = []
+    if tls.ca_file:
+        lines.append(f"ca = {json.dumps(tls.ca_file)}")
+    if tls.cert_file:
+        lines.append(f"client = [[{json.dumps(tls.cert_file)}, {json.dumps(tls.key_file)}]]")
+    if tls.insecure_skip_verify:
+        lines.append("skip_verify = true")
+    return lines
 
 
 def _server(host: str) -> str:

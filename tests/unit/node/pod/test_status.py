@@ -135,6 +135,14 @@ def test_a_crashing_container_shows_its_back_off_and_its_last_end() -> None:
     assert (status.last_state.terminated.exit_code, status.restart_count) == (3, 2)
 
 
+def test_a_back_off_is_told_before_what_the_last_try_met() -> None:
+    observed = seen(exited(128), delays={"a": 80.0}, problems={"a": Problem("RunContainerError", "why")})
+    state = status_of(pod(), observed).container_statuses[0].state
+    assert state is not None
+    assert state.waiting is not None
+    assert state.waiting.reason == "CrashLoopBackOff"
+
+
 @pytest.mark.parametrize(
     ("subject", "observed", "reason"),
     [

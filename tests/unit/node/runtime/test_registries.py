@@ -44,6 +44,25 @@ def test_mirrors_and_tls_become_hosts_files(tmp_path: Path) -> None:
     assert "skip_verify = true" in (tmp_path / "certs.d/reg.example/hosts.toml").read_text()
 
 
+def test_a_registry_is_asked_once_with_its_own_tls(tmp_path: Path) -> None:
+    """Asked a second time without its CA, it would hide "not found" behind a certificate that nobody trusts."""
+    own = load(tmp_path, FILE).hosts()["mirror:5000"]
+    assert own == 'server = "https://mirror:5000"\nca = "/ca.pem"\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'mirrors: {ghcr.io: {endpoint: ["https://m"], rewrite: {"^a": b}}}',
+        "configs: {reg.example: {tls: {cafile: /ca.pem}}}",
+        "configs: {reg.example: {auth: {user: me}}}",
+    ],
+)
+def test_what_is_not_understood_is_refused_rather_than_left_out(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match="unknown field"):
+        load(tmp_path, text)
+
+
 def test_credentials_are_the_mirrors_or_the_registrys_own(tmp_path: Path) -> None:
     found = load(tmp_path, FILE)
     assert found.auth("docker.io/library/busybox:1") == Auth("me", "secret")
