@@ -84,8 +84,12 @@ class Allocator:
     def _reserve_ip(self, new: Obj, old: ReadOnlyObj | None, had: set[str], taken: set[str]) -> None:
         spec = new.setdefault("spec", {})
         if spec.get("type") == "ExternalName":
-            for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+            had_spec = old["spec"] if old else {}
+            for field in ("ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
                 spec.pop(field, None)
+            for field in ("clusterIP", "clusterIPs"):
+                if spec.get(field) == had_spec.get(field):  # it was ours; one that is asked for is refused
+                    spec.pop(field, None)
             return
         self._check_families(new, spec)
         if old and not spec.get("clusterIP") and old["spec"].get("clusterIP"):

@@ -47,6 +47,7 @@ def test_requests_are_written_down_as_the_policy_says(audited: Cluster) -> None:
         return [event for event in map(json.loads, lines) if all(event.get(k) == v for k, v in fields.items())]
 
     (created,) = [one for one in events(verb="create") if one["objectRef"].get("resource") == "configmaps"]
+    assert created["objectRef"]["name"] == "a"
     assert created["level"] == "RequestResponse"
     assert created["stage"] == "ResponseComplete"
     assert created["user"]["username"] == "system:admin"
@@ -59,5 +60,7 @@ def test_requests_are_written_down_as_the_policy_says(audited: Cluster) -> None:
     anonymous = [one for one in events(requestURI="/apis") if one["user"]["username"] == "system:anonymous"]
     assert anonymous[0]["responseStatus"]["reason"] == "Forbidden"
     pods = [one for one in events(verb="create") if one["objectRef"].get("resource") == "pods"]
+    assert pods[0]["level"] == "Metadata"
+    assert pods[0]["objectRef"]["name"] == "bad"
     note = pods[0]["annotations"]["pod-security.kubernetes.io/audit-violations"]
     assert note.startswith('would violate PodSecurity "baseline:latest": privileged')

@@ -82,6 +82,10 @@ def test_who_leaves_out_what_was_allocated_keeps_it(http: Http):
         ({"type": "NodePort", "ports": [{"port": 80, "nodePort": 3}]}, "The range of valid ports is 30000-32767"),
         ({"ipFamilyPolicy": "RequireDualStack"}, "this cluster is not configured for dual-stack services"),
         ({"ipFamilies": ["IPv6"]}, 'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster'),
+        (
+            {"type": "ExternalName", "externalName": "a.example.com", "clusterIP": "10.43.0.9"},
+            "spec.clusterIPs: Forbidden: may not be set for ExternalName services",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_refused(http: Http, spec: dict[str, Any], told: str):

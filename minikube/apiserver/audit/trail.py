@@ -28,8 +28,11 @@ from minikube.settings import Settings
 
 ANNOTATIONS = web.RequestKey("audit-annotations", dict[str, str])
 """Where a request keeps what admission notes."""
+DECISION = "authorization.k8s.io/decision"
 PATCHES = tuple(f"application/{patch.value}" for patch in PatchType)
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
+WHOLE = ("create", "update")
+"""Their bodies are objects, which name what the path does not (audit.LogRequestObject)."""
 
 
 class Audit:
@@ -80,7 +83,7 @@ class Trail:
     def decided(self, acting: User, decision: Decision, *, long_running: bool) -> None:
         if acting is not self._user:
             self._acting = acting
-        self._annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
+        self._annotations[DECISION] = "allow" if decision.allowed else "forbid"
         self._annotations["authorization.k8s.io/reason"] = decision.reason
         if long_running and decision.allowed:
             self._write(Stage.RESPONSE_STARTED, responseStatus={"metadata": {}, "code": 200})
@@ -96,16 +99,24 @@ class Trail:
         read = verdict.level >= Level.REQUEST_RESPONSE or response.status >= 400
         body = _answered(response, definition) if read else None
         more: dict[str, Any] = {"responseStatus": _status(response, body)}
-        if verdict.level >= Level.REQUEST and self._info.resource and self._info.verb in WRITES:
+        named = self._info.verb in WHOLE
+        if self._info.resource and (named or (verdict.level >= Level.REQUEST and self._info.verb in WRITES)):
             asked = await self._asked(definition)
-            if asked is not None:
+            if asked is not None and verdict.level >= Level.REQUEST:
                 more["requestObject"] = self._trimmed(asked)
+            if named and isinstance(asked, dict):
+                more["objectRef"] = {**_sent_reference(asked), **_reference(self._info)}
         if verdict.level >= Level.REQUEST_RESPONSE and self._info.resource and body is not None:
             more["responseObject"] = self._trimmed(body)
         self._write(Stage.RESPONSE_COMPLETE, **more)
 
     async def _asked(self, definition: str) -> Any:
-        """The request's body, which its handler has read already; None: it is empty or not what it should be."""
+        """The request's body, which its handler has read already; None: it is empty or not what it should be.
+
+        None also for who may not do it: what they sent is neither read nor written down.
+        """
+        if self._annotations.get(DECISION) != "allow":
+            return None
         data = await self._request.read()
         try:
             media = self._request.headers.get("Content-Type", "")
@@ -152,6 +163,17 @@ class Trail:
 def _user(user: User) -> dict[str, Any]:
     said = {"username": user.name, "uid": user.uid, "groups": list(user.groups), "extra": dict(user.extra)}
     return {name: value for name, value in said.items() if value}
+
+
+def _sent_reference(sent: Mapping[str, Any]) -> dict[str, str]:
+    metadata = sent.get("metadata")
+    if not isinstance(metadata, dict):
+        return {}
+    return {
+        name: value
+        for name in ("namespace", "name", "uid", "resourceVersion")
+        if isinstance(value := metadata.get(name), str) and value
+    }
 
 
 def _reference(info: RequestInfo) -> dict[str, str]:
