@@ -84,11 +84,16 @@ class Registries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {"_default" if host == EVERY else host: self._hosts_of(host) for host in sorted(names)}
 
     def _hosts_of(self, host: str) -> str:
-        """The registry itself comes last, with its own TLS settings: its answer is the one that a user is told."""
+        """The registry itself is there twice: Debian's containerd 1.6 reads no TLS settings beside `server`, and
+        others ask it once more at the end, where its answer is the one that a user is told.
+        """
         lines = []
         if host != EVERY:
             lines += [f"server = {json.dumps(_server(host))}", *_trust(self.configs.get(host, Config()).tls)]
-        for endpoint in self.mirrors.get(host, Mirror()).endpoint:
+        endpoints = [*self.mirrors.get(host, Mirror()).endpoint]
+        if host in self.configs:
+            endpoints.append(_server(host))
+        for endpoint in endpoints:
             tls = self.configs.get(urlsplit(endpoint).netloc, self.configs.get(host, Config())).tls
             lines += ["", f"[host.{json.dumps(endpoint)}]", '  capabilities = ["pull", "resolve"]']
             lines += [f"  {line}" for line in _trust(tls)]

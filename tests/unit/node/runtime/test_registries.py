@@ -44,10 +44,11 @@ def test_mirrors_and_tls_become_hosts_files(tmp_path: Path) -> None:
     assert "skip_verify = true" in (tmp_path / "certs.d/reg.example/hosts.toml").read_text()
 
 
-def test_a_registry_is_asked_once_with_its_own_tls(tmp_path: Path) -> None:
-    """Asked a second time without its CA, it would hide "not found" behind a certificate that nobody trusts."""
-    own = load(tmp_path, FILE).hosts()["mirror:5000"]
-    assert own == 'server = "https://mirror:5000"\nca = "/ca.pem"\n'
+def test_a_registry_has_its_tls_as_a_host_and_as_the_server(tmp_path: Path) -> None:
+    """Asked last without its CA, it hides "not found" behind a certificate that nobody trusts."""
+    server, _, host = load(tmp_path, FILE).hosts()["mirror:5000"].partition('[host."https://mirror:5000"]')
+    assert 'server = "https://mirror:5000"\nca = "/ca.pem"' in server
+    assert '  ca = "/ca.pem"' in host
 
 
 @pytest.mark.parametrize(
