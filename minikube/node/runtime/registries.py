@@ -84,8 +84,8 @@ class Registries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {"_default" if host == EVERY else host: self._hosts_of(host) for host in sorted(names)}
 
     def _hosts_of(self, host: str) -> str:
-        """The registry itself is there twice: Debian's containerd 1.6 reads no TLS settings beside `server`, and
-        others ask it once more at the end, where its answer is the one that a user is told.
+        """The registry itself is there twice, with its TLS: as the server, whose answer is the last and the one
+        that a user is told, and as a host, since containerd 1.6 leaves out a file that has none.
         """
         lines = []
         if host != EVERY:
