@@ -51,7 +51,7 @@ def check_verbs(space: Space, made: Callable[[str], Obj], change: Callable[[Obj]
     for annotation in ("patched", "updated"):
         space.until(
             kind,
-            lambda one, annotation=annotation: one["metadata"]["annotations"].get(annotation) == "true",
+            lambda one, annotation=annotation: one["metadata"].get("annotations", {}).get(annotation) == "true",
             since=since,
             type="MODIFIED",
             labelSelector=selector,
