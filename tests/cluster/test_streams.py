@@ -3,7 +3,6 @@
 import hashlib
 import os
 import select
-import signal
 import subprocess
 import threading
 import time
@@ -208,7 +207,7 @@ def test_a_client_that_leaves_while_nobody_reads_its_stdin_is_let_go(machine: Ma
         ) as client:
             assert client.stdin is not None
             stuff(client.stdin.fileno())
-            client.send_signal(signal.SIGINT)
+            client.terminate()
             client.wait(10)
         assert b"tick" in kubectl(machine, "logs", pod, "--tail=1").stdout  # others go on
     machine.wait(lambda: sockets(machine) <= before, 60)
