@@ -124,8 +124,8 @@ class Server:
         sessions = ServiceSessions(Services(self.informers), self.nodes)
         calls = WebhookCalls(sessions)
         self.registry.converting.caller = calls
-        asked = (self.informers, calls, self.registry.equivalents, authorizer)
-        judging = (self.informers, CachedParameters(self.registry), self.registry.equivalents, authorizer)
+        asked = (self.informers, calls, self.registry, authorizer)
+        judging = (self.informers, CachedParameters(self.registry), self.registry, authorizer)
         webhooks = (
             MutatingPolicies(*judging, self.registry.structure_of),
             MutatingWebhooks(*asked),

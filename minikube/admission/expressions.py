@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minikube.admission.base import Attributes
-from minikube.admission.webhooks.review import in_version, question
+from minikube.admission.webhooks.review import question
 from minikube.api.admissionregistration_v1 import MatchCondition
 from minikube.api.meta import Resource
 from minikube.auth.accounts import account_groups, account_user
@@ -21,11 +21,11 @@ _NOT_IN_REQUEST = frozenset({"uid", "object", "oldObject"})
 
 
 def variables_of(request: Attributes, resource: Resource) -> dict[str, Any]:
-    """Of `resources.rules.expressions.ADMISSION`; the objects are in the version of the resource that matched."""
+    """Of `resources.rules.expressions.ADMISSION`; the objects are in its version already (versions.shown)."""
     asked = question(request, "", resource)["request"]
     return {
-        "object": in_version(request.object, request.resource, resource),
-        "oldObject": in_version(request.old, request.resource, resource),
+        "object": request.object,
+        "oldObject": request.old,
         "request": {name: value for name, value in asked.items() if name not in _NOT_IN_REQUEST},
         "authorizer": cel_authority.authorizer(
             {

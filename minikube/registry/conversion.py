@@ -56,7 +56,11 @@ class Converting:
         """It as its kind's storage version. Raises ConversionFailed."""
         if kind.conversion is None or kind.storage == kind.resource:
             return obj
-        (made,) = await self._converted(kind.conversion, [obj], kind.storage.api_version)
+        return await self.convert(kind.conversion, obj, kind.storage.api_version)
+
+    async def convert(self, how: Conversion, obj: ReadOnlyObj, wanted: str) -> Obj:
+        """One object in the apiVersion that is wanted. Raises ConversionFailed."""
+        (made,) = await self._converted(how, [obj], wanted)
         return made
 
     async def _converted(self, how: Conversion, trees: Sequence[ReadOnlyObj], wanted: str) -> Sequence[Obj]:

@@ -20,14 +20,19 @@ class CachedParameters:
     def namespaced(self, kind: ParamKind) -> bool:
         return self._kind(kind).resource.namespaced
 
-    def named(self, kind: ParamKind, namespace: str, name: str) -> dict[str, Any] | None:
+    async def named(self, kind: ParamKind, namespace: str, name: str) -> dict[str, Any] | None:
         served = self._kind(kind)
-        return next((dict(each.tree(served)) for each in self._all(served, namespace) if each.name == name), None)
+        found = [each for each in self._all(served, namespace) if each.name == name]
+        return next(iter(await self._trees(served, found)), None)
 
-    def selected(self, kind: ParamKind, namespace: str, selector: Selector) -> Sequence[dict[str, Any]]:
+    async def selected(self, kind: ParamKind, namespace: str, selector: Selector) -> Sequence[dict[str, Any]]:
         served = self._kind(kind)
         found = [each for each in self._all(served, namespace) if selector.matches(each.labels)]
-        return [dict(each.tree(served)) for each in sorted(found, key=lambda each: each.name)]
+        return await self._trees(served, sorted(found, key=lambda each: each.name))
+
+    async def _trees(self, kind: Kind, found: Sequence[StoredObject]) -> Sequence[dict[str, Any]]:
+        await self._registry.converting.show(kind, found)
+        return [dict(each.tree(kind)) for each in found]
 
     def _all(self, kind: Kind, namespace: str) -> Iterable[StoredObject]:
         return self._registry.cache.bucket(kind).select(namespace)

@@ -22,7 +22,7 @@ from minikube.registry.reading import Reading
 from minikube.registry.shape import shape_of
 from minikube.registry.stored import StoredObject
 from minikube.registry.writing import Writing
-from minikube.resources.base import Kind, Obj
+from minikube.resources.base import Kind, Obj, ReadOnlyObj
 from minikube.schema.structure import Structure
 from minikube.settings import Settings
 from minikube.store.base import Durability, Store
@@ -102,10 +102,10 @@ class StoreRegistry:
     def kinds(self) -> Sequence[Kind]:
         return list(self._kinds.values())
 
-    def equivalents(self, resource: Resource) -> Sequence[Resource]:
-        """The other versions a custom resource is served in, if they differ by their names only."""
+    def others(self, resource: Resource) -> Sequence[Resource]:
+        """The other versions that a custom resource is served in."""
         kind = self._kinds.get((resource.group, resource.version, resource.plural))
-        if kind is None or kind.schema is None or kind.conversion is not None:
+        if kind is None or kind.schema is None:
             return ()
         others = (each.resource for each in self._kinds.values())
         return [
@@ -113,6 +113,13 @@ class StoreRegistry:
             for each in others
             if (each.group, each.plural) == (resource.group, resource.plural) and each.version != resource.version
         ]
+
+    async def convert(self, tree: ReadOnlyObj, own: Resource, wanted: Resource) -> Obj:
+        """A custom object of `own` as the version `wanted` shows it. Raises ConversionFailed."""
+        kind = self._kinds.get((own.group, own.version, own.plural))
+        if kind is None or kind.conversion is None:
+            return {**tree, "apiVersion": wanted.api_version}
+        return await self.converting.convert(kind.conversion, tree, wanted.api_version)
 
     def structure_of(self, resource: Resource) -> Structure | None:
         """How its objects are built; None if it is not served."""

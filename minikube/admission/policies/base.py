@@ -49,12 +49,12 @@ class Parameters(Protocol):
         """Raises UnknownKind."""
         ...
 
-    def named(self, kind: ParamKind, namespace: str, name: str) -> dict[str, Any] | None:
-        """An object as its JSON tree. Raises UnknownKind."""
+    async def named(self, kind: ParamKind, namespace: str, name: str) -> dict[str, Any] | None:
+        """An object as its JSON tree. Raises UnknownKind, ApiError."""
         ...
 
-    def selected(self, kind: ParamKind, namespace: str, selector: Selector) -> Sequence[dict[str, Any]]:
-        """Objects by their labels; namespace "": cluster-scoped ones. Raises UnknownKind."""
+    async def selected(self, kind: ParamKind, namespace: str, selector: Selector) -> Sequence[dict[str, Any]]:
+        """Objects by their labels; namespace "": cluster-scoped ones. Raises UnknownKind, ApiError."""
         ...
 
 

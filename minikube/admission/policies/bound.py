@@ -11,18 +11,18 @@ from typing import Any, Generic
 from minikube.admission.base import Attributes
 from minikube.admission.policies.base import Binding, Bound, Matcher, Parameters, Policy, UnknownKind, matcher
 from minikube.admission.webhooks.matching import (
-    Equivalents,
     exempt,
     matched_resource,
     selects_namespace,
     selects_object,
 )
+from minikube.admission.webhooks.versions import Versions, shown
 from minikube.api.admissionregistration_v1 import ParamKind, ParamRef
 from minikube.api.core_v1 import Namespace
 from minikube.api.meta import Resource, to_dict
 from minikube.api.selectors import compile_selector
 from minikube.client.base import Informer, Informers
-from minikube.errors import NotFound
+from minikube.errors import ApiError, InternalError, NotFound
 
 
 class ConfigurationError(Exception):
@@ -38,13 +38,13 @@ class BoundPolicies(Generic[Policy, Binding]):
         binding: type[Binding],
         informers: Informers,
         parameters: Parameters,
-        equivalents: Equivalents,
+        versions: Versions,
     ) -> None:
         self._policies: Informer[Policy] = informers.of(kind)
         self._bindings: Informer[Binding] = informers.of(binding)
         self._namespaces = informers.of(Namespace).lister
         self._parameters = parameters
-        self._equivalents = equivalents
+        self._versions = versions
         self._bound: Sequence[Bound[Policy, Binding]] | None = ()
         self._policies.add_handler(self._changed)
         self._bindings.add_handler(self._changed)
@@ -85,7 +85,7 @@ class BoundPolicies(Generic[Policy, Binding]):
         return found if self._covered(bound.where, request) is not None else None
 
     def _covered(self, wanted: Matcher, request: Attributes) -> Resource | None:
-        rules, equivalents = wanted.resources, list(self._equivalents(request.resource))
+        rules, equivalents = wanted.resources, list(self._versions.others(request.resource))
         if not self._selected(wanted, request):
             return None
         if matched_resource(rules.exclude_resource_rules, rules.match_policy, request, equivalents) is not None:
@@ -99,6 +99,13 @@ class BoundPolicies(Generic[Policy, Binding]):
             wanted.namespaces, request, self._namespaces
         )
 
+    async def view(self, request: Attributes, resource: Resource) -> Attributes:
+        """The request as `resource` shows it. Raises ConfigurationError."""
+        try:
+            return await shown(request, resource, self._versions)
+        except InternalError as error:
+            raise ConfigurationError(f"failed to convert object version: {error}") from error
+
     def namespace(self, request: Attributes) -> Mapping[str, Any] | None:
         """Its JSON tree, for `namespaceObject`. Raises NotFound."""
         if not request.namespace or request.resource.plural == "namespaces":
@@ -108,7 +115,7 @@ class BoundPolicies(Generic[Policy, Binding]):
             raise NotFound.of("namespaces", "", request.namespace)
         return to_dict(namespace)
 
-    def parameters(self, kind: ParamKind | None, ref: ParamRef | None, namespace: str) -> Sequence[Any]:
+    async def parameters(self, kind: ParamKind | None, ref: ParamRef | None, namespace: str) -> Sequence[Any]:
         """What `params` is, once for each evaluation. Raises ConfigurationError."""
         if kind is None or ref is None:
             return [None]
@@ -123,17 +130,19 @@ class BoundPolicies(Generic[Policy, Binding]):
                 raise ConfigurationError("paramRef.namespace must not be provided for a cluster-scoped `paramKind`")
             else:
                 where = ""
-            found = self._found(kind, ref, where)
+            found = await self._found(kind, ref, where)
         except UnknownKind as error:
             raise ConfigurationError(f"paramKind kind `{kind.api_version}, Kind={kind.kind}` not known") from error
+        except ApiError as error:
+            raise ConfigurationError(str(error)) from error
         if not found and ref.parameter_not_found_action == "Deny":
             raise ConfigurationError("no params found for policy binding with `Deny` parameterNotFoundAction")
         return found
 
-    def _found(self, kind: ParamKind, ref: ParamRef, namespace: str) -> Sequence[dict[str, Any]]:
+    async def _found(self, kind: ParamKind, ref: ParamRef, namespace: str) -> Sequence[dict[str, Any]]:
         if ref.name:
-            one = self._parameters.named(kind, namespace, ref.name)
+            one = await self._parameters.named(kind, namespace, ref.name)
             return [] if one is None else [one]
         if ref.selector is None:
             raise ConfigurationError("one of name or selector must be provided")
-        return self._parameters.selected(kind, namespace, compile_selector(ref.selector))
+        return await self._parameters.selected(kind, namespace, compile_selector(ref.selector))

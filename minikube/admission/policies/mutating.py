@@ -15,8 +15,7 @@ from minikube.admission.expressions import authority, variables_of
 from minikube.admission.policies.base import Bound, Parameters, refused
 from minikube.admission.policies.bound import BoundPolicies, ConfigurationError
 from minikube.admission.policies.mutations import MutationFailed, Tree, mutated
-from minikube.admission.webhooks.matching import Equivalents
-from minikube.admission.webhooks.review import in_version
+from minikube.admission.webhooks.versions import Versions, in_version
 from minikube.api.admissionregistration_v1 import MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding
 from minikube.api.meta import Resource
 from minikube.auth.base import Authorizer
@@ -39,13 +38,13 @@ class MutatingPolicies:
         self,
         informers: Informers,
         parameters: Parameters,
-        equivalents: Equivalents,
+        versions: Versions,
         authorizer: Authorizer,
         structures: Structures,
     ) -> None:
-        self._authorizer, self._structures = authorizer, structures
+        self._authorizer, self._structures, self._versions = authorizer, structures, versions
         self._policies = BoundPolicies(
-            MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, informers, parameters, equivalents
+            MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, informers, parameters, versions
         )
 
     async def admit(self, request: Attributes) -> None:
@@ -56,16 +55,18 @@ class MutatingPolicies:
             if request.again and not _asks_again(bound, request, who):
                 continue
             with asking(authority(self._authorizer, request.user)):
-                self._change(bound, resource, request)
+                await self._change(bound, resource, request)
             request.seen[who] = msgspec.json.encode(request.object)
 
-    def _change(self, bound: Changing, resource: Resource, request: Attributes) -> None:
+    async def _change(self, bound: Changing, resource: Resource, request: Attributes) -> None:
         """Raises the refusal, unless failures are to be ignored."""
         spec, problem = bound.policy.spec, ""
         try:
-            parameters = self._policies.parameters(spec.param_kind, bound.binding.spec.param_ref, request.namespace)
+            ref = bound.binding.spec.param_ref
+            parameters = await self._policies.parameters(spec.param_kind, ref, request.namespace)
             for each in parameters:
-                self._take(self._made(bound, resource, request, each), resource, request)
+                view = await self._policies.view(request, resource)
+                await self._take(self._made(bound, resource, view, each), resource, request)
         except ConfigurationError as error:
             problem = f"failed to configure binding: {error}"
         except (CelError, MutationFailed) as error:
@@ -81,8 +82,8 @@ class MutatingPolicies:
         structure = self._structures(resource) or ANY
         return mutated(spec, seen, self._policies.namespace(request), structure)
 
-    def _take(self, made: Tree, resource: Resource, request: Attributes) -> None:
-        back = in_version(made, resource, request.resource)
+    async def _take(self, made: Tree, resource: Resource, request: Attributes) -> None:
+        back = await in_version(made, resource, request.resource, self._versions)
         if request.object is not None and back != request.object:
             request.object.clear()
             request.object.update(back or {})

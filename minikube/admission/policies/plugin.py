@@ -15,7 +15,7 @@ from minikube.admission.expressions import authority, variables_of
 from minikube.admission.policies.base import Bound, Parameters, refused
 from minikube.admission.policies.bound import BoundPolicies, ConfigurationError
 from minikube.admission.policies.decisions import Denial, Outcome, decide
-from minikube.admission.webhooks.matching import Equivalents
+from minikube.admission.webhooks.versions import Versions
 from minikube.api.admissionregistration_v1 import ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding
 from minikube.api.meta import Resource
 from minikube.auth.base import Authorizer
@@ -40,33 +40,38 @@ class ValidatingPolicies:
     name: ClassVar[str] = "ValidatingAdmissionPolicy"
 
     def __init__(
-        self, informers: Informers, parameters: Parameters, equivalents: Equivalents, authorizer: Authorizer
+        self, informers: Informers, parameters: Parameters, versions: Versions, authorizer: Authorizer
     ) -> None:
         self._authorizer = authorizer
         self._policies = BoundPolicies(
-            ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, informers, parameters, equivalents
+            ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, informers, parameters, versions
         )
 
     async def validate(self, request: Attributes) -> None:
         refusals: list[Refusal] = []
         for bound, resource in self._policies.seeing(request):
             with asking(authority(self._authorizer, request.user)):
-                refusals += self._judge(bound, resource, request)
+                refusals += await self._judge(bound, resource, request)
         if refusals:
             raise refusal(request, refusals[0])
 
-    def _judge(self, bound: Judged, resource: Resource, request: Attributes) -> Iterator[Refusal]:
-        spec, data = bound.policy.spec, variables_of(request, resource)
+    async def _judge(self, bound: Judged, resource: Resource, request: Attributes) -> list[Refusal]:
+        spec = bound.policy.spec
         try:
-            parameters = self._policies.parameters(spec.param_kind, bound.binding.spec.param_ref, request.namespace)
+            data = variables_of(await self._policies.view(request, resource), resource)
+            parameters = await self._policies.parameters(
+                spec.param_kind, bound.binding.spec.param_ref, request.namespace
+            )
         except ConfigurationError as error:
             if spec.failure_policy != "Ignore":
-                yield Refusal(bound, Denial(0, f"failed to configure binding: {error}"))
-            return
+                return [Refusal(bound, Denial(0, f"failed to configure binding: {error}"))]
+            return []
         namespace = self._policies.namespace(request)
+        refusals: list[Refusal] = []
         for each in parameters:
             seen = {**data, "params": each} if spec.param_kind is not None else data
-            yield from act(bound, decide(spec, seen, namespace), request)
+            refusals += act(bound, decide(spec, seen, namespace), request)
+        return refusals
 
 
 def names(bound: Judged) -> str:

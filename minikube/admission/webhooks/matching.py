@@ -5,7 +5,7 @@ Rules of k8s.io/apiserver pkg/admission/plugin/webhook (rules.Matcher, predicate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from minikube.admission.base import Attributes
@@ -24,8 +24,6 @@ NEVER = frozenset(
     }
 )  # fmt: skip
 """What decides over admission is not itself subject to it: a broken webhook can always be removed."""
-Equivalents = Callable[[Resource], Iterable[Resource]]
-"""The other versions that a resource is served in."""
 Rule = RuleWithOperations | NamedRuleWithOperations
 
 

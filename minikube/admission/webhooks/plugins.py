@@ -18,12 +18,12 @@ from minikube.admission.expressions import all_met, authority, variables_of
 from minikube.admission.webhooks import review
 from minikube.admission.webhooks.base import Answer, Caller, CallFailed, Hook
 from minikube.admission.webhooks.matching import (
-    Equivalents,
     exempt,
     matched_resource,
     selects_namespace,
     selects_object,
 )
+from minikube.admission.webhooks.versions import Versions, in_version, shown
 from minikube.api.admissionregistration_v1 import MutatingWebhookConfiguration, ValidatingWebhookConfiguration
 from minikube.api.core_v1 import Namespace
 from minikube.api.meta import Resource
@@ -48,14 +48,14 @@ class Webhooks:
         kind: type[Configuration],
         informers: Informers,
         caller: Caller,
-        equivalents: Equivalents,
+        versions: Versions,
         authorizer: Authorizer,
     ) -> None:
         self._authorizer = authorizer
         self._configurations = informers.of(kind)
         self._namespaces = informers.of(Namespace).lister
         self._caller = caller
-        self._equivalents = equivalents
+        self.versions = versions
         self._hooks: Sequence[Hook] | None = ()
         self._configurations.add_handler(self._changed)
 
@@ -72,7 +72,7 @@ class Webhooks:
         matching = []
         for hook in self._hooks:
             rules, policy = hook.webhook.rules, hook.webhook.match_policy
-            resource = matched_resource(rules, policy, request, self._equivalents(request.resource))
+            resource = matched_resource(rules, policy, request, self.versions.others(request.resource))
             if resource is None or not selects_namespace(hook.namespaces, request, self._namespaces):
                 continue
             if not selects_object(hook.objects, request):
@@ -81,7 +81,7 @@ class Webhooks:
         return matching
 
     async def ask(self, hook: Hook, resource: Resource, request: Attributes) -> Answer | None:
-        """None: its conditions are not met, or it could not be asked and that does not matter.
+        """`request` is as `resource` shows it. None: conditions are not met, or the call failed and may be ignored.
 
         Raises the refusal, or InternalError, or Forbidden when a condition fails.
         """
@@ -114,18 +114,17 @@ class MutatingWebhooks:
 
     name: ClassVar[str] = "MutatingAdmissionWebhook"
 
-    def __init__(
-        self, informers: Informers, caller: Caller, equivalents: Equivalents, authorizer: Authorizer
-    ) -> None:
-        self._webhooks = Webhooks(MutatingWebhookConfiguration, informers, caller, equivalents, authorizer)
+    def __init__(self, informers: Informers, caller: Caller, versions: Versions, authorizer: Authorizer) -> None:
+        self._webhooks = Webhooks(MutatingWebhookConfiguration, informers, caller, versions, authorizer)
 
     async def admit(self, request: Attributes) -> None:
         for hook, resource in self._webhooks.wanted(request):
             if request.again and not self._asks_again(hook, request):
                 continue
-            answer = await self._webhooks.ask(hook, resource, request)
+            view = await shown(request, resource, self._webhooks.versions)
+            answer = await self._webhooks.ask(hook, resource, view)
             if answer is not None and answer.patch:
-                self._apply(hook, resource, request, answer.patch)
+                await self._apply(resource, request, patched(hook, view, answer.patch))
             request.seen[hook.name] = msgspec.json.encode(request.object)
 
     def _asks_again(self, hook: Hook, request: Attributes) -> bool:
@@ -134,22 +133,9 @@ class MutatingWebhooks:
             return False
         return request.seen.get(hook.name) != msgspec.json.encode(request.object)
 
-    def _apply(
-        self, hook: Hook, resource: Resource, request: Attributes, patch: Sequence[Mapping[str, Any]]
-    ) -> None:
-        if request.object is None:
-            raise InternalError(
-                f'Internal error occurred: admission webhook "{hook.name}" attempted to modify the object, '
-                "which is not supported for this operation"
-            )
-        own = request.resource
-        try:
-            patched = json_patch(review.in_version(request.object, own, resource), patch)
-        except PatchError as error:
-            raise InternalError(f"Internal error occurred: {error}") from error
-        if not isinstance(patched, dict):
-            raise InternalError("Internal error occurred: the patch of a webhook left no object")
-        back = review.in_version(patched, resource, own)
+    async def _apply(self, resource: Resource, request: Attributes, made: dict[str, Any]) -> None:
+        back = await in_version(made, resource, request.resource, self._webhooks.versions)
+        assert request.object is not None
         request.object.clear()
         request.object.update(back or {})
         request.rewritten = True
@@ -160,19 +146,35 @@ class ValidatingWebhooks:
 
     name: ClassVar[str] = "ValidatingAdmissionWebhook"
 
-    def __init__(
-        self, informers: Informers, caller: Caller, equivalents: Equivalents, authorizer: Authorizer
-    ) -> None:
-        self._webhooks = Webhooks(ValidatingWebhookConfiguration, informers, caller, equivalents, authorizer)
+    def __init__(self, informers: Informers, caller: Caller, versions: Versions, authorizer: Authorizer) -> None:
+        self._webhooks = Webhooks(ValidatingWebhookConfiguration, informers, caller, versions, authorizer)
 
     async def validate(self, request: Attributes) -> None:
         wanted = self._webhooks.wanted(request)
         if not wanted:
             return
-        asked = [self._webhooks.ask(hook, resource, request) for hook, resource in wanted]
+        seen = {resource.version: resource for _, resource in wanted}.values()
+        views = {resource.version: await shown(request, resource, self._webhooks.versions) for resource in seen}
+        asked = [self._webhooks.ask(hook, resource, views[resource.version]) for hook, resource in wanted]
         for outcome in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+
+
+def patched(hook: Hook, request: Attributes, patch: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the patch makes of the object, as the webhook saw it. Raises InternalError."""
+    if request.object is None:
+        raise InternalError(
+            f'Internal error occurred: admission webhook "{hook.name}" attempted to modify the object, '
+            "which is not supported for this operation"
+        )
+    try:
+        made = json_patch(request.object, patch)
+    except PatchError as error:
+        raise InternalError(f"Internal error occurred: {error}") from error
+    if not isinstance(made, dict):
+        raise InternalError("Internal error occurred: the patch of a webhook left no object")
+    return made
 
 
 def refusal(name: str, status: Mapping[str, Any]) -> ApiError:

@@ -17,7 +17,7 @@ OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "Dele
 
 
 def question(request: Attributes, uid: str, resource: Resource) -> dict[str, Any]:
-    """`resource` is the one whose rule matched; objects are shown in its version."""
+    """`resource` is the one whose rule matched; the objects are in its version already (versions.shown)."""
     own = request.resource
     kind = _kind_of(request, resource)
     asked: dict[str, Any] = {
@@ -35,8 +35,8 @@ def question(request: Attributes, uid: str, resource: Resource) -> dict[str, Any
             "groups": list(request.user.groups),
             "extra": {key: list(values) for key, values in request.user.extra.items()},
         },
-        "object": in_version(request.object, own, resource),
-        "oldObject": in_version(request.old, own, resource),
+        "object": request.object,
+        "oldObject": request.old,
         "dryRun": request.dry_run,
         "options": None,
     }
@@ -74,15 +74,6 @@ def answer(body: bytes, uid: str) -> Answer:
         warnings=tuple(str(each) for each in said.get("warnings") or ()),
         audit_annotations=said.get("auditAnnotations") or {},
     )
-
-
-def in_version(tree: Mapping[str, Any] | None, own: Resource, resource: Resource) -> dict[str, Any] | None:
-    """The object as the other version of its kind shows it (versions of custom resources differ by name only)."""
-    if tree is None:
-        return None
-    if own.version == resource.version or tree.get("apiVersion") != own.api_version:
-        return dict(tree)
-    return {**tree, "apiVersion": resource.api_version}
 
 
 def _operations(patch: object) -> tuple[Mapping[str, object], ...]:

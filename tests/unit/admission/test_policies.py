@@ -59,7 +59,7 @@ class World:
     def __init__(self, registry: StoreRegistry) -> None:
         self.client = LocalClient(registry, User("admin", groups=(MASTERS,)), "test")
         parameters = CachedParameters(registry)
-        self.plugin = ValidatingPolicies(LocalInformers(registry), parameters, lambda resource: (), OnlyAccounts())
+        self.plugin = ValidatingPolicies(LocalInformers(registry), parameters, registry, OnlyAccounts())
 
     async def policy(self, name: str = "p", **spec: Any) -> None:
         given = {"match_constraints": ONLY_DEPLOYMENTS, "validations": REPLICATED, **spec}

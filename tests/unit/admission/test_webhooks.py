@@ -30,6 +30,7 @@ from minikube.api.meta import ObjectMeta, Resource
 from minikube.api.meta_v1 import LabelSelector
 from minikube.auth.base import MASTERS, Action, Decision, User
 from minikube.errors import ApiError, Forbidden, InternalError, Invalid
+from minikube.registry.conversion import ConversionFailed
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
 from minikube.resources import ALL
@@ -64,17 +65,37 @@ class Everything:
         return Decision(True)
 
 
+class Split:
+    """Versions of a resource: v1 has the `hostPort` that v2 has as `host` and `port`."""
+
+    def __init__(self) -> None:
+        self.served: tuple[Resource, ...] = ()
+        self.broken = ""
+
+    def others(self, resource: Resource) -> tuple[Resource, ...]:
+        return tuple(each for each in self.served if each.version != resource.version)
+
+    async def convert(self, tree: Mapping[str, Any], own: Resource, wanted: Resource) -> dict[str, Any]:
+        if self.broken:
+            raise ConversionFailed(self.broken)
+        made = {**tree, "apiVersion": wanted.api_version}
+        if wanted.version == "v1":
+            made["hostPort"] = f"{made.pop('host')}:{made.pop('port')}"
+        else:
+            made["host"], made["port"] = made.pop("hostPort").split(":")
+        return made
+
+
 class World:
     def __init__(self, registry: StoreRegistry) -> None:
         self.client = LocalClient(registry, User("admin", groups=(MASTERS,)), "test")
         self.asked = Asked()
-        self.versions: tuple[Resource, ...] = ()
+        self.versions = Split()
         informers = LocalInformers(registry)
-        equivalents = lambda resource: self.versions  # noqa: E731
         self.chain = Chain(
             (
-                MutatingWebhooks(informers, self.asked, equivalents, Everything()),
-                ValidatingWebhooks(informers, self.asked, equivalents, Everything()),
+                MutatingWebhooks(informers, self.asked, self.versions, Everything()),
+                ValidatingWebhooks(informers, self.asked, self.versions, Everything()),
             )
         )
 
@@ -214,20 +235,49 @@ async def test_namespaces_and_objects_are_selected_by_their_labels(world: World)
     assert len(world.asked.questions) == 3
 
 
-async def test_an_equivalent_version_is_shown_as_the_rule_names_it(world: World) -> None:
-    v1 = RuleWithOperations(
-        api_groups=("x.io",), api_versions=("v1",), resources=("foos",), operations=("CREATE",), scope="*"
-    )
-    own = Resource("x.io", "v2", "Foo", "foos", namespaced=True)
-    world.versions = (Resource("x.io", "v1", "Foo", "foos", namespaced=True),)
-    await world.mutating("any", patching({"op": "add", "path": "/spec", "value": 1}), rules=(v1,))
-    await world.mutating("exact", quiet, rules=(v1,), match_policy="Exact")
-    found = await world.admit(
-        request(resource=own, object={"apiVersion": "x.io/v2", "kind": "Foo", "metadata": {}})
-    )
-    assert found == {"apiVersion": "x.io/v2", "kind": "Foo", "metadata": {}, "spec": 1}
+FOO_V1, FOO_V2 = (Resource("x.io", version, "Foo", "foos", namespaced=True) for version in ("v1", "v2"))
+ONLY_V1 = RuleWithOperations(
+    api_groups=("x.io",), api_versions=("v1",), resources=("foos",), operations=("*",), scope="*"
+)
+HEAD = {"apiVersion": "x.io/v2", "kind": "Foo", "metadata": {}}
+
+
+def foo(**changes: Any) -> Attributes:
+    return request(resource=FOO_V2, **{"object": {**HEAD, "host": "a", "port": "1"}, **changes})
+
+
+async def test_an_equivalent_version_is_converted_for_the_rule_that_names_it_and_back(world: World) -> None:
+    world.versions.served = (FOO_V1, FOO_V2)
+    change = patching({"op": "replace", "path": "/hostPort", "value": "b:2"})
+    await world.mutating("any", change, rules=(ONLY_V1,))
+    await world.mutating("exact", quiet, rules=(ONLY_V1,), match_policy="Exact")
+    old = {**HEAD, "host": "z", "port": "9"}
+    found = await world.admit(foo(operation="UPDATE", old=old))
+    assert found == {**HEAD, "host": "b", "port": "2"}
     [asked] = world.asked.questions
-    assert (asked["object"]["apiVersion"], asked["requestKind"]["version"]) == ("x.io/v1", "v2")
+    assert asked["object"] == {**HEAD, "apiVersion": "x.io/v1", "hostPort": "a:1"}
+    assert asked["oldObject"] == {**HEAD, "apiVersion": "x.io/v1", "hostPort": "z:9"}
+    assert [asked[name]["version"] for name in ("kind", "resource")] == ["v1", "v1"]
+    assert [asked[name]["version"] for name in ("requestKind", "requestResource")] == ["v2", "v2"]
+
+
+async def test_a_rule_for_one_version_is_not_passed_by_in_another(world: World) -> None:
+    world.versions.served = (FOO_V1, FOO_V2)
+    condition = MatchCondition(name="it", expression="object.hostPort == 'a:1'")
+    no = {"match_conditions": (condition,), "rules": (ONLY_V1,)}
+    await world.validating("no", lambda question: {"allowed": False}, **no)
+    with pytest.raises(ApiError, match="denied the request"):
+        await world.admit(foo())
+    await world.admit(foo(object={**HEAD, "host": "b", "port": "1"}))
+
+
+async def test_what_cannot_be_converted_is_refused_whatever_the_failure_policy(world: World) -> None:
+    world.versions.served = (FOO_V1, FOO_V2)
+    world.versions.broken = "conversion webhook for x.io/v2, Kind=Foo failed: gone"
+    await world.validating("any", quiet, rules=(ONLY_V1,), failure_policy="Ignore")
+    with pytest.raises(InternalError, match="Internal error occurred: conversion webhook for"):
+        await world.admit(foo())
+    assert not world.asked.questions
 
 
 async def test_what_decides_over_admission_is_never_asked_about(world: World) -> None:
