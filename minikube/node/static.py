@@ -42,7 +42,8 @@ class StaticPods:
         self._bad: dict[str, str] = {}
 
     async def load(self) -> None:
-        """Read the directory, tell nobody: what is there before pods are looked after."""
+        """Read the directory, made if need be, and tell nobody: what is there before pods are looked after."""
+        await asyncio.to_thread(self._directory.mkdir, parents=True, exist_ok=True)
         self.pods = await asyncio.to_thread(self._read)
 
     async def run(self) -> None:
