@@ -82,6 +82,9 @@ def test_a_machine_that_boots_without_any_server_runs_its_pods(pair: tuple[Machi
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stays"}, "spec": spec}
     server.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
     server.kubectl("wait", "--for=condition=Ready", "pod/stays", "--timeout=30s")
+    agent.wait(
+        lambda: any("stays" in file.read_text() for file in (agent.root / "data/agent").rglob("pods.core.*"))
+    )
     assert server.stop() == 0
     agent.power_off()
     agent.start("agent")
