@@ -62,8 +62,15 @@ def _one_handler(given: dict[str, bool], path: str) -> Iterator[FieldError]:
         yield forbidden(f"{path}.{name}", "may not specify more than 1 handler type")
 
 
-def _common(given: Probe | LifecycleHandler, path: str) -> Iterator[FieldError]:
-    """The ways to ask that both have."""
+def _actions(given: Probe | LifecycleHandler, more: dict[str, bool], path: str) -> Iterator[FieldError]:
+    """One of the ways that both have to ask, or of the `more` that one of them has."""
+    handlers = {
+        "exec": given.exec is not None,
+        "httpGet": given.http_get is not None,
+        "tcpSocket": given.tcp_socket is not None,
+        **more,
+    }
+    yield from _one_handler(handlers, path)
     if given.exec:
         yield from _exec(given.exec, f"{path}.exec")
     if given.http_get:
@@ -76,14 +83,7 @@ def probe(given: Probe | None, path: str, *, ready: bool = False) -> Iterator[Fi
     """`ready`: a readiness probe, which may ask for more than one success but may not end a container."""
     if given is None:
         return
-    handlers = {
-        "exec": given.exec is not None,
-        "httpGet": given.http_get is not None,
-        "tcpSocket": given.tcp_socket is not None,
-        "grpc": given.grpc is not None,
-    }
-    yield from _one_handler(handlers, path)
-    yield from _common(given, path)
+    yield from _actions(given, {"grpc": given.grpc is not None}, path)
     if given.grpc:
         yield from _grpc(given.grpc, f"{path}.grpc")
     yield from not_negative(f"{path}.initialDelaySeconds", given.initial_delay_seconds)
@@ -106,14 +106,7 @@ def probe(given: Probe | None, path: str, *, ready: bool = False) -> Iterator[Fi
 def _handler(given: LifecycleHandler | None, path: str, grace: int) -> Iterator[FieldError]:
     if given is None:
         return
-    handlers = {
-        "exec": given.exec is not None,
-        "httpGet": given.http_get is not None,
-        "tcpSocket": given.tcp_socket is not None,
-        "sleep": given.sleep is not None,
-    }
-    yield from _one_handler(handlers, path)
-    yield from _common(given, path)
+    yield from _actions(given, {"sleep": given.sleep is not None}, path)
     if given.sleep:
         yield from _sleep(given.sleep, f"{path}.sleep", grace)
 

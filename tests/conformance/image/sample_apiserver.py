@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import ssl
-import sys
 import threading
 import urllib.request
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Tree = dict[str, Any]
+from tls_json import Handler, Tree, serve
+
 HERE = "/var/run/secrets/kubernetes.io/serviceaccount"
 VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
@@ -60,8 +59,7 @@ GROUPS: set[str] = set()
 """That somebody has asked about."""
 
 
-class Api(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Api(Handler):
     allowed: frozenset[str] = frozenset()
 
     def do_GET(self) -> None:
@@ -183,14 +181,6 @@ class Api(BaseHTTPRequestHandler):
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
         self.say(code, {**status, "reason": reason, "code": code})
 
-    def say(self, code: int, tree: Tree) -> None:
-        body = json.dumps(tree).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
 
 def discovery(group_version: str) -> Tree:
     flunders = {
@@ -208,14 +198,7 @@ def discovery(group_version: str) -> Tree:
 def main() -> None:
     trusted = cluster("/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication")["data"]
     Api.allowed = frozenset(json.loads(trusted["requestheader-allowed-names"]))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[1], sys.argv[2])
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.load_verify_locations(cadata=trusted["requestheader-client-ca-file"])
-    server = ThreadingHTTPServer(("", int(sys.argv[3])), Api)
-    server.daemon_threads = True
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    server.serve_forever()
+    serve(Api, clients=trusted["requestheader-client-ca-file"])
 
 
 if __name__ == "__main__":

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
-import sys
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
-Tree = dict[str, Any]
+from tls_json import Handler, Tree, serve
 
 
 def refuse(why: str) -> Tree:
@@ -146,9 +142,7 @@ def failed(why: str) -> Tree:
     return {"result": {"status": "Failure", "message": why}}
 
 
-class Webhooks(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Webhooks(Handler):
     def do_GET(self) -> None:
         self.say(200, {"ready": True})
 
@@ -159,23 +153,6 @@ class Webhooks(BaseHTTPRequestHandler):
         response = {"uid": asked["uid"], **said}
         self.say(200, {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response})
 
-    def say(self, code: int, tree: Tree) -> None:
-        body = json.dumps(tree).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-def main() -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[1], sys.argv[2])
-    server = ThreadingHTTPServer(("", int(sys.argv[3])), Webhooks)
-    server.daemon_threads = True
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    server.serve_forever()
-
 
 if __name__ == "__main__":
-    main()
+    serve(Webhooks)
