@@ -172,7 +172,7 @@ async def _parked(
         kubelet.trusted,
         agent.node_name,
         lambda: client_context(pki.server_ca, pki.client.certificate, pki.client.key),
-        agent.seen_from,
+        agent.reporting.seen_from,
     )
 
     def use(known: Sequence[str]) -> None:

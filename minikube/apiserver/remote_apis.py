@@ -130,8 +130,9 @@ class RemoteApis:
                 for name in known.keys() - names:
                     del known[name]
             well = await asyncio.gather(*(self._check(each) for each in remote))
+            again = RESYNC_SECONDS if all(well) else RETRY_SECONDS
             try:
-                async with asyncio.timeout(RESYNC_SECONDS if all(well) else RETRY_SECONDS):
+                async with asyncio.timeout(again if remote else None):
                     await self._changed.wait()
             except TimeoutError:
                 continue

@@ -14,7 +14,7 @@ from minikube.api.core_v1 import LifecycleHandler, Node, Pod, Volume
 from minikube.api.node_v1 import RuntimeClass
 from minikube.client.base import Client, Informers
 from minikube.client.events import EventRecorder
-from minikube.errors import ApiError, Conflict, NotFound, ServiceUnavailable
+from minikube.errors import Conflict, NotFound, ServiceUnavailable
 from minikube.kit.clock import Clock
 from minikube.kit.gate import Gate
 from minikube.kit.tasks import guard
@@ -24,7 +24,6 @@ from minikube.node.container.inputs import Inputs
 from minikube.node.container.spec import log_directory
 from minikube.node.host.pod_groups import PodGroups
 from minikube.node.network.base import PodNetwork
-from minikube.node.node_status import BEHIND_NAT
 from minikube.node.pod.hooks import run_hook
 from minikube.node.pod.observed import Ending, Observed
 from minikube.node.pod.pods import containers_of, field_of, is_terminal
@@ -33,6 +32,7 @@ from minikube.node.pod.worker import PodWorker
 from minikube.node.probes.prober import Counted, Prober, probes_of
 from minikube.node.probes.tally import Kind
 from minikube.node.registration import Registration
+from minikube.node.reporting import Reporting
 from minikube.node.roster import Roster
 from minikube.node.runtime.base import (
     Container,
@@ -52,7 +52,6 @@ from minikube.settings import Settings
 
 log = logging.getLogger(__name__)
 
-CHECK_EVERY = 10.0
 AT_ONCE = 4
 """Sandboxes and containers started at the same time: more only makes each slower."""
 
@@ -117,7 +116,7 @@ class Agent:
         self._groups = PodGroups(settings)
         self._housekeeping = Housekeeping(self, kept_images)
         self._shutdown = GracefulShutdown(self)
-        self._report_now = asyncio.Event()
+        self.reporting = Reporting(self, self._registration)
 
     async def run(self) -> None:
         """Until cancelled; containers go on running, unless pods are to end with us."""
@@ -133,22 +132,21 @@ class Agent:
     async def _run(self) -> None:
         try:
             await self._registration.register()
-        except ServiceUnavailable as error:  # `_report` registers as soon as a server answers
+        except ServiceUnavailable as error:  # `reporting` registers as soon as a server answers
             log.warning("%s; pods run on with what this node last knew", error.message)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._registration.heartbeat(), name="node lease")
-            group.create_task(guard("node status", self._report), name="node status")
+            group.create_task(guard("node status", self.reporting.run), name="node status")
             group.create_task(guard("runtime events", self._follow_runtime), name="runtime events")
             if not self.simulated:
                 group.create_task(guard("volumes", self._inputs.run), name="volumes")
                 group.create_task(guard("housekeeping", self._housekeeping.run), name="housekeeping")
-                group.create_task(guard("kernel log", self._follow_kernel), name="kernel log")
+                group.create_task(guard("kernel log", self.reporting.follow_kernel), name="kernel log")
             group.create_task(guard("shutdown", self._shutdown.run), name="shutdown of the machine")
             group.create_task(guard("pods", self._follow_pods), name="pods of the node")
 
     async def _follow_pods(self) -> None:
         await self._start_network()
-        await self._nodes.wait_synced()
         await self._runtime_classes.wait_synced()
         known = await self.roster.known()
         await self.roster.remove_orphans(known)
@@ -157,7 +155,7 @@ class Agent:
         await self._inputs.keep_only(known)
         if not self.simulated:
             await asyncio.to_thread(self._groups.start, *self._registration.for_pods())
-            self._tell(self.node(), node_events.ENFORCED)
+            self.reporting.tell(self.node(), node_events.ENFORCED)
             await asyncio.to_thread(self._groups.keep_only, known)
             await self.runtime.drop_image_trees(known)
             await asyncio.to_thread(remove_logs, Path(self.settings.pod_logs_dir), gone)
@@ -171,9 +169,14 @@ class Agent:
     def living(self, besides: str = "") -> Sequence[Pod]:
         return self.roster.living(besides)
 
+    @property
+    def conditions(self) -> frozenset[str]:
+        """The pressure that the node is under."""
+        return self._housekeeping.conditions
+
     def under_pressure(self, pod: Pod) -> Ending | None:
         """Why the node is too short of something to take this pod."""
-        return refused(pod, self._housekeeping.conditions)
+        return refused(pod, self.conditions)
 
     def _inputs_changed(self, uid: str) -> None:
         """What a pod's volumes wait for may be there now."""
@@ -202,65 +205,14 @@ class Agent:
                 self.roster.wake_all()
 
     async def _start_network(self) -> None:
-        while True:
-            node = await self.client.get(Node, self.node_name)
-            cidr = node.spec.pod_cidr
-            if cidr:
-                await self.network.start(cidr)
-                return
+        await self._nodes.wait_synced()  # without a server: what this node last knew of itself
+        while (node := self.node()) is None or not node.spec.pod_cidr:
             await self.clock.sleep(0.5)
+        await self.network.start(node.spec.pod_cidr)
 
-    async def _report(self) -> None:
-        starting: node_events.Told | None = node_events.STARTING
-        cordoned = False
-        while True:
-            info: RuntimeInfo | None = None
-            images: Sequence[Image] = ()
-            try:
-                info, images = await self.runtime.info(), await self.runtime.images()
-                self._inputs.runtime_is(info)
-            except RuntimeFault as error:
-                log.warning("the runtime does not answer: %s", error.message)
-            try:
-                before, after = await self._registration.report(
-                    info, images, self._housekeeping.conditions, shutting_down=self.shutting_down
-                )
-            except ApiError as error:
-                log.warning("node status not written: %s", error)
-            else:
-                was, cordoned, starting_now, starting = cordoned, bool(after.spec.unschedulable), starting, None
-                told = node_events.scheduling(after.metadata.name, was=was, cordoned=cordoned)
-                self._tell(after, starting_now, *node_events.changes(before, after), told)
-            self._report_now.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_EVERY):
-                    await self._report_now.wait()
-
-    def _tell(self, node: Node | None, *happened: node_events.Told | None) -> None:
-        for told in happened:
-            if told is not None and node is not None:
-                record = self.recorder.warning if told.warning else self.recorder.normal
-                record(node, told.reason, told.message)
-
-    async def _follow_kernel(self) -> None:
-        try:
-            async for record in node_events.follow_kernel():
-                self._tell(self.node(), node_events.out_of_memory(record))
-        except OSError as error:
-            log.info("no word of processes that die for want of memory: %s", error)
-            await asyncio.Event().wait()
-
-    def seen_from(self, server: str, address: str) -> None:
-        """Where a server says that this node has come from."""
-        if self._registration.seen(server, address):
-            self.report_soon()
-            if told := self._registration.apart:
-                log.warning("%s", told)
-                self._tell(self.node(), node_events.Told(BEHIND_NAT, told, warning=True))
-
-    def report_soon(self) -> None:
-        """Something that the node's status shows has changed."""
-        self._report_now.set()
+    def runtime_is(self, info: RuntimeInfo) -> None:
+        """What the runtime says of itself."""
+        self._inputs.runtime_is(info)
 
     async def volume_usage(self, pod: Pod) -> Mapping[str, Usage]:
         """What each volume of the pod holds, by its name."""

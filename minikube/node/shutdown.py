@@ -78,7 +78,7 @@ class GracefulShutdown:
         """Ordinary pods first, then critical ones; returns when all have ended or the time is over."""
         agent = self._agent
         agent.shutting_down = True
-        agent.report_soon()
+        agent.reporting.soon()
         workers = list(agent.workers.values())
         how = endings((each.pod for each in workers), self._seconds, self._critical)
         for critical, share in ((False, self._seconds - self._critical), (True, self._critical)):

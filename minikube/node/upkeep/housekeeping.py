@@ -117,7 +117,7 @@ class Housekeeping:
         self._pressure = self._pressure.look(self.thresholds, measures, now)
         before, self.conditions = self.conditions, self._pressure.conditions(now, self._transition)
         if self.conditions != before:
-            self._agent.report_soon()
+            self._agent.reporting.soon()
         return measures
 
     async def _evict_for(self, threshold: Threshold, measure: Measure) -> PodWorker | None:
