@@ -186,12 +186,9 @@ class Informer(Protocol[T]):  # type: ignore[misc]
     @property
     def lister(self) -> Lister[T]: ...
 
-    @property
-    def synced(self) -> bool:
-        """The first list has been taken in."""
+    async def wait_synced(self) -> None:
+        """Returns when the first list has been taken in."""
         ...
-
-    async def wait_synced(self) -> None: ...
 
     def add_handler(self, handler: Handler[T]) -> None:
         """Also told, as additions, of everything that is already there."""

@@ -88,10 +88,6 @@ class WatchInformer(Generic[T]):
         self.lister: WatchLister[T] = WatchLister()
         self.lister.add_index("owner", _owners)
 
-    @property
-    def synced(self) -> bool:
-        return self._synced.is_set()
-
     async def wait_synced(self) -> None:
         await self._synced.wait()
 

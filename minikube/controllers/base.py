@@ -7,7 +7,7 @@ to retry (with back-off); `After(seconds)` asks to be called again without a cha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -73,6 +73,7 @@ class Controller(Protocol):
         ...
 
 
+@runtime_checkable
 class Background(Protocol):
     """A controller may also have a `run` of its own, which finds keys where no Watch can."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minikube.api.meta import Key, Object
-from minikube.controllers.base import Context, Controller, Watch
+from minikube.controllers.base import Background, Context, Controller, Watch
 from minikube.errors import ApiError
 from minikube.kit.backoff import Backoff
 from minikube.kit.tasks import guard
@@ -62,7 +62,7 @@ async def _drive(controller: Controller, context: Context) -> None:
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            if hasattr(controller, "run"):
+            if isinstance(controller, Background):
                 tasks.create_task(guard(controller.name, lambda: controller.run(queue.add)))
             for number in range(controller.workers):
                 tasks.create_task(guard(f"{controller.name}-{number}", work))

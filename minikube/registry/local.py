@@ -256,7 +256,6 @@ class LocalInformer(Generic[T]):
         self._functions: dict[str, IndexFunction] = {}
         self._indexes: dict[str, dict[str, dict[str, T]]] = {}
         self.lister = LocalLister(bucket, self)
-        self.synced = True
         self.add_index("owner", _owners)
         bucket.listeners.append(self._on_change)
 

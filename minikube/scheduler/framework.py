@@ -139,10 +139,6 @@ class Filter(Plugin, Protocol):
         ...
 
 
-class PostFilter(Plugin, Protocol):
-    def post_filter(self, cycle: Cycle, pod: Pod, rejected: Mapping[str, Reject]) -> Any: ...
-
-
 class PreScore(Plugin, Protocol):
     def pre_score(self, cycle: Cycle, pod: Pod, nodes: Sequence[NodeInfo]) -> None: ...
 
