@@ -11,6 +11,7 @@ $(BIN)/.done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q -e '.[test,lint]'
+	for o in '' -OO; do PYTHONDONTWRITEBYTECODE= $(BIN)/python $$o -c "import minikube.cli, minikube.server"; done  # compiled once
 	touch $@
 
 lint: $(BIN)/.done ## ruff, mypy --strict, import-linter, generated files
