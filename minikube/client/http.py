@@ -86,6 +86,8 @@ class HttpClient:
         self._pool: _Pool | None = None
         self.unauthorized = False
         """The last answer was that our credentials are not good (any more)."""
+        self.when_unauthorized: Callable[[], None] = lambda: None
+        """Called when that begins."""
 
     async def __aenter__(self) -> HttpClient:
         self._pool = self._new_pool()
@@ -332,7 +334,9 @@ class HttpClient:
             ):
                 data = await response.read()
                 status = response.status
-                self.unauthorized = status == 401
+                before, self.unauthorized = self.unauthorized, status == 401
+                if self.unauthorized and not before:
+                    self.when_unauthorized()
                 self._arrived(server)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._leave(server)

@@ -7,6 +7,7 @@ CAs to pods (kube-root-ca.crt in every namespace), joining machines (cluster-inf
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Sequence
@@ -18,14 +19,18 @@ from minikube.auth.join_roles import CLUSTER_INFO, INFO_NAMESPACE
 from minikube.client.base import Client, Informers
 from minikube.controllers.joining import publish_client_ca
 from minikube.kit.clock import Clock
-from minikube.pki.certificates import Pair, load, renewal
+from minikube.kit.inotify import stirring
+from minikube.pki.certificates import Pair, load, renewal, until_renewal
 from minikube.pki.rotation import ROTATE, clock_problem
 from minikube.pki.server import ServerPki, ensure_server_pki, write_kubeconfig
 from minikube.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 2.0
+LOOK_EVERY = 60.0
+"""For clocks that are set; what is due or asked for is known at once."""
+SETTLE = 1.0
+"""Seconds in which whoever changes several files is done with it."""
 PATIENCE = 30
 """Seconds that a clock which is merely older than our own data is waited for."""
 ROOT_CA = "kube-root-ca.crt"
@@ -48,18 +53,25 @@ class ServerCertificates:
         self._maps = informers.of(ConfigMap).lister
         self._addresses, self._changed = addresses, changed
         self._seen: tuple[int, ...] = self._files()
+        self._stirred = asyncio.Event()
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            await self._clock.sleep(LOOK_EVERY)
-            await asyncio.to_thread(self._obey)
-            if self._files() != self._seen or self._due():
-                await self.renew()
+        """Until cancelled. Raises OSError: the directory of the certificates cannot be watched."""
+        with stirring(self._settings.tls_dir, self._stirred):
+            while True:
+                await asyncio.to_thread(self._obey)
+                if self._files() != self._seen or self._due():
+                    await self.renew()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(LOOK_EVERY, until_renewal(self._pairs(), self._clock.now()))):
+                        await self._stirred.wait()
+                await self._clock.sleep(SETTLE)
+                self._stirred.clear()
 
     def moved(self, addresses: Sequence[str]) -> None:
         """This machine has other addresses now: the API is to have a certificate for them."""
         self._addresses, self._seen = addresses, ()
+        self._stirred.set()
 
     async def renew(self) -> None:
         """Issue what is due, then tell everybody what has changed."""

@@ -1,4 +1,4 @@
-"""Names of files that were completed in one directory, from the kernel: nothing is polled."""
+"""Word from the kernel of what happens to the files of one directory: nothing is polled."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import contextlib
 import ctypes
 import os
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
-CLOSE_WRITE, MOVED_TO = 0x08, 0x80
+CLOSE_WRITE, MOVED_FROM, MOVED_TO, DELETE = 0x08, 0x40, 0x80, 0x200
 _HEADER = struct.Struct("iIII")
 
 
@@ -19,26 +19,54 @@ async def completed(directory: Path) -> AsyncIterator[str]:
 
     Raises OSError when the directory cannot be watched.
     """
+    readable = asyncio.Event()
+    with _watched(directory, CLOSE_WRITE | MOVED_TO, readable.set) as descriptor:
+        while True:
+            await readable.wait()
+            readable.clear()
+            for name in _read(descriptor):
+                yield name
+
+
+@contextlib.contextmanager
+def stirring(directory: Path, changed: asyncio.Event, *, only: str = "") -> Iterator[None]:
+    """Meanwhile the event is set whenever a file there (`only`: the one of that name) was written, came, or went.
+
+    Raises OSError when the directory cannot be watched.
+    """
+
+    def happened() -> None:
+        if any(not only or name in (only, "") for name in _read(descriptor)):
+            changed.set()
+
+    with _watched(directory, CLOSE_WRITE | MOVED_FROM | MOVED_TO | DELETE, happened) as descriptor:
+        yield
+
+
+@contextlib.contextmanager
+def _watched(directory: Path, happenings: int, readable: Callable[[], None]) -> Iterator[int]:
+    """A descriptor to read from whenever `readable` is called."""
     library = ctypes.CDLL(None, use_errno=True)
     descriptor = library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    if descriptor < 0 or library.inotify_add_watch(descriptor, str(directory).encode(), CLOSE_WRITE | MOVED_TO) < 0:
+    if descriptor < 0 or library.inotify_add_watch(descriptor, str(directory).encode(), happenings) < 0:
         number = ctypes.get_errno()
         if descriptor >= 0:
             os.close(descriptor)
         raise OSError(number, os.strerror(number), str(directory))
-    readable = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_reader(descriptor, readable.set)
+    loop.add_reader(descriptor, readable)
     try:
-        while True:
-            await readable.wait()
-            readable.clear()
-            with contextlib.suppress(BlockingIOError):
-                for name in _names(os.read(descriptor, 1 << 16)):
-                    yield name
+        yield descriptor
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
+
+
+def _read(descriptor: int) -> list[str]:
+    try:
+        return _names(os.read(descriptor, 1 << 16))
+    except BlockingIOError:
+        return []
 
 
 def _names(events: bytes) -> list[str]:

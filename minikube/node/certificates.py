@@ -18,8 +18,9 @@ from minikube.client.http import HttpClient
 from minikube.errors import ApiError, Unauthorized
 from minikube.kit.backoff import Backoff
 from minikube.kit.clock import Clock
+from minikube.kit.inotify import stirring
 from minikube.node.join import CLIENT_SIGNER, SERVING_SIGNER, Refused, cas_in, obtain
-from minikube.pki.certificates import Pair, due, ensure_key, load, renewal, write_private
+from minikube.pki.certificates import Pair, due, ensure_key, load, renewal, until_renewal, write_private
 from minikube.pki.node import GROUP, PREFIX, NodePki
 from minikube.pki.requests import make_request
 from minikube.pki.rotation import ROTATE
@@ -28,7 +29,8 @@ from minikube.transport.client import client_context
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY, RETRY_EVERY, REJOIN_AT_MOST = 2.0, 10.0, 600.0
+LOOK_EVERY, RETRY_EVERY, REJOIN_AT_MOST = 60.0, 10.0, 600.0
+"""The first is for clocks that are set; what is due, asked for or refused is known at once."""
 Rejoin = Callable[[], Awaitable[None]]
 """Gets a client certificate without having a good one. Raises SettingsError: there is no way."""
 
@@ -48,6 +50,7 @@ class NodeCertificates:
         self._node.add_handler(self._wake)
         self._info.add_handler(self._wake)
         self._clients.add_handler(self._wake)
+        client.when_unauthorized = self._changed.set
         self.served = asyncio.Event()
         """There is a serving certificate."""
         self.renewed: list[Callable[[], None]] = []
@@ -57,11 +60,14 @@ class NodeCertificates:
         self._changed.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Raises OSError: the directory of the certificates cannot be watched."""
+        with stirring(self._pki.client.certificate.parent, self._changed, only=ROTATE):
+            await self._follow()
+
+    async def _follow(self) -> None:
         refused = Backoff[str](base=RETRY_EVERY, limit=REJOIN_AT_MOST)
         while True:
             self._changed.clear()
-            pause = LOOK_EVERY
             try:
                 await self._survive_the_end()
                 if self._client.unauthorized:
@@ -71,6 +77,7 @@ class NodeCertificates:
                 await self._renew_client()
                 await self._renew_serving()
                 self._obeyed()
+                pause = min(LOOK_EVERY, until_renewal((self._pki.client, self._pki.serving), self._clock.now()))
             except Unauthorized as error:
                 log.error(
                     "the server does not accept this node's certificate any more (%s): it was revoked, or the name "

@@ -21,11 +21,13 @@ from minikube.api.meta import OwnerReference, from_dict, replace_meta
 from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from minikube.kit.clock import Clock
+from minikube.kit.inotify import stirring
 from minikube.node.pod.pods import CONFIG_HASH_ANNOTATION, MIRROR_ANNOTATION, SOURCE_ANNOTATION
 
 log = logging.getLogger(__name__)
 
-CHECK_EVERY = 2.0
+SETTLE = 0.2
+"""Seconds in which an editor is done with the several steps of a save."""
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -43,21 +45,31 @@ class StaticPods:
 
     async def load(self) -> None:
         """Read the directory, made if need be, and tell nobody: what is there before pods are looked after."""
-        await asyncio.to_thread(self._directory.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(self._made)
         self.pods = await asyncio.to_thread(self._read)
 
     async def run(self) -> None:
-        """Follow the directory until cancelled."""
+        """Follow the directory until cancelled. Raises OSError: it cannot be watched."""
         for pod in self.pods.values():
             self._changed(None, pod)
         while True:
-            await self._clock.sleep(CHECK_EVERY)
-            found = await asyncio.to_thread(self._read)
-            before, self.pods = self.pods, found
-            for uid in before.keys() - found.keys():
-                self._changed(before[uid], None)
-            for uid in found.keys() - before.keys():
-                self._changed(None, found[uid])
+            stirred = asyncio.Event()
+            await asyncio.to_thread(self._made)
+            with stirring(self._directory, stirred):
+                await self._look()
+                await stirred.wait()
+            await self._clock.sleep(SETTLE)
+
+    def _made(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+
+    async def _look(self) -> None:
+        found = await asyncio.to_thread(self._read)
+        before, self.pods = self.pods, found
+        for uid in before.keys() - found.keys():
+            self._changed(before[uid], None)
+        for uid in found.keys() - before.keys():
+            self._changed(None, found[uid])
 
     def named(self, namespace: str, name: str) -> Pod | None:
         for pod in self.pods.values():

@@ -191,6 +191,12 @@ def renewal(certificate: x509.Certificate) -> datetime:
     return start + (end - start) * RENEW_AFTER
 
 
+def until_renewal(pairs: Iterable[Pair], now: datetime) -> float:
+    """Seconds until the first of them (those that are there) is to be issued again, at least one."""
+    left = [(renewal(found) - now).total_seconds() for found in map(load, pairs) if found is not None]
+    return max(1.0, min(left, default=1.0))
+
+
 def names_of(certificate: x509.Certificate | None) -> frozenset[str]:
     """Its subject alternative names."""
     if certificate is None:
