@@ -1,4 +1,4 @@
-"""Start of a server to the API answering, its memory, and what it writes and burns in a minute at rest."""
+"""Start of a server to the API answering; once settled, its memory and what it writes and burns in a minute."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import aiohttp
 import yaml
 
 PORT = 26443
+SETTLED_AFTER = 30
 REST_SECONDS = 60
 
 
@@ -37,7 +38,7 @@ async def run() -> None:
                 print(f"server: {label} to API answering {time.perf_counter() - began:.2f} s")
                 if label == "start":
                     await _get_rate(root / "kubeconfig")
-                    await asyncio.sleep(5)
+                    await asyncio.sleep(SETTLED_AFTER)
                     await _rest(process.pid)
             finally:
                 process.terminate()

@@ -29,7 +29,7 @@ from minikube.apiserver.openid import openid_documents
 from minikube.apiserver.proxy import Proxy
 from minikube.apiserver.remote_apis import RemoteApis
 from minikube.apiserver.reviews import Reviews
-from minikube.apiserver.server import ApiServer
+from minikube.apiserver.server import ApiServer, Document
 from minikube.apiserver.service_sessions import ServiceSessions
 from minikube.apiserver.services import Services
 from minikube.apiserver.streams import Streams
@@ -115,40 +115,30 @@ class Server:
         self._reservations = Reservations()
 
     async def start(self) -> None:
+        """Load the state and build what answers requests: who asks, may they, what becomes of it, the API."""
         await self.registry.start()
         self.custom = CustomResources(self.registry)
         self.custom.start()
+        client = self._master("kube-apiserver")
         rbac = RbacAuthorizer(self.informers)
         authorizer = UnionAuthorizer((NodeAuthorizer(self.informers, NODE), rbac))
-        keeper = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
         sessions = ServiceSessions(Services(self.informers), self.nodes)
-        calls = WebhookCalls(sessions)
-        self.registry.converting.caller = calls
-        asked = (self.informers, calls, self.registry, authorizer)
-        judging = (self.informers, CachedParameters(self.registry), self.registry, authorizer)
-        webhooks = (
-            MutatingPolicies(*judging, self.registry.structure_of),
-            MutatingWebhooks(*asked),
-            ValidatingPolicies(*judging),
-            ValidatingWebhooks(*asked),
-        )
-        chosen = plugins(self.informers, rbac, keeper, SYSTEM, self.settings, webhooks, self._reservations)
-        admission = Chain(chosen)
+        admission = self._admission(rbac, authorizer, WebhookCalls(sessions), client)
         self.registry.use_admission(admission)
         issuer = f"https://kubernetes.default.svc.{self.settings.cluster_domain}"
         keys = SigningKeys(self.pki.service_account_key)
         tokens = ServiceAccountTokens(keys, self.informers, SYSTEM, issuer=issuer)
-        authenticator = self._authenticator(keys, tokens, keeper)
+        authenticator = self._authenticator(keys, tokens, client)
         subresources = Subresources(self.registry, TokenRequests(tokens, self.informers, SYSTEM), self.settings)
         self.registry.subresources["serviceaccounts", "token"] = subresources.issue
         reviews = Reviews(authenticator, authorizer, rbac, issuer)
         self.registry.subresources["subjectaccessreviews", ""] = reviews.answer_access
+        metrics = Metrics(self.informers, self.nodes)
+        self.registry.raw = metrics.raw
         self.health = Health(
             {"ping": ping, "etcd": self._store_answers}, {"informer-sync": self._cache_caught_up}, HOOKS
         )
-        metrics = Metrics(self.informers, self.nodes)
-        self.registry.raw = metrics.raw
-        self.apis = RemoteApis(self.informers, keeper, sessions, self.pki.proxy_client, SYSTEM)
+        self.apis = RemoteApis(self.informers, client, sessions, self.pki.proxy_client, SYSTEM)
         self.api = ApiServer(
             self.registry,
             self.settings,
@@ -170,11 +160,30 @@ class Server:
             metrics=metrics,
             elsewhere=Aggregation(self.apis),
             schemas=FlowSchemas(self.informers),
-            documents={
-                **openid_documents(keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"),
-                ENCRYPTION: encryption_document(self._encryption),
-            },
+            documents=self._documents(keys, issuer),
         )
+
+    def _admission(
+        self, rbac: RbacAuthorizer, authorizer: UnionAuthorizer, calls: WebhookCalls, client: LocalClient
+    ) -> Chain:
+        """The plugins in order; those that somebody else writes (policies and webhooks) come last."""
+        self.registry.converting.caller = calls
+        asked = (self.informers, calls, self.registry, authorizer)
+        judging = (self.informers, CachedParameters(self.registry), self.registry, authorizer)
+        foreign = (
+            MutatingPolicies(*judging, self.registry.structure_of),
+            MutatingWebhooks(*asked),
+            ValidatingPolicies(*judging),
+            ValidatingWebhooks(*asked),
+        )
+        return Chain(plugins(self.informers, rbac, client, SYSTEM, self.settings, foreign, self._reservations))
+
+    def _documents(self, keys: SigningKeys, issuer: str) -> dict[str, Document]:
+        """What is served beside the API: path -> document."""
+        return {
+            **openid_documents(keys, issuer, f"https://{self.address}:{self.settings.https_listen_port}{KEYS}"),
+            ENCRYPTION: encryption_document(self._encryption),
+        }
 
     def _authenticator(
         self, keys: SigningKeys, tokens: ServiceAccountTokens, client: LocalClient
@@ -203,6 +212,10 @@ class Server:
             await self.registry.caught_up()
         except StoreError as error:
             raise HealthError(str(error)) from error
+
+    def _master(self, name: str) -> LocalClient:
+        """Acts as the server itself, under this field manager's name."""
+        return LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), name)
 
     def client(self, name: str) -> LocalClient:
         """Acts as a built-in controller's own service account."""
@@ -255,40 +268,28 @@ class Server:
 
     async def run(self) -> None:
         """Everything, until cancelled."""
-        admin = LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "minikube")
+        admin = self._master("minikube")
         recorder = Recorder(self.client("scheduler"), SCHEDULER)
-        scheduler = Scheduler(
-            LocalClient(self.registry, User("system:kube-scheduler", groups=(MASTERS,)), "kube-scheduler"),
-            self.informers,
-            recorder,
-            SYSTEM,
-        )
+        scheduling = LocalClient(self.registry, User("system:kube-scheduler", groups=(MASTERS,)), "kube-scheduler")
+        scheduler = Scheduler(scheduling, self.informers, recorder, SYSTEM)
         recorders: dict[str, Recorder] = {}
         runner = Runner(partial(self._context, recorders), CONTROLLERS)
         owners = self._context(recorders, "generic-garbage-collector")
         garbage = GarbageCollector(owners.client, self.informers, owners.events)
+        certificates = ServerCertificates(
+            admin, self.informers, self.settings, self.pki, [self.address], SYSTEM, self.api.reload_certificates
+        )
         async with self.nodes, asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.run(), name="registry")
             tasks.create_task(guard("encryption", self._encryption.run), name="encryption")
             tasks.create_task(guard("custom resources", self.custom.run), name="custom-resources")
             tasks.create_task(self.api.run(), name="api")
             tasks.create_task(guard("API services", self.apis.run), name="api-services")
-            await ensure_bootstrap(admin, self.settings, self.address)
-            self.health.done("bootstrap-controller")
-            await ensure_api_services(admin)
-            self.health.done("kube-apiserver-autoregistration")
-            await ensure_flow_control(admin)
-            self.health.done("priority-and-fairness-config-producer")
-            await ensure_bootstrap_roles(admin)
-            await ensure_joining(admin, self.pki)
-            self.health.done("rbac/bootstrap-roles")
+            await self._bootstrap(admin)
             tasks.create_task(guard("scheduler", scheduler.run), name="scheduler")
             tasks.create_task(recorder.run(), name="events")
             tasks.create_task(runner.run(), name="controllers")
             tasks.create_task(guard("garbage collector", garbage.run), name="garbage-collector")
-            certificates = ServerCertificates(
-                admin, self.informers, self.settings, self.pki, [self.address], SYSTEM, self.api.reload_certificates
-            )
             tasks.create_task(guard("certificates", certificates.run), name="certificates")
             for name, one in recorders.items():
                 tasks.create_task(one.run(), name=f"events of {name}")
@@ -300,6 +301,18 @@ class Server:
             gc.collect()
             gc.freeze()
             tasks.create_task(_stay_lean(), name="memory")
+
+    async def _bootstrap(self, admin: LocalClient) -> None:
+        """The objects that every cluster has; /readyz tells how far this is."""
+        await ensure_bootstrap(admin, self.settings, self.address)
+        self.health.done("bootstrap-controller")
+        await ensure_api_services(admin)
+        self.health.done("kube-apiserver-autoregistration")
+        await ensure_flow_control(admin)
+        self.health.done("priority-and-fairness-config-producer")
+        await ensure_bootstrap_roles(admin)
+        await ensure_joining(admin, self.pki)
+        self.health.done("rbac/bootstrap-roles")
 
 
 async def _stay_lean() -> None:

@@ -25,6 +25,7 @@ from minikube.pki.rotation import CAS, cross_certificate, finish_interrupted
 from minikube.settings import Settings, SettingsError
 
 OWN_TOKEN = "node-token"
+MASTERS = "system:masters"
 PROXY_CA, PROXY_NAME = "request-header-ca", "system:auth-proxy"
 
 
@@ -62,41 +63,22 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
         lifetime=lifetime,
         chain=cross_certificate(directory, "server-ca"),
     )
-    admin = ensure_leaf(
-        Pair(directory / "client-admin.crt", directory / "client-admin.key"),
-        client_ca,
-        common_name="system:admin",
-        groups=["system:masters"],
-        client=True,
-        lifetime=lifetime,
-    )
-    kubelet_client = ensure_leaf(
-        Pair(directory / "client-kube-apiserver.crt", directory / "client-kube-apiserver.key"),
-        client_ca,
-        common_name="kube-apiserver-kubelet-client",
-        groups=["system:masters"],
-        client=True,
-        lifetime=lifetime,
-    )
     proxy_ca = ensure_ca(directory, PROXY_CA)
-    proxy_client = ensure_leaf(
-        Pair(directory / "client-auth-proxy.crt", directory / "client-auth-proxy.key"),
-        proxy_ca,
-        common_name=PROXY_NAME,
-        client=True,
-        lifetime=lifetime,
-    )
-    token = _ensure_token(settings, server_ca)
+
+    def client(stem: str, ca: Pair, name: str, *groups: str) -> Pair:
+        pair = Pair(directory / f"{stem}.crt", directory / f"{stem}.key")
+        return ensure_leaf(pair, ca, common_name=name, groups=groups, client=True, lifetime=lifetime)
+
     return ServerPki(
-        server_ca,
-        client_ca,
-        server,
-        admin,
-        kubelet_client,
-        proxy_ca,
-        proxy_client,
-        service_account_key,
-        token,
+        server_ca=server_ca,
+        client_ca=client_ca,
+        server=server,
+        admin=client("client-admin", client_ca, "system:admin", MASTERS),
+        kubelet_client=client("client-kube-apiserver", client_ca, "kube-apiserver-kubelet-client", MASTERS),
+        proxy_ca=proxy_ca,
+        proxy_client=client("client-auth-proxy", proxy_ca, PROXY_NAME),
+        service_account_key=service_account_key,
+        node_token=_ensure_token(settings, server_ca),
     )
 
 

@@ -93,16 +93,12 @@ def _object(obj: Obj, structure: Structure) -> list[str] | None:
         if kind is str and child.type == "string" and not child.format:
             continue
         try:
-            if kind is dict and child.type == "object":
-                below = _object(value, child)
-            elif kind is list and child.type == "array":
-                below = _list(value, child)
+            if kind is dict or kind is list:
+                below = _inside(value, child)
             else:
                 below = None
                 if child.typed:
                     obj[name] = _scalar(value, child)
-                elif kind is dict and (child.properties or child.additional):
-                    below = _object(value, child)
         except _Mismatch as wrong:
             wrong.steps.append(name)
             if name in properties:
@@ -110,11 +106,7 @@ def _object(obj: Obj, structure: Structure) -> list[str] | None:
             wrong.owner = wrong.owner or structure.definition.rpartition(".")[2]
             raise
         if below:
-            prefix = name
-            unknown = [
-                *(unknown or ()),
-                *(f"{prefix}{path}" if path[:1] == "[" else f"{prefix}.{path}" for path in below),
-            ]
+            unknown = [*(unknown or ()), *_below(name, below)]
     if dropped:
         for name in dropped:
             del obj[name]
@@ -125,32 +117,42 @@ def _list(values: list[Any], structure: Structure) -> list[str] | None:
     items = structure.items
     if items is None:
         return None
-    wanted, plain, typed = items.type, not items.format, items.typed
+    plain, typed = items.type == "string" and not items.format, items.typed
     unknown: list[str] | None = None
     for index, value in enumerate(values):
         kind = type(value)
-        if kind is str and wanted == "string" and plain:
+        if plain and kind is str:
             continue
         try:
-            if kind is dict and wanted == "object":
-                below = _object(value, items)
-            elif kind is list and wanted == "array":
-                below = _list(value, items)
+            if kind is dict or kind is list:
+                below = _inside(value, items)
             else:
                 below = None
                 if typed:
                     values[index] = zero(items) if value is None else _scalar(value, items)
-                elif kind is dict and (items.properties or items.additional):
-                    below = _object(value, items)
         except _Mismatch as wrong:
             wrong.steps.append(index)
             raise
         if below:
-            unknown = [
-                *(unknown or ()),
-                *(f"[{index}]{path}" if path[:1] == "[" else f"[{index}].{path}" for path in below),
-            ]
+            unknown = [*(unknown or ()), *_below(f"[{index}]", below)]
     return unknown
+
+
+def _inside(value: Any, structure: Structure) -> list[str] | None:
+    """Clean an object or a list where `structure` has one; what is unknown in it."""
+    if type(value) is dict:
+        if structure.type == "object" or (not structure.typed and (structure.properties or structure.additional)):
+            return _object(value, structure)
+    elif structure.type == "array":
+        return _list(value, structure)
+    if structure.typed:
+        _scalar(value, structure)
+    return None
+
+
+def _below(step: str, paths: list[str]) -> list[str]:
+    """The paths, seen from one step further up."""
+    return [f"{step}{path}" if path[:1] == "[" else f"{step}.{path}" for path in paths]
 
 
 def _scalar(value: Any, structure: Structure) -> Any:
