@@ -49,9 +49,9 @@ class StoreRegistry:
     ) -> None:
         self.cache = Cache()
         self.subresources: dict[tuple[str, str], Serve] = {}
+        """(plural, subresource) -> what answers it for clients in process; ("…reviews", "") for a review itself."""
         self.raw: Raw | None = None
         """Answers raw requests of clients in process: for APIs that are no kinds of this registry."""
-        """(plural, subresource) -> what answers it for clients in process; ("…reviews", "") for a review itself."""
         self._store = store
         self._clock = self.clock = clock
         self._kinds: dict[tuple[str, str, str], Kind] = {}
