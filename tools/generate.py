@@ -56,8 +56,20 @@ META_KINDS = (
     "WatchEvent",
     "Condition",
 )
-# Strings whose absence says something else than "".
-THREE_VALUED = {"PersistentVolumeClaimSpec.storageClassName", "PersistentVolumeClaimSpec.volumeAttributesClassName"}
+# Fields whose absence says something else than "" or {}.
+THREE_VALUED = {
+    "DaemonSetSpec.selector",
+    "DeploymentSpec.selector",
+    "Device.nodeName",
+    "DeviceAttribute.string",
+    "DeviceAttribute.version",
+    "NodeAllocatableMapping.capacityKey",
+    "PersistentVolumeClaimSpec.storageClassName",
+    "PersistentVolumeClaimSpec.volumeAttributesClassName",
+    "ReplicaSetSpec.selector",
+    "ResourceSliceSpec.nodeName",
+    "StatefulSetSpec.selector",
+}
 
 
 def definitions() -> dict[str, Schema]:
@@ -208,11 +220,12 @@ class Types:
         required = name in self.schemas[owner].get("required", ())
         annotation = self.annotation(schema, module)
         factory = ""
+        three_valued = f"{owner.rsplit('.', 1)[1]}.{name}" in THREE_VALUED
         if annotation.startswith("tuple["):
             default, factory = "()", "tuple"
         elif annotation.startswith("Mapping["):
             default, factory = "{}", "dict"
-        elif annotation == "str" and f"{owner.rsplit('.', 1)[1]}.{name}" not in THREE_VALUED:
+        elif annotation == "str" and not three_valued:
             default, factory = '""', "str"
         elif annotation in ("int", "bool", "float") and required:
             default, factory = "0", annotation
@@ -224,7 +237,7 @@ class Types:
             recursive = owner in self.reach(schema["$ref"])
             if top and not recursive:
                 default = same
-            elif required and not recursive:
+            elif required and not recursive and not three_valued:
                 default, factory = same, annotation
             else:
                 annotation, default, required = f"{annotation} | None", "None", False

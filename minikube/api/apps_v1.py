@@ -32,7 +32,7 @@ class DaemonSetUpdateStrategy(Part, frozen=True):
 class DaemonSetSpec(Part, frozen=True):
     min_ready_seconds: int | None = None
     revision_history_limit: int | None = None
-    selector: meta_v1.LabelSelector = field(default_factory=meta_v1.LabelSelector)
+    selector: meta_v1.LabelSelector | None = None
     template: core_v1.PodTemplateSpec = field(default_factory=core_v1.PodTemplateSpec)
     update_strategy: DaemonSetUpdateStrategy | None = None
 
@@ -82,7 +82,7 @@ class DeploymentSpec(Part, frozen=True):
     progress_deadline_seconds: int | None = None
     replicas: int | None = None
     revision_history_limit: int | None = None
-    selector: meta_v1.LabelSelector = field(default_factory=meta_v1.LabelSelector)
+    selector: meta_v1.LabelSelector | None = None
     strategy: DeploymentStrategy | None = None
     template: core_v1.PodTemplateSpec = field(default_factory=core_v1.PodTemplateSpec)
 
@@ -119,7 +119,7 @@ class Deployment(Object, frozen=True):
 class ReplicaSetSpec(Part, frozen=True):
     min_ready_seconds: int | None = None
     replicas: int | None = None
-    selector: meta_v1.LabelSelector = field(default_factory=meta_v1.LabelSelector)
+    selector: meta_v1.LabelSelector | None = None
     template: core_v1.PodTemplateSpec | None = None
 
 
@@ -175,7 +175,7 @@ class StatefulSetSpec(Part, frozen=True):
     pod_management_policy: str = ""
     replicas: int | None = None
     revision_history_limit: int | None = None
-    selector: meta_v1.LabelSelector = field(default_factory=meta_v1.LabelSelector)
+    selector: meta_v1.LabelSelector | None = None
     service_name: str = ""
     template: core_v1.PodTemplateSpec = field(default_factory=core_v1.PodTemplateSpec)
     update_strategy: StatefulSetUpdateStrategy | None = None

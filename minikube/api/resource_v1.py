@@ -106,9 +106,9 @@ class DeviceAttribute(Part, frozen=True):
     bools: tuple[bool, ...] = ()
     int_: int | None = None
     ints: tuple[int, ...] = ()
-    string: str = ""
+    string: str | None = None
     strings: tuple[str, ...] = ()
-    version: str = ""
+    version: str | None = None
     versions: tuple[str, ...] = ()
 
 
@@ -124,7 +124,7 @@ class DeviceCounterConsumption(Part, frozen=True):
 
 
 class NodeAllocatableMapping(Part, frozen=True):
-    capacity_key: str = ""
+    capacity_key: str | None = None
     capacity_multiplier: Quantity | None = None
     device_multiplier: Quantity | None = None
 
@@ -157,7 +157,7 @@ class Device(Part, frozen=True):
     consumes_counters: tuple[DeviceCounterConsumption, ...] = ()
     name: str = field(default_factory=str)
     node_allocatable_resources: Mapping[str, NodeAllocatableResource] = {}
-    node_name: str = ""
+    node_name: str | None = None
     node_selector: core_v1.NodeSelector | None = None
     taints: tuple[DeviceTaint, ...] = ()
 
@@ -303,7 +303,7 @@ class ResourceSliceSpec(Part, frozen=True):
     all_nodes: bool | None = None
     devices: tuple[Device, ...] = ()
     driver: str = field(default_factory=str)
-    node_name: str = ""
+    node_name: str | None = None
     node_selector: core_v1.NodeSelector | None = None
     partition_type_attribute: str = ""
     per_device_node_selection: bool | None = None

@@ -33,7 +33,7 @@ class Claims(msgspec.Struct, Generic[T], frozen=True):
 
 def plan_claims(
     owner: Object,
-    selector: LabelSelector,
+    selector: LabelSelector | None,
     owned: Iterable[T],
     orphans: Iterable[T],
     fits: Callable[[T], bool] = lambda obj: True,
@@ -71,7 +71,7 @@ class Claimer(Generic[T]):
     async def claim(
         self,
         owner: Object,
-        selector: LabelSelector,
+        selector: LabelSelector | None,
         *,
         fits: Callable[[T], bool] = lambda obj: True,
         counts: Callable[[T], bool] = lambda obj: True,

@@ -65,7 +65,7 @@ def new_set(deployment: Deployment, old: Sequence[ReplicaSet], collisions: int) 
     wanted, limit = replicas_of(deployment), replicas_of(deployment) + bounds(deployment).surge
     recreate = deployment.spec.strategy is not None and deployment.spec.strategy.type == "Recreate"
     room = wanted if recreate else limit - sum(map(replicas_of, old))
-    selector = deployment.spec.selector
+    selector = deployment.spec.selector or LabelSelector()
     return ReplicaSet(
         metadata=ObjectMeta(
             name=f"{deployment.metadata.name}-{hashed}",

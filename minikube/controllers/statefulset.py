@@ -133,7 +133,7 @@ def _outdated(
 
 def claims_for(sts: StatefulSet, number: int) -> Sequence[PersistentVolumeClaim]:
     """One of each volumeClaimTemplate, named <template>-<set>-<ordinal>."""
-    labels = sts.spec.selector.match_labels
+    labels = sts.spec.selector.match_labels if sts.spec.selector is not None else {}
     return [
         PersistentVolumeClaim(
             metadata=ObjectMeta(

@@ -19,7 +19,7 @@ from minikube.resources.declare import UNSET, columns, declare, since
 
 class SliceRules(Strategy[ResourceSlice]):
     def fields(self, obj: ResourceSlice) -> Mapping[str, str]:
-        return {"spec.nodeName": obj.spec.node_name, "spec.driver": obj.spec.driver}
+        return {"spec.nodeName": obj.spec.node_name or "", "spec.driver": obj.spec.driver}
 
 
 def _states(claim: ResourceClaim) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 
 from minikube.api import quantity
 from minikube.api.core_v1 import ResourceRequirements
@@ -14,7 +13,6 @@ from minikube.resources.rules.invalid import forbidden, invalid, key, required
 
 OF_CONTAINERS = frozenset({"cpu", "memory", "ephemeral-storage"})
 HUGE = "hugepages-"
-_NATIVE = ("kubernetes.io/",)
 
 
 def is_extended(name: str) -> bool:
@@ -35,25 +33,17 @@ def container_resource_name(name: str, path: str) -> Iterator[FieldError]:
     if "/" not in name:
         if name not in OF_CONTAINERS and not name.startswith(HUGE):
             yield invalid(path, name, "must be a standard resource for containers")
-    elif not is_extended(name) and not name.startswith(_NATIVE):
+    elif not is_extended(name) and "kubernetes.io/" not in name:
         yield invalid(path, name, "doesn't follow extended resource name standard")
 
 
 def amount(name: str, given: Quantity, path: str) -> Iterator[FieldError]:
     """Not negative, and whole for what cannot be shared out in parts."""
-    try:
-        parsed = quantity.parse(given)
-    except quantity.QuantityError as exc:
-        yield invalid(path, given, str(exc))
-        return
+    parsed = quantity.parse(given)
     if parsed < 0:
         yield invalid(path, quantity.canonical(given), "must be greater than or equal to 0")
     if is_extended(name) and parsed.denominator != 1:
         yield invalid(path, quantity.canonical(given), "must be an integer")
-
-
-def _parsed(given: Quantity) -> Fraction | None:
-    return quantity.parse(given) if quantity.valid(given) else None
 
 
 def requirements(resources: ResourceRequirements | None, path: str) -> Iterator[FieldError]:
@@ -76,14 +66,11 @@ def requirements(resources: ResourceRequirements | None, path: str) -> Iterator[
 
 
 def _within_limit(name: str, given: Quantity, limits: Mapping[str, Quantity], path: str) -> Iterator[FieldError]:
-    asked = _parsed(given)
     if name not in limits:
         if not overcommits(name):
             yield required(f"{path}.limits", "Limit must be set for non overcommitable resources")
         return
-    limit = _parsed(limits[name])
-    if asked is None or limit is None:
-        return
+    asked, limit = quantity.parse(given), quantity.parse(limits[name])
     shown = quantity.canonical(limits[name])
     if asked > limit:
         why = f"must be less than or equal to {name} limit of {shown}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +11,7 @@ from minikube.api.core_v1 import ConfigMap, Secret
 from minikube.api.names import config_key_problems
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, ReadOnlyObj, Strategy
-from minikube.resources.rules.invalid import forbidden, immutable, invalid, key, required, too_long
+from minikube.resources.rules.invalid import forbidden, immutable, invalid, key, quoted, required, too_long
 
 MAX_BYTES = 1024 * 1024
 SEALED = "field is immutable when `immutable` is set"
@@ -102,9 +101,28 @@ def _typed(secret: Secret) -> Iterator[FieldError]:
             yield invalid(key("data", name), "<secret contents redacted>", why)
 
 
+_EXPECTED = {
+    "Expecting value": "looking for beginning of value",
+    "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
+    "Expecting ':' delimiter": "after object key",
+    "Extra data": "after top-level value",
+}
+"""What Go's parser says of what Python's expected."""
+
+
 def _no_json(encoded: str) -> str:
+    """Why this is no JSON object, as Go's encoding/json says it, or nothing."""
+    text = base64.b64decode(encoded).decode("utf-8", "replace")
     try:
-        json.loads(base64.b64decode(encoded))
-    except (ValueError, binascii.Error):
-        return "invalid character in JSON"
-    return ""
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        if not text[error.pos :].strip():
+            return "unexpected end of JSON input"
+        where = _EXPECTED.get(error.msg, "in JSON")
+        return f"invalid character {quoted(text[error.pos])[1:-1]!r} {where}"
+    except RecursionError:
+        return "exceeded max depth"
+    if isinstance(found, dict) or found is None:
+        return ""
+    name = {str: "string", bool: "bool", list: "array"}.get(type(found), "number")
+    return f"json: cannot unmarshal {name} into Go value of type map[string]interface {{}}"

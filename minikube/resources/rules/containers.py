@@ -159,13 +159,20 @@ def _mount_options(mount: VolumeMount, path: str) -> Iterator[FieldError]:
             yield forbidden(where, "may only be specified when readOnly is true")
 
 
-def _devices(given: Sequence[VolumeDevice], volumes: Sequence[Volume], path: str) -> Iterator[FieldError]:
+def _devices(
+    given: Sequence[VolumeDevice], mounts: Sequence[VolumeMount], volumes: Sequence[Volume], path: str
+) -> Iterator[FieldError]:
     sources = {one.name: one for one in volumes}
+    mounted, mount_paths = {one.name for one in mounts}, {one.mount_path for one in mounts}
+    names: set[str] = set()
     paths: set[str] = set()
     for index, one in enumerate(given):
         where = at(path, index)
         if not one.name:
             yield required(f"{where}.name")
+        if one.name in names:
+            yield invalid(f"{where}.name", one.name, "must be unique")
+        names.add(one.name)
         volume = sources.get(one.name)
         if volume is None:
             yield not_found(f"{where}.name", one.name)
@@ -176,7 +183,15 @@ def _devices(given: Sequence[VolumeDevice], volumes: Sequence[Volume], path: str
             yield required(f"{where}.devicePath")
         if one.device_path in paths:
             yield invalid(f"{where}.devicePath", one.device_path, "must be unique")
+        if ".." in one.device_path.split("/"):
+            yield invalid(f"{where}.devicePath", one.device_path, "can not contain backsteps ('..')")
         paths.add(one.device_path)
+        if one.name in mounted:
+            yield invalid(f"{where}.name", one.name, "must not already exist in volumeMounts")
+        if one.device_path in mount_paths:
+            yield invalid(
+                f"{where}.devicePath", one.device_path, "must not already exist as a path in volumeMounts"
+            )
 
 
 def common(one: AnyContainer, spec: PodSpec, path: str) -> Iterator[FieldError]:
@@ -196,7 +211,7 @@ def common(one: AnyContainer, spec: PodSpec, path: str) -> Iterator[FieldError]:
     yield from env(one.env, f"{path}.env")
     yield from _env_from(one.env_from, f"{path}.envFrom")
     yield from _mounts(one.volume_mounts, one.volume_devices, spec.volumes, f"{path}.volumeMounts")
-    yield from _devices(one.volume_devices, spec.volumes, f"{path}.volumeDevices")
+    yield from _devices(one.volume_devices, one.volume_mounts, spec.volumes, f"{path}.volumeDevices")
     yield from one_of(f"{path}.imagePullPolicy", one.image_pull_policy, ("Always", "IfNotPresent", "Never"))
     yield from requirements(one.resources, f"{path}.resources")
     if spec.host_network:

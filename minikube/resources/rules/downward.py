@@ -35,9 +35,6 @@ def subscript(path: str) -> tuple[str, str] | None:
 
 
 def field_ref(ref: ObjectFieldSelector, path: str, *, in_volume: bool = False) -> Iterator[FieldError]:
-    if not ref.api_version:
-        yield required(f"{path}.apiVersion")
-        return
     if not ref.field_path:
         yield required(f"{path}.fieldPath")
         return

@@ -28,8 +28,6 @@ def _exec(action: ExecAction, path: str) -> Iterator[FieldError]:
 
 
 def _http(action: HTTPGetAction, path: str) -> Iterator[FieldError]:
-    if not action.path:
-        yield required(f"{path}.path")
     yield from port_or_name(action.port, f"{path}.port")
     if action.scheme not in ("HTTP", "HTTPS"):
         yield not_supported(f"{path}.scheme", action.scheme, ("HTTP", "HTTPS"))

@@ -208,17 +208,12 @@ def _addressing(spec: ServiceSpec) -> Iterator[FieldError]:
 
 def _affinity(spec: ServiceSpec) -> Iterator[FieldError]:
     yield from one_of("spec.sessionAffinity", spec.session_affinity, ("ClientIP", "None"))
-    path = "spec.sessionAffinityConfig"
     config = spec.session_affinity_config
-    if spec.session_affinity == "ClientIP":
-        seconds = config.client_ip.timeout_seconds if config and config.client_ip else None
-        if seconds is None:
-            yield required(f"{path}.clientIP.timeoutSeconds", "when session affinity type is ClientIP")
-        elif not 0 < seconds <= _DAY:
+    if spec.session_affinity == "ClientIP" and config is not None and config.client_ip is not None:
+        seconds = config.client_ip.timeout_seconds
+        if seconds is not None and not 0 < seconds <= _DAY:
             why = f"must be greater than 0 and less than {_DAY}"
-            yield invalid(f"{path}.clientIP.timeoutSeconds", seconds, why)
-    elif spec.session_affinity == "None" and config is not None:
-        yield forbidden(path, "must not be set when session affinity is None")
+            yield invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds, why)
 
 
 def _traffic(spec: ServiceSpec) -> Iterator[FieldError]:

@@ -69,16 +69,13 @@ _SOURCES = _fields(Volume)
 
 def _source(volume: Volume, path: str) -> Iterator[FieldError]:
     found = [(name, wire) for name, wire in _SOURCES.items() if getattr(volume, name) is not None]
-    if not found:
-        yield required(path, "must specify a volume type")
-        return
     for _, wire in found[1:]:
         yield forbidden(f"{path}.{wire}", "may not specify more than 1 volume type")
-    name, wire = found[0]
-    if check := _CHECKS.get(name):
-        yield from check(getattr(volume, name), f"{path}.{wire}")
-    else:
-        yield from _required_of(getattr(volume, name), f"{path}.{wire}")
+    for name, wire in found[:1]:
+        if check := _CHECKS.get(name):
+            yield from check(getattr(volume, name), f"{path}.{wire}")
+        else:
+            yield from _required_of(getattr(volume, name), f"{path}.{wire}")
 
 
 def _required_of(source: msgspec.Struct, path: str) -> Iterator[FieldError]:

@@ -14,8 +14,11 @@ from minikube.api.apps_v1 import (
     Deployment,
     DeploymentStrategy,
     ReplicaSet,
+    RollingUpdateDaemonSet,
+    RollingUpdateDeployment,
     StatefulSet,
     StatefulSetSpec,
+    StatefulSetUpdateStrategy,
 )
 from minikube.api.core_v1 import PodTemplateSpec, ReplicationController
 from minikube.api.meta_v1 import LabelSelector
@@ -47,12 +50,14 @@ _MAY_CHANGE = (
 def _selected(
     selector: LabelSelector | None, template: PodTemplateSpec | None, kind: str, path: str = "spec"
 ) -> Iterator[FieldError]:
-    """The selector is there, says something, and selects the pods of the template."""
-    if selector is None:
+    """The selector is there, says something, and selects the pods of the template.
+
+    Of a daemon set without one upstream says only that it selects nothing.
+    """
+    if selector is None and kind != "daemonset":
         yield required(f"{path}.selector")
-        return
     yield from label_selector(selector, f"{path}.selector")
-    if is_empty(selector):
+    if selector is not None and is_empty(selector):
         yield invalid(f"{path}.selector", selector, f"empty selector is invalid for {kind}")
     elif template is not None and not matches(selector, template.metadata.labels):
         yield invalid(f"{path}.template.metadata.labels", template.metadata.labels, MISMATCH)
@@ -92,18 +97,15 @@ class DeploymentRules(Strategy[Deployment]):
 
 
 def _deployment_strategy(strategy: DeploymentStrategy, path: str) -> Iterator[FieldError]:
-    rolling = strategy.rolling_update
     if strategy.type == "Recreate":
-        if rolling is not None:
+        if strategy.rolling_update is not None:
             why = "may not be specified when strategy `type` is 'Recreate'"
             yield forbidden(f"{path}.rollingUpdate", why)
         return
     if strategy.type != "RollingUpdate":
         yield not_supported(f"{path}.type", strategy.type, ("Recreate", "RollingUpdate"))
         return
-    if rolling is None:
-        yield required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")
-        return
+    rolling = strategy.rolling_update or RollingUpdateDeployment()
     where = f"{path}.rollingUpdate"
     yield from count_or_percent(rolling.max_unavailable, f"{where}.maxUnavailable")
     yield from count_or_percent(rolling.max_surge, f"{where}.maxSurge")
@@ -166,8 +168,6 @@ class ReplicationControllerRules(Strategy[ReplicationController]):
         yield from not_negative("spec.minReadySeconds", spec.min_ready_seconds)
         if not spec.selector:
             yield required("spec.selector")
-        if spec.replicas is None:
-            yield required("spec.replicas", "")
         yield from not_negative("spec.replicas", spec.replicas)
         if spec.template is not None and spec.selector:
             given = spec.template.metadata.labels
@@ -201,10 +201,7 @@ def _daemon_strategy(strategy: DaemonSetUpdateStrategy, path: str) -> Iterator[F
     if strategy.type != "RollingUpdate":
         yield not_supported(f"{path}.type", strategy.type, ("OnDelete", "RollingUpdate"))
         return
-    rolling = strategy.rolling_update
-    if rolling is None:
-        yield required(f"{path}.rollingUpdate")
-        return
+    rolling = strategy.rolling_update or RollingUpdateDaemonSet()
     where = f"{path}.rollingUpdate"
     unavailable, surge = is_zero(rolling.max_unavailable), is_zero(rolling.max_surge)
     yield from count_or_percent(rolling.max_unavailable, f"{where}.maxUnavailable")
@@ -256,10 +253,8 @@ def _fixed(spec: StatefulSetSpec) -> StatefulSetSpec:
 
 
 def _stateful_strategy(spec: StatefulSetSpec) -> Iterator[FieldError]:
-    strategy, path = spec.update_strategy, "spec.updateStrategy"
-    if strategy is None or not strategy.type:
-        yield required(path)
-    elif strategy.type == "OnDelete":
+    strategy, path = spec.update_strategy or StatefulSetUpdateStrategy(), "spec.updateStrategy"
+    if strategy.type == "OnDelete":
         if strategy.rolling_update is not None:
             yield invalid(
                 f"{path}.rollingUpdate", strategy.rolling_update, "only allowed for updateStrategy 'RollingUpdate'"

@@ -134,7 +134,7 @@ def default_selector(cycle: Cycle, pod: Pod) -> LabelSelector:
     found = lister.get(owner.name, namespace) if lister is not None and owner is not None else None
     if isinstance(found, ReplicationController):
         wanted.update(found.spec.selector)
-    elif isinstance(found, ReplicaSet | StatefulSet):
+    elif isinstance(found, ReplicaSet | StatefulSet) and found.spec.selector is not None:
         wanted.update(found.spec.selector.match_labels)
         return LabelSelector(match_labels=wanted, match_expressions=found.spec.selector.match_expressions)
     return LabelSelector(match_labels=wanted)

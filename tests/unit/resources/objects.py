@@ -214,6 +214,9 @@ def errors_of_update(name: str, before: dict[str, Any], changes: dict[str, Any],
     old = complete(name, {path: value for path, value in before.items() if not path.startswith("status")})
     old = changed(old, {path: value for path, value in before.items() if path.startswith("status")})
     new = changed(old, changes)
+    structure = builtin(kind.definition)
+    clean(new, structure)
+    apply_defaults(new, structure)
     kind.strategy.default(new)
     if not through:
         kind.strategy.prepare_update(new, old)

@@ -45,6 +45,25 @@ RULES: list[tuple[str, dict[str, Any], str]] = [
     ("ConfigMap", {"binaryData": {"a": "Yg=="}},
      'data[a]: Invalid value: "a": duplicate of key present in binaryData'),
     ("Secret", {"type": "kubernetes.io/tls"}, "data[tls.crt]: Required value"),
+    ("Secret", {"data": {"a": "eHh4" * 400_000}}, "data: Too long: may not be more than 1048576 bytes"),
+    ("EndpointSlice", {"ports": [{"name": f"p{number}", "port": 80} for number in range(20_001)]},
+     "ports: Too many: 20001: must have at most 20000 items"),
+    ("EndpointSlice", {"endpoints": [{"addresses": ["10.0.0.1"]}] * 1001},
+     "endpoints: Too many: 1001: must have at most 1000 items"),
+    ("EndpointSlice", {"endpoints[0].addresses": [f"10.0.0.{number}" for number in range(101)]},
+     "endpoints[0].addresses: Too many: 101: must have at most 100 items"),
+    ("events.k8s.io/Event", {"note": "n" * 1025}, 'message: Invalid value: "": can have at most 1024 characters'),
+    ("ValidatingWebhookConfiguration",
+     {"webhooks[0].matchConditions": [{"name": f"c{number}", "expression": "true"} for number in range(65)]},
+     "webhooks[0].matchConditions: Too many: 65: must have at most 64 items"),
+    ("ValidatingAdmissionPolicy",
+     {"spec.auditAnnotations": [{"key": f"k{number}", "valueExpression": "'a'"} for number in range(21)]},
+     "spec.auditAnnotations: Invalid value: ["
+     + ",".join(f"""{{"key":"k{number}","valueExpression":"'a'"}}""" for number in range(21))
+     + "]: must not have more than 20 auditAnnotations"),
+    ("ValidatingAdmissionPolicy",
+     {"spec.auditAnnotations": [{"key": "a", "valueExpression": f"'{'x' * 5200}'"}]},
+     "spec.auditAnnotations[0].valueExpression: Required value: must not exceed 5120 bytes in length"),
     ("Secret", {"type": "kubernetes.io/service-account-token"},
      "metadata.annotations[kubernetes.io/service-account.name]: Required value"),
     ("Node", {"spec.taints": [{"key": "a", "effect": "X"}]},
@@ -164,6 +183,8 @@ def test_a_wrong_object_is_told_what_is_wrong(kind, changes, message):
 
 IMMUTABLE = "field is immutable"
 UPDATES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("CSINode", {}, {"spec.drivers[0].nodeID": "m"},
+     'spec.drivers: Invalid value: {"name":"d.example.com","nodeID":"m"}: field is immutable'),
     ("Deployment", {}, {"spec.selector": {"matchLabels": {"app": "a", "x": "y"}},
                         "spec.template.metadata.labels": {"app": "a", "x": "y"}},
      'spec.selector: Invalid value: {"matchLabels":{"app":"a","x":"y"}}: field is immutable'),
