@@ -101,11 +101,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     container_log_max_size: str = "10Mi"
     container_log_max_files: int = 5
     pod_max_pids: int = 0
+    """0: no limit."""
     shutdown_grace_period: float = 0
     """Seconds that pods get to end before the machine goes down; 0: they are not looked after then."""
     shutdown_grace_period_critical_pods: float = 0
     """The last part of it, kept for critical pods."""
-    """0: no limit."""
+    shutdown_grace_period_by_pod_priority: str = ""
+    """Instead of these two: 0=30s,1000=10s."""
     simulate: bool = False
     """Run no containers at all: pods go through their life only on paper."""
 

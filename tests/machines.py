@@ -85,6 +85,8 @@ class Machine:
         self.log = self.root / "minikube.log"
         self.kubeconfig = self.root / "kubeconfig.yaml"
         self.process: subprocess.Popen[bytes] | None = None
+        self.mounts = ""
+        """Path of a mount namespace of its own; empty: it sees the host's mounts."""
         self.root.mkdir(exist_ok=True)
         self.variables = {
             "MINIKUBE_DATA_DIR": str(self.root / "data"),
@@ -115,8 +117,9 @@ class Machine:
 
     @property
     def enter(self) -> tuple[str, ...]:
-        """Puts a command into the machine's network (its mounts and cgroups are the host's)."""
-        return ("nsenter", f"--net=/run/netns/{self.namespace}")
+        """Puts a command into the machine's network (its cgroups are the host's)."""
+        mounts = (f"--mount={self.mounts}",) if self.mounts else ()
+        return ("nsenter", f"--net=/run/netns/{self.namespace}", *mounts)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -10,6 +10,8 @@ need ip iproute2
 need busybox busybox-static
 need docker-registry docker-registry
 need zstd zstd
+need dbus-daemon dbus
+[ -e /lib/systemd/systemd-logind ] || packages+=(systemd)
 [ -e /usr/lib/x86_64-linux-gnu/libnftables.so.1 ] || [ -e /usr/lib/aarch64-linux-gnu/libnftables.so.1 ] || packages+=(libnftables1)
 file -L "$(command -v busybox 2>/dev/null || echo /nonexistent)" 2>/dev/null | grep -q 'statically linked' || packages+=(busybox-static)
 # Images are built of packages that apt can download (tests/images.py): it needs their lists.

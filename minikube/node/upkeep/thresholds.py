@@ -71,9 +71,9 @@ def parse_duration(text: str) -> float:
 
 def parse_thresholds(hard: str, soft: str = "", grace_periods: str = "") -> tuple[Threshold, ...]:
     """`signal<quantity` and `signal=duration`, separated by commas. Raises ValueError."""
-    graces = {name: parse_duration(text) for name, text in _pairs(grace_periods, "=")}
-    found = [Threshold(signal, text) for signal, text in _pairs(hard, "<")]
-    for signal, text in _pairs(soft, "<"):
+    graces = {name: parse_duration(text) for name, text in pairs(grace_periods, "=")}
+    found = [Threshold(signal, text) for signal, text in pairs(hard, "<")]
+    for signal, text in pairs(soft, "<"):
         if signal not in graces:
             raise ValueError(f"grace period must be specified for the soft eviction threshold {signal}")
         found.append(Threshold(signal, text, graces[signal]))
@@ -87,7 +87,8 @@ def parse_thresholds(hard: str, soft: str = "", grace_periods: str = "") -> tupl
     return tuple(found)
 
 
-def _pairs(text: str, separator: str) -> Iterable[tuple[str, str]]:
+def pairs(text: str, separator: str) -> Iterable[tuple[str, str]]:
+    """The parts of `name<separator>value,…`. Raises ValueError."""
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, found, value = part.partition(separator)
         if not found or not value:
