@@ -1,8 +1,8 @@
 """Reads the Kubernetes protobuf encoding of built-in kinds into the JSON tree that the rest works with.
 
 protobuf.json has the field numbers of every message. On the wire a Go value that is not a pointer is always
-there, so zeros of fields outside KEEP are what JSON would have left out. Source of the envelope:
-k8s.io/apimachinery/pkg/runtime/serializer/protobuf.
+there: its zero is what JSON would have left out, unless JSON never leaves it out. Source of the envelope:
+k8s.io/apimachinery/pkg/runtime/serializer/protobuf. Which fields are pointers: types.go of every group.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import base64
 import json
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -25,22 +25,42 @@ MAGIC = b"k8s\x00"
 META = "k8s.io.apimachinery.pkg.apis.meta.v1."
 SCHEMA = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1."
 
-KEEP = frozenset(
+POINTERS = frozenset(
     {
-        "replicas", "terminationGracePeriodSeconds", "revisionHistoryLimit", "backoffLimit", "completions",
-        "parallelism", "ttlSecondsAfterFinished", "activeDeadlineSeconds", "runAsUser", "runAsGroup", "fsGroup",
-        "tolerationSeconds", "partition", "successfulJobsHistoryLimit", "failedJobsHistoryLimit",
-        "progressDeadlineSeconds", "startingDeadlineSeconds", "gracePeriodSeconds", "suspend", "defaultMode",
-        "mode", "priority", "value", "automountServiceAccountToken", "enableServiceLinks",
-        "shareProcessNamespace", "allowPrivilegeEscalation", "privileged", "readOnlyRootFilesystem",
-        "runAsNonRoot", "optional", "controller", "blockOwnerDeletion", "allocateLoadBalancerNodePorts",
-        "immutable", "hostUsers", "setHostnameAsFQDN", "allowVolumeExpansion", "attachRequired",
-        "podInfoOnMount", "orphanDependents", "ready", "serving", "terminating", "started", "restartCount",
-        "minReplicas", "storageClassName", "backoffLimitPerIndex", "maxFailedIndexes", "expirationSeconds",
-        "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties",
-        "maxProperties", "weight", "expectedPods", "currentHealthy", "desiredHealthy", "disruptionsAllowed",
+        "activeDeadlineSeconds", "adminAccess", "allocateLoadBalancerNodePorts", "allowPrivilegeEscalation",
+        "allowVolumeExpansion", "attachRequired", "automountServiceAccountToken", "averageUtilization",
+        "backoffLimit", "backoffLimitPerIndex", "blockOwnerDeletion", "bool", "borrowingLimitPercent",
+        "collisionCount", "completions", "controller", "currentCPUUtilizationPercentage", "defaultMode",
+        "deletionGracePeriodSeconds", "enableServiceLinks", "endPort", "errorCode", "expirationSeconds",
+        "failedJobsHistoryLimit", "fsGroup", "gracePeriodSeconds", "hostProcess", "hostUsers", "immutable", "int",
+        "leaseDurationSeconds", "leaseTransitions", "lendablePercent", "manualSelector", "maxExpirationSeconds",
+        "maxFailedIndexes", "maxItems", "maxLength", "maxProperties", "maximum", "minItems", "minLength",
+        "minProperties", "minReplicas", "minimum", "mode", "nodeAllocatableUpdatePeriodSeconds",
+        "nominalConcurrencyShares", "optional", "orphanDependents", "parallelism", "partition", "podInfoOnMount",
+        "priority", "privileged", "progressDeadlineSeconds", "readOnlyRootFilesystem", "ready",
+        "remainingItemCount", "replicas", "requiresRepublish", "revisionHistoryLimit", "runAsGroup",
+        "runAsNonRoot", "runAsUser", "seLinuxMount", "serving", "setHostnameAsFQDN", "shareProcessNamespace",
+        "stabilizationWindowSeconds", "started", "startingDeadlineSeconds", "storageCapacity",
+        "successfulJobsHistoryLimit", "suspend", "terminating", "terminatingReplicas",
+        "terminationGracePeriodSeconds", "tolerationSeconds", "ttlSecondsAfterFinished",
     }
 )  # fmt: skip
+"""Numbers and booleans that Go keeps behind a pointer: their zero was said."""
+PLAIN = frozenset(
+    {
+        "AWSElasticBlockStoreVolumeSource.partition", "CustomResourceColumnDefinition.priority",
+        "DeploymentStatus.replicas", "GCEPersistentDiskVolumeSource.partition", "ServicePort.targetPort",
+    }
+)  # fmt: skip
+"""The others of such a name; and the only IntOrString that is not behind one."""
+EMPTY_TEXTS = frozenset(
+    {
+        "IngressSpec.ingressClassName", "LeaseSpec.holderIdentity", "PersistentVolumeClaimSpec.storageClassName",
+        "PersistentVolumeClaimSpec.volumeAttributesClassName",
+    }
+)  # fmt: skip
+"""Texts behind a pointer that say something when they are empty."""
+SCALARS = frozenset({"int32", "int64", "bool", "double"})
 
 
 class ProtobufError(ValueError):
@@ -105,11 +125,12 @@ class Message(msgspec.Struct, frozen=True):
     """What a message says in JSON.
 
     `fields`: number -> (JSON name, label, type). `embedded` are structs embedded in Go: messages of their own on
-    the wire, spread out in JSON.
+    the wire, spread out in JSON. `zeros` are those whose zero, or empty text, JSON has, too.
     """
 
     fields: Mapping[str, tuple[str, str, str]]
     embedded: frozenset[str]
+    zeros: frozenset[str]
 
 
 @lru_cache(maxsize=2048)
@@ -118,8 +139,9 @@ def message(name: str) -> Message | None:
     fields = messages().get(name)
     definition = name.replace("k8s.io.", "io.k8s.", 1).replace("_", "-")
     if fields is None or definition not in raw_definitions():
-        return None if fields is None else Message(fields, frozenset())
-    properties = raw_definition(definition).get("properties", {})
+        return None if fields is None else Message(fields, frozenset(), _zeros(name, fields, ()))
+    structure = raw_definition(definition)
+    properties = structure.get("properties", {})
     spelled = {each.lower(): each for each in properties}
     fields = {
         number: (spelled.get(field.lower(), field), label, kind) for number, (field, label, kind) in fields.items()
@@ -130,7 +152,20 @@ def message(name: str) -> Message | None:
         if label == "optional" and field not in properties and kind in messages() and kind not in SPECIAL
         if any(inner in properties for inner, _, _ in messages()[kind].values())
     )
-    return Message(fields, frozenset(embedded))
+    return Message(fields, frozenset(embedded), _zeros(name, fields, structure.get("required", ())))
+
+
+def _zeros(name: str, fields: Mapping[str, tuple[str, str, str]], required: Sequence[str]) -> frozenset[str]:
+    """Messages that are numbers or text in JSON (IntOrString, JSON) are pointers."""
+    short = name.rpartition(".")[2]
+    return frozenset(
+        field
+        for field, label, kind in fields.values()
+        if label == "optional" and f"{short}.{field}" not in PLAIN
+        if f"{short}.{field}" in EMPTY_TEXTS
+        or (kind in SCALARS and (field in POINTERS or field in required))
+        or kind in SPECIAL
+    )
 
 
 def _message(data: bytes, name: str) -> Any:
@@ -155,9 +190,8 @@ def _message(data: bytes, name: str) -> Any:
             out.setdefault(field, []).extend(_repeated(value, kind))
         else:
             decoded = _value(value, kind)
-            if decoded is None or (decoded in ("", 0) and decoded is not None and field not in KEEP):
-                continue
-            out[field] = decoded
+            if decoded is not None and (decoded not in ("", 0) or field in found.zeros):
+                out[field] = decoded
     return {json_name(field): value for field, value in out.items()} if name == SCHEMA + "JSONSchemaProps" else out
 
 

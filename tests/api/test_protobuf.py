@@ -97,7 +97,7 @@ def test_a_watch_is_one_event_after_the_other(http: Http, place: str) -> None:
 
 
 def test_what_has_no_message_is_json_or_refused(http: Http, place: str) -> None:
-    path = "/apis/apiregistration.k8s.io/v1/apiservices"
+    path = "/apis/metrics.k8s.io/v1beta1/nodes"
     assert http.get(path, accept=ACCEPT).headers["Content-Type"] == "application/json"
     said = http.get(path, accept=PROTOBUF).refused(406, "NotAcceptable")
     assert said == "only the following media types are accepted: application/json, application/yaml"
