@@ -15,6 +15,7 @@ from minikube.admission.pod_security.subject import (
     pod_seccomp,
     quoted,
 )
+from minikube.kit.structs import fields
 
 PLAIN_VOLUMES = (
     "config_map", "csi", "downward_api", "empty_dir", "ephemeral", "image", "persistent_volume_claim", "projected",
@@ -106,7 +107,7 @@ def seccomp_confined(subject: Subject) -> Found:
 
 
 def volume_type(volume: msgspec.Struct) -> str:
-    for field in msgspec.structs.fields(volume):
+    for field in fields(type(volume)):
         if field.name != "name" and getattr(volume, field.name) is not None:
             return field.encode_name
     return "unknown"

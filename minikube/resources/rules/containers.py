@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
 from minikube.api.core_v1 import (
     Container,
     ContainerPort,
@@ -28,6 +26,7 @@ from minikube.api.names import (
     subdomain_problems,
 )
 from minikube.errors import FieldError
+from minikube.kit.structs import fields
 from minikube.resources.rules.amounts import requirements
 from minikube.resources.rules.downward import field_ref, resource_ref
 from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, not_found, one_of, required
@@ -91,7 +90,7 @@ def _value_from(source: EnvVarSource, value: str, path: str) -> Iterator[FieldEr
         else:
             for why in config_key_problems(ref.key):
                 yield invalid(f"{path}.{name}.key", ref.key, why)
-    count = sum(getattr(source, one.name) is not None for one in msgspec.structs.fields(EnvVarSource))
+    count = sum(getattr(source, one.name) is not None for one in fields(EnvVarSource))
     if count == 0:
         why = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
         yield invalid(path, "", why)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
 from minikube.api import autoscaling_v1, quantity
 from minikube.api.autoscaling_v2 import (
     HorizontalPodAutoscaler,
@@ -17,6 +15,7 @@ from minikube.api.meta import Quantity
 from minikube.api.names import path_segment_problems
 from minikube.api.policy_v1 import PodDisruptionBudget
 from minikube.errors import FieldError
+from minikube.kit.structs import fields
 from minikube.resources.base import Obj, Strategy
 from minikube.resources.rules.invalid import (
     at,
@@ -90,7 +89,7 @@ def _metric(metric: MetricSpec, path: str) -> Iterator[FieldError]:
         yield not_supported(f"{path}.type", metric.type, _SOURCES)
     given = [
         one.encode_name
-        for one in msgspec.structs.fields(MetricSpec)
+        for one in fields(MetricSpec)
         if one.name != "type" and getattr(metric, one.name) is not None
     ]
     expected = metric.type[:1].lower() + metric.type[1:]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
 from msgspec.structs import replace
 
 from minikube.api import quantity, time
@@ -18,6 +17,7 @@ from minikube.api.names import qualified_name_problems, subdomain_problems
 from minikube.api.storage_v1 import StorageClass, VolumeAttributesClass
 from minikube.errors import FieldError
 from minikube.kit.clock import SYSTEM
+from minikube.kit.structs import fields
 from minikube.resources.base import Obj, ReadOnlyObj, Strategy
 from minikube.resources.rules.claims import access_modes, claim_spec
 from minikube.resources.rules.invalid import (
@@ -38,9 +38,7 @@ _NO_SOURCE = frozenset({
     "access_modes", "capacity", "claim_ref", "mount_options", "node_affinity", "persistent_volume_reclaim_policy",
     "storage_class_name", "volume_attributes_class_name", "volume_mode",
 })  # fmt: skip
-_SOURCES = {
-    one.name: one.encode_name for one in msgspec.structs.fields(PersistentVolumeSpec) if one.name not in _NO_SOURCE
-}
+_SOURCES = {one.name: one.encode_name for one in fields(PersistentVolumeSpec) if one.name not in _NO_SOURCE}
 _CLAIM_FIXED = (
     "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 )

@@ -29,6 +29,7 @@ from minikube.api.core_v1 import (
 )
 from minikube.api.names import label_problems, subdomain_problems
 from minikube.errors import FieldError
+from minikube.kit.structs import fields
 from minikube.resources.rules.claims import claim_spec
 from minikube.resources.rules.downward import field_ref, resource_ref
 from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, not_supported, required
@@ -61,7 +62,7 @@ def volumes(given: Sequence[Volume], path: str) -> Iterator[FieldError]:
 
 
 def _fields(kind: type[msgspec.Struct]) -> Mapping[str, str]:
-    return {one.name: one.encode_name for one in msgspec.structs.fields(kind) if one.name != "name"}
+    return {one.name: one.encode_name for one in fields(kind) if one.name != "name"}
 
 
 _SOURCES = _fields(Volume)
@@ -80,7 +81,7 @@ def _source(volume: Volume, path: str) -> Iterator[FieldError]:
 
 def _required_of(source: msgspec.Struct, path: str) -> Iterator[FieldError]:
     """Of plugins that this cluster does not have: that what is required is there."""
-    for one in msgspec.structs.fields(type(source)):
+    for one in fields(type(source)):
         if one.default_factory in (str, tuple) and not getattr(source, one.name):
             yield required(f"{path}.{one.encode_name}")
 
@@ -139,7 +140,7 @@ def _projected(source: ProjectedVolumeSource, path: str) -> Iterator[FieldError]
     taken: set[str] = set()
     for index, one in enumerate(source.sources):
         where = at(f"{path}.sources", index)
-        given = [field for field in msgspec.structs.fields(type(one)) if getattr(one, field.name) is not None]
+        given = [field for field in fields(type(one)) if getattr(one, field.name) is not None]
         for extra in given[1:]:
             yield forbidden(f"{where}.{extra.encode_name}", "may not specify more than 1 volume type")
         paths: list[tuple[str, str]] = []
