@@ -7,6 +7,7 @@ Rules: kubernetes.io/docs/reference/access-authn-authz/authentication#authentica
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -33,11 +34,18 @@ class FrontProxy:
         return msgspec.structs.replace(remote, groups=groups)
 
     def _trusted(self, der: bytes) -> bool:
-        if der not in self._known:
+        digest = sha256(der).digest()
+        if digest not in self._known:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
+            self._known[digest] = self._span(der)
+        span = self._known[digest]
+        return span is not None and span.now()
+
+    def _span(self, der: bytes) -> Span | None:
+        try:
             certificate = x509.load_der_x509_certificate(der)
             named = not self._names or common_name(certificate) in self._names
-            self._known[der] = span_of(certificate, self._cas) if named else None
-        span = self._known[der]
-        return span is not None and span.now()
+            return span_of(certificate, self._cas) if named else None
+        except ValueError:
+            return None

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from minikube.kit.keeper import BACKLOG, Keeper
+from minikube.transport.client_certificates import ask_for_any
 
 log = logging.getLogger(__name__)
 
@@ -20,43 +21,18 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 GONE_SECONDS = 1.0
 LONGEST_LINE = 1 << 16
 """Of a request's first line and of each header: tokens with many groups and long selectors are legitimate."""
-NO_CHECK_TIME = 0x200000
-"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python's ssl has no name for."""
-
-
-class _Handshake(ssl.SSLObject):
-    """Tells a client whose certificate is of a strange CA so, before the connection ends.
-
-    Python's ssl verifies in the handshake and has no callback that could let it go on to a 401
-    (https://github.com/python/cpython/issues/75425). OpenSSL then has an alert to send, which event loops drop when
-    the handshake raises: so it asks for more first, which makes them send what there is.
-    """
-
-    _failed: ssl.SSLError | None = None
-
-    def do_handshake(self) -> None:
-        if self._failed is not None:
-            raise self._failed
-        try:
-            super().do_handshake()
-        except ssl.SSLCertVerificationError as error:
-            log.info("a client's certificate was refused: %s", error.verify_message)
-            self._failed = error
-            raise ssl.SSLWantReadError from error
 
 
 def server_context(certificate: Path, key: Path, client_cas: Sequence[Path] = ()) -> ssl.SSLContext:
-    """TLS 1.2 or later; a client certificate is asked for, not demanded. Its times are for authenticators to judge:
-    that can answer what is wrong."""
+    """TLS 1.2 or later; with CAs, a client certificate is asked for, not demanded, and whoever answers the request
+    judges it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
     for ca in client_cas:
         context.load_verify_locations(ca)
     if client_cas:
-        context.sslobject_class = _Handshake
-        context.verify_mode = ssl.CERT_OPTIONAL
-        context.verify_flags = ssl.VerifyFlags(context.verify_flags | NO_CHECK_TIME)
+        ask_for_any(context)
     return context
 
 
@@ -80,7 +56,7 @@ async def listening(
 
 
 def peer_certificate(request: web.BaseRequest) -> bytes:
-    """The client's certificate in DER, which TLS has verified but for its times; empty: there is none."""
+    """The client's certificate in DER; that it has the key is all that is known of it. Empty: it has none."""
     transport = request.transport
     connection = transport.get_extra_info("ssl_object") if transport is not None else None
     return (connection.getpeercert(True) or b"") if connection is not None else b""

@@ -61,8 +61,23 @@ def test_a_certificate_that_has_ended_is_nobodys(cluster: Cluster, tmp_path: Pat
     how = ("--kubeconfig=/dev/null", f"--server=https://127.0.0.1:{cluster.port}", "--insecure-skip-tls-verify")
     how += (f"--client-certificate={brief.certificate}", f"--client-key={brief.key}")
     cluster.wait(lambda: "must be logged in" in cluster.refused(*how, "get", "pods"))
-    ensure_leaf(brief, ensure_ca(tmp_path, "client-ca"), common_name="bob", client=True)
-    assert "unknown certificate authority" in cluster.refused(*how, "get", "pods")
+
+
+def test_a_certificate_of_another_ca_or_for_servers_is_nobodys(cluster: Cluster, tmp_path: Path) -> None:
+    tls = cluster.root / "data" / "server" / "tls"
+    ours = Pair(tls / "client-ca.crt", tls / "client-ca.key")
+    pair = Pair(tmp_path / "bob.crt", tmp_path / "bob.key")
+    how = ("--kubeconfig=/dev/null", f"--server=https://127.0.0.1:{cluster.port}", "--insecure-skip-tls-verify")
+    how += (f"--client-certificate={pair.certificate}", f"--client-key={pair.key}")
+    token = cluster.kubectl("create", "token", "default").strip()
+    for ca, purpose in ((ensure_ca(tmp_path, "client-ca"), "client"), (ours, "server")):
+        ensure_leaf(pair, ca, common_name="bob", **{purpose: True})
+        assert "must be logged in" in cluster.refused(*how, "get", "pods")
+        assert "must be logged in" in cluster.refused(*how, "get", "--raw", "/healthz")
+        assert "system:serviceaccount:" in cluster.run("--token", token, *how, "auth", "whoami").stdout
+    pair.certificate.unlink()
+    ensure_leaf(pair, ours, common_name="bob", client=True)
+    assert 'User "bob" cannot list resource "pods"' in cluster.refused(*how, "get", "pods")
 
 
 def test_kubectl_acts_as_others_with_all_their_parts(cluster: Cluster) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from minikube.auth.base import AUTHENTICATED, Credentials
-from minikube.auth.certificates import CertificateAuthenticator
+from minikube.auth.certificates import LOOK_EVERY, CertificateAuthenticator
 from minikube.errors import Unauthorized
+from tests.fakes.cluster import HandClock
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
@@ -67,3 +69,24 @@ def test_what_is_not_good_is_nobody(
 ) -> None:
     with pytest.raises(Unauthorized, match=why):
         user_of(tmp_path, leaf, certificate("ca", ca))
+
+
+def test_what_is_no_certificate_is_nobody(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.crt"
+    bundle.write_bytes(certificate("ca", ALWAYS).public_bytes(Encoding.PEM))
+    with pytest.raises(Unauthorized, match="malformed"):
+        asyncio.run(CertificateAuthenticator([bundle]).authenticate(Credentials(b"0\x03\x02\x01\x01")))
+
+
+async def test_a_ca_that_has_changed_is_known_a_second_later(tmp_path: Path) -> None:
+    bundle, clock = tmp_path / "ca.crt", HandClock()
+    bundle.write_bytes(certificate("ca", ALWAYS).public_bytes(Encoding.PEM))
+    authenticator = CertificateAuthenticator([bundle], clock)
+    leaf = Credentials(certificate("bob", ALWAYS).public_bytes(Encoding.DER))
+    assert await authenticator.authenticate(leaf)
+    bundle.write_bytes(certificate("ca", PAST).public_bytes(Encoding.PEM))
+    os.utime(bundle, (1, 1))
+    assert await authenticator.authenticate(leaf)
+    await clock.sleep(LOOK_EVERY)
+    with pytest.raises(Unauthorized):
+        await authenticator.authenticate(leaf)
