@@ -43,6 +43,39 @@ def test_a_container_reads_an_images_files_and_cannot_write_there(machine: Machi
     assert not views(machine, uid)
 
 
+def test_nothing_in_an_image_volume_can_be_run_and_the_status_says_what_it_shows(
+    machine: Machine, ns: Namespace
+) -> None:
+    archive = machine.root / "programs.tar"
+    debian_archive(archive, "programs:test", ["hostname"], {"etc/told": "hello"})
+    machine.minikube("image", "load", str(archive))
+    mounts = [{"name": "files", "mountPath": "/files"}]
+    part = {"name": "files", "mountPath": "/part", "subPath": "bin"}
+    script = "/files/bin/hostname 2>&1; /part/hostname 2>&1; grep -E ' /(files|part) ' /proc/mounts; sleep 3600"
+    ns.apply(pod("runs", script, volumes=[volume("programs:test")], mounts=[*mounts, part]))
+    ns.running("runs")
+    machine.wait(lambda: ns.kubectl("logs", "runs").count("\n") == 4)
+    *refused, whole, piece = ns.kubectl("logs", "runs").splitlines()
+    assert refused == ["sh: /files/bin/hostname: Permission denied", "sh: /part/hostname: Permission denied"]
+    for line in (whole, piece):
+        assert {"ro", "noexec", "nosuid"} <= set(line.split()[3].split(","))
+
+    [status] = ns.get("pod", "runs")["status"]["containerStatuses"]
+    shown = [
+        each["volumeStatus"]["image"]["imageRef"] for each in status["volumeMounts"] if each["name"] == "files"
+    ]
+    same = pod("same", "")
+    same["spec"]["containers"][0] |= {"image": "programs:test", "command": ["hostname"]}
+    ns.apply(same)
+    ns.output("same")
+    image = ns.get("pod", "same")["status"]["containerStatuses"][0]["imageID"]
+    assert shown == [image, image]
+    machine.kill()
+    machine.serve()
+    [after] = ns.get("pod", "runs")["status"]["containerStatuses"]
+    assert after["volumeMounts"] == status["volumeMounts"]
+
+
 def test_an_image_volume_that_is_not_there_is_told_as_a_containers_image_is(ns: Namespace) -> None:
     mounts = [{"name": "files", "mountPath": "/files"}]
     ns.apply(pod("waits", "sleep 3600", volumes=[volume("absent:test", "Never")], mounts=mounts))

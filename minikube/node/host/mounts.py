@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20
-MS_RDONLY, MS_REMOUNT = 1, 32
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_HARMLESS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
 UMOUNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -57,14 +58,14 @@ def mount_tmpfs(target: Path, size: int = 0, mode: int = 0o755, group: int | Non
 
 
 def mount_image(kind: str, source: str, options: Sequence[str], target: Path) -> None:
-    """The tree of an image (bind or overlay), read-only. Raises OSError."""
+    """The tree of an image (bind or overlay), to be read only: nothing in it can be run. Raises OSError."""
     target.mkdir(parents=True, exist_ok=True)
     if kind == "bind":
         mount(source, target, "", MS_BIND | MS_REC)
-        mount("", target, "", MS_BIND | MS_REMOUNT | MS_RDONLY)
+        mount("", target, "", MS_BIND | MS_REMOUNT | MS_HARMLESS)
     else:
         kept = ",".join(option for option in options if option != "ro")
-        mount(source or kind, target, kind, MS_RDONLY, kept)
+        mount(source or kind, target, kind, MS_HARMLESS, kept)
 
 
 def share(directory: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+import msgspec
+
 from minikube.api import time
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import (
@@ -14,14 +16,16 @@ from minikube.api.core_v1 import (
     ContainerStateWaiting,
     ContainerStatus,
     ContainerUser,
+    ImageVolumeStatus,
     LinuxContainerUser,
     Pod,
     ResourceRequirements,
     VolumeMountStatus,
+    VolumeStatus,
 )
 from minikube.api.meta import Quantity
 from minikube.node.pod.observed import Observed
-from minikube.node.pod.pods import is_ephemeral, is_init, is_sidecar
+from minikube.node.pod.pods import IMAGES_ANNOTATION, is_ephemeral, is_init, is_sidecar
 from minikube.node.pod.restarts import backoff_left, restarts
 from minikube.node.runtime.base import Container, State, User
 
@@ -41,7 +45,7 @@ def container_status(
             state=_not_there(pod, wanted, observed),
             last_state=ContainerState(),
             started=False,
-            volume_mounts=_mounts(wanted, observed),
+            volume_mounts=_mounts(wanted, observed, None),
         )
     state, last = _states(pod, wanted, shown, observed, now, scheme, over=over)
     running = shown.state is State.RUNNING
@@ -65,7 +69,7 @@ def container_status(
         user=_user(shown.user),
         allocated_resources=_requests(allocated),
         resources=actual,
-        volume_mounts=_mounts(wanted, observed),
+        volume_mounts=_mounts(wanted, observed, shown),
     )
 
 
@@ -132,8 +136,10 @@ def _requests(resources: ResourceRequirements | None) -> Mapping[str, Quantity]:
     return resources.requests if resources is not None else {}
 
 
-def _mounts(wanted: Wanted, observed: Observed) -> tuple[VolumeMountStatus, ...]:
-    """What came of IfPossible is said of every read-only mount."""
+def _mounts(wanted: Wanted, observed: Observed, shown: Container | None) -> tuple[VolumeMountStatus, ...]:
+    """What came of IfPossible is said of every read-only mount, and which image a volume shows."""
+    told = shown.annotations.get(IMAGES_ANNOTATION, "") if shown is not None else ""
+    images: dict[str, str] = msgspec.json.decode(told) if told else {}
     able = {"Enabled", "IfPossible"} if observed.recursive_read_only else set()
     return tuple(
         VolumeMountStatus(
@@ -143,6 +149,9 @@ def _mounts(wanted: Wanted, observed: Observed) -> tuple[VolumeMountStatus, ...]
             recursive_read_only=("Enabled" if each.recursive_read_only in able else "Disabled")
             if each.read_only
             else "",
+            volume_status=VolumeStatus(image=ImageVolumeStatus(image_ref=images[each.name]))
+            if each.name in images
+            else None,
         )
         for each in wanted.volume_mounts
     )

@@ -6,7 +6,8 @@ The image comes as a container's does, by the volume's own pull policy and with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -29,22 +30,37 @@ def image_volumes(pod: Pod, wanted: Container) -> Iterator[tuple[Volume, ImageVo
             yield volume, volume.image
 
 
-async def mount_images(agent: Agent, pod: Pod, wanted: Container, problems: Problems) -> None:
-    """All that the container mounts. Raises NoImage, RuntimeFault, CreateFailed."""
+async def mount_images(agent: Agent, pod: Pod, wanted: Container, problems: Problems) -> Mapping[str, str]:
+    """All that the container mounts: which image each volume shows, named as a container's imageID.
+
+    Raises NoImage, RuntimeFault, CreateFailed.
+    """
+    shown = {}
     for volume, source in image_volumes(pod, wanted):
         asked = replace(wanted, image=source.reference, image_pull_policy=source.pull_policy)
-        await _mount(agent, pod, volume, await image_of(agent, pod, asked, problems))
+        shown[volume.name] = await _mount(agent, pod, volume, await image_of(agent, pod, asked, problems))
+    return shown
 
 
-async def _mount(agent: Agent, pod: Pod, volume: Volume, image: Image) -> None:
+async def _mount(agent: Agent, pod: Pod, volume: Volume, image: Image) -> str:
+    """What is mounted stays, whatever its name means by now."""
+    name = next(iter(image.digests), image.id)
     if agent.simulated:
-        return
+        return name
     target, uid = agent.place_of(pod, volume), pod.metadata.uid
+    told = target.parent.parent / "image-volumes" / volume.name
     if await asyncio.to_thread(is_mount, target):
-        return
+        return await asyncio.to_thread(told.read_text) if told.exists() else name
     reference = next(iter((*image.tags, *image.digests)), image.id)
     for each in await agent.runtime.image_tree(reference, name=f"{uid}-{volume.name}", pod_uid=uid):
         try:
             await asyncio.to_thread(mount_image, each.kind, each.source, each.options, target)
         except OSError as error:
             raise CreateFailed(f'failed to mount image volume "{volume.name}": {error}') from error
+    await asyncio.to_thread(_write, told, name)
+    return name
+
+
+def _write(told: Path, name: str) -> None:
+    told.parent.mkdir(exist_ok=True)
+    told.write_text(name)

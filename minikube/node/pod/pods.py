@@ -15,6 +15,8 @@ LEAST_GRACE = 2.0
 """Seconds between stop signal and SIGKILL that every container gets (kuberuntime minimumGracePeriodInSeconds)."""
 SIDECAR_POLICY = "Always"
 HASH_ANNOTATION = "io.kubernetes.container.hash"
+IMAGES_ANNOTATION = "minikube.io/container.image-volumes"
+"""Of a container of the runtime: volume -> the image that it shows, in JSON."""
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 SOURCE_ANNOTATION = "kubernetes.io/config.source"
 CONFIG_HASH_ANNOTATION = "kubernetes.io/config.hash"

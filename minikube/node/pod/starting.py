@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+from msgspec.structs import replace
+
 from minikube.api.core_v1 import Container, Pod
 from minikube.node.container.spec import ConfigProblem, container_spec, host_ports, sandbox_spec
 from minikube.node.network.base import AddressesExhausted
@@ -13,7 +16,7 @@ from minikube.node.pod.decide import StartContainer, StartSandbox
 from minikube.node.pod.hooks import HookFailed
 from minikube.node.pod.image_volumes import mount_images
 from minikube.node.pod.observed import Observed
-from minikube.node.pod.pods import LEAST_GRACE, container_named, is_ephemeral
+from minikube.node.pod.pods import IMAGES_ANNOTATION, LEAST_GRACE, container_named, is_ephemeral
 from minikube.node.pod.problems import Problems
 from minikube.node.pod.pulling import NoImage, image_of
 from minikube.node.pod.restarts import next_delay
@@ -105,7 +108,7 @@ class Starter:
     ) -> str:
         agent = self._agent
         image = await image_of(agent, pod, wanted, self.problems)
-        await mount_images(agent, pod, wanted, self.problems)
+        shown = await mount_images(agent, pod, wanted, self.problems)
         env, mounts = await agent.inputs(pod, wanted, action.attempt, observed.ips)
         target = ""
         if is_ephemeral(pod, wanted.name):
@@ -125,6 +128,9 @@ class Starter:
             resources=observed.allocated.get(wanted.name, wanted.resources),
             unified=agent.container_settings(),
         )
+        if shown:
+            told = msgspec.json.encode(shown).decode()
+            spec = replace(spec, annotations={**spec.annotations, IMAGES_ANNOTATION: told})
         async with agent.starting.enter(CONTAINER):
             identifier = await _whole(agent.runtime.create_container(sandbox, spec))
         agent.event(pod, wanted, "Created", "Container created")

@@ -46,6 +46,8 @@ class Mount(msgspec.Struct, frozen=True):
     recursive_read_only: bool = False
     propagation: str = ""
     """"", HostToContainer or Bidirectional."""
+    no_exec: bool = False
+    """Nothing in it can be run (nor does it raise privileges, or open devices)."""
 
 
 class TreeMount(msgspec.Struct, frozen=True):

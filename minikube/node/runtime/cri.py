@@ -41,6 +41,7 @@ from minikube.node.runtime.base import (
 from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore, translated
 from minikube.node.runtime.processes import Process, Tasks
 from minikube.node.runtime.snapshots import Snapshots
+from minikube.node.runtime.specs import Specs
 from minikube.node.runtime.streams import CriStreams
 from minikube.node.runtime.wire import decode, encode
 
@@ -135,6 +136,8 @@ class CriRuntime:
         async with self._slots:
             answer = await _call(self._runtime.CreateContainer(request, timeout=120), CreateFailed)
         found: str = answer.container_id
+        if harmless := {each.container_path for each in spec.mounts if each.no_exec}:
+            await Specs(self._channel).disarm(found, harmless)
         return found
 
     async def start_container(self, container: str) -> None:

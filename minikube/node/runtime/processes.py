@@ -23,6 +23,7 @@ import msgspec
 
 from minikube.node.runtime.base import NotFound, RuntimeFault, Unavailable
 from minikube.node.runtime.images import NAMESPACE
+from minikube.node.runtime.specs import Specs
 from minikube.node.runtime.wire import decode, encode
 from minikube.transport.hijack import RawStream
 
@@ -43,9 +44,7 @@ class Tasks:
 
     async def process_of(self, container: str) -> dict[str, Any]:
         """The OCI process that the container was made with."""
-        answer = await self._send("/containerd.services.containers.v1.Containers/Get", encode((1, container)), 30)
-        spec = _field(_field(_field(answer, 1), 5), 2)
-        process: dict[str, Any] = msgspec.json.decode(spec)["process"]
+        process: dict[str, Any] = (await Specs(self._channel).get(container))["process"]
         return process
 
     async def _send(self, path: str, request: bytes, timeout: float | None) -> bytes:
@@ -183,8 +182,3 @@ def _opened(path: str, flags: int) -> Any:
     with contextlib.suppress(OSError):  # the user's limit of pipe memory
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return os.fdopen(descriptor, "rb" if flags == os.O_RDONLY else "wb", buffering=0)
-
-
-def _field(message: bytes, number: int) -> bytes:
-    found = dict(decode(message)).get(number, b"")
-    return found if isinstance(found, bytes) else b""

@@ -102,6 +102,7 @@ class ContainerMounts:
             read_only=bool(mount.read_only) or place.read_only,
             recursive_read_only=recursive_read_only(mount, supported=self.recursive_read_only),
             propagation="" if mount.mount_propagation in ("", "None") else mount.mount_propagation,
+            no_exec=place.no_exec,
         )
 
 

@@ -21,12 +21,14 @@ from minikube.node.volumes.problems import MountProblem, Unmet, set_up_failed
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A directory outside the pod's own, or a block device; `grouped`: fsGroup is applied to it."""
+    """A directory outside the pod's own, or a block device; `grouped`: fsGroup is applied to it; `no_exec`: nothing
+    in it can be run."""
 
     path: Path
     read_only: bool = False
     grouped: bool = False
     device: bool = False
+    no_exec: bool = False
 
 
 def _unprocessed(volume: Volume, why: str) -> MountProblem:

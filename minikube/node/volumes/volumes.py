@@ -148,7 +148,7 @@ class Volumes:
                 )
             elif volume.image is not None:  # mounted for the first container that needs it, when the image is here
                 await asyncio.to_thread(path.mkdir, parents=True, exist_ok=True)
-                place = Place(path, read_only=True)
+                place = Place(path, read_only=True, no_exec=True)
             else:
                 raise Unmet("no volume plugin matched")
         except (Unmet, NotSynced, OSError) as error:

@@ -1,0 +1,56 @@
+"""The OCI specifications of containers, as containerd keeps them: read, and changed before a container starts, for
+what CRI has no words for. Field numbers: containerd api/services/containers/v1/containers.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import grpc
+import grpc.aio
+import msgspec
+
+from minikube.node.runtime.images import NAMESPACE, translated
+from minikube.node.runtime.wire import decode, encode
+
+HARMLESS = ("noexec", "nosuid", "nodev")
+"""How a tree is mounted that is only to be read."""
+_SERVICE = "/containerd.services.containers.v1.Containers/"
+
+
+class Specs:
+    """Raises NotFound, Unavailable, RuntimeFault."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    async def get(self, container: str) -> dict[str, Any]:
+        return (await self._read(container))[1]
+
+    async def disarm(self, container: str, targets: Collection[str]) -> None:
+        """Nothing at these mount points of a container that has not started can be run."""
+        kind, spec = await self._read(container)
+        for mount in spec.get("mounts", ()):
+            if mount["destination"] in targets:
+                mount["options"] = [*mount.get("options", ()), *HARMLESS]
+        body = encode((1, kind), (2, msgspec.json.encode(spec)))
+        await self._call("Update", encode((1, encode((1, container), (5, body))), (2, encode((1, "spec")))))
+
+    async def _read(self, container: str) -> tuple[bytes, dict[str, Any]]:
+        """Its type, and itself."""
+        found = _field(_field(await self._call("Get", encode((1, container))), 1), 5)
+        return _field(found, 1), msgspec.json.decode(_field(found, 2))
+
+    async def _call(self, method: str, request: bytes) -> bytes:
+        with translated():
+            answer: bytes = await self._channel.unary_unary(_SERVICE + method)(
+                request, metadata=(NAMESPACE,), timeout=30
+            )
+        return answer
+
+
+def _field(message: bytes, number: int) -> bytes:
+    found = dict(decode(message)).get(number, b"")
+    assert isinstance(found, bytes)
+    return found
