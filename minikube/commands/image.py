@@ -83,12 +83,13 @@ def rm(names: tuple[str, ...]) -> None:
 def pull(names: tuple[str, ...]) -> None:
     """Pull images with this machine's registry configuration."""
     from minikube.node.runtime.archive import full_name
+    from minikube.node.runtime.pulls import pull as pull_as_configured
     from minikube.node.runtime.registries import Registries
 
     async def work(runtime: CriRuntime, settings: Settings) -> None:
         registries = Registries.load(settings)
         for name in names:
-            found = await runtime.pull_image(name, auth=registries.auth(full_name(name)))
+            found = (await pull_as_configured(runtime, registries, name)).image
             click.echo(f"Pulled {full_name(name)} ({_size(found.size)})")
 
     _on_runtime(work)

@@ -40,10 +40,11 @@ from minikube.node.runtime.base import (
     Image,
     Mount,
     Runtime,
-    RuntimeFault,
     RuntimeInfo,
     State,
 )
+from minikube.node.runtime.pulls import pull
+from minikube.node.runtime.registries import Registries
 from minikube.node.shutdown import GracefulShutdown
 from minikube.node.upkeep.eviction import refused
 from minikube.node.upkeep.housekeeping import Housekeeping
@@ -114,6 +115,7 @@ class Agent:
         )
         self._prober = Prober(runtime, clock, self._probed)
         self._groups = PodGroups(settings)
+        self._registries = Registries.load(settings)
         self._housekeeping = Housekeeping(self, kept_images)
         self._shutdown = GracefulShutdown(self)
         self.reporting = Reporting(self, self._registration)
@@ -289,13 +291,9 @@ class Agent:
         return self._inputs.devices(pod, wanted) if not self.simulated else ()
 
     async def pull(self, pod: Pod, reference: str) -> Image:
-        auths = await self._inputs.pull_secrets(pod, reference)
-        for auth in auths[:-1]:
-            try:
-                return await self.runtime.pull_image(reference, auth=auth)
-            except RuntimeFault:
-                continue
-        return await self.runtime.pull_image(reference, auth=auths[-1] if auths else None)
+        """Raises RuntimeFault."""
+        secrets = await self._inputs.pull_secrets(pod, reference)
+        return (await pull(self.runtime, self._registries, reference, secrets)).image
 
     async def hook(self, pod: Pod, wanted: Wanted, container: str, handler: LifecycleHandler) -> None:
         """Run a postStart or preStop handler. Raises HookFailed."""

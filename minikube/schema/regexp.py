@@ -5,7 +5,8 @@ The engine (2 MB) is loaded with the first pattern that is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -20,6 +21,8 @@ _WORDS = {
     "trailing \\": "trailing backslash at end of expression",
 }
 """What RE2 says, and how Go says the same."""
+
+_GROUP = re.compile(r"\$(?:\$|\{(?P<braced>\w+)\}|(?P<name>\w+))")
 
 
 class Regexp:
@@ -37,6 +40,29 @@ class Regexp:
     def all_in(self, text: str) -> Iterator[str]:
         """The matches in order. Raises ValueError: no pattern."""
         return (match.group(0) for match in _compiled(self.source).finditer(text))
+
+    def replaced_in(self, text: str, template: str) -> str:
+        """All its matches; $1, $name and ${name} in the template are groups, $$ is a dollar (Regexp.Expand of Go).
+        Raises ValueError: no pattern."""
+        pattern = _compiled(self.source)
+        done, at = "", 0
+        raw = text.encode()
+        for match in pattern.finditer(raw):
+            done += raw[at : match.start()].decode() + _expanded(template, match, pattern.groupindex)
+            at = match.end()
+        return done + raw[at:].decode()
+
+
+def _expanded(template: str, match: Any, names: Mapping[str, int]) -> str:
+    def group(found: re.Match[str]) -> str:
+        name = found.group("braced") or found.group("name") or ""
+        if found.group() == "$$":
+            return "$"
+        number = int(name) if name.isdigit() else names.get(name, -1)
+        known = 0 <= number <= len(match.groups())
+        return (match.group(number) or b"").decode() if known else ""
+
+    return _GROUP.sub(group, template)
 
 
 def problem(pattern: str) -> str:

@@ -32,6 +32,12 @@ CREDENTIALS = """
 configs:
   "{host}": {{auth: {{username: me, password: secret}}}}
 """
+REWRITES = """
+mirrors:
+  "docker.io":
+    endpoint: ["http://{host}"]
+    rewrite: {{"^rancher/(.*)": "team/$1"}}
+"""
 PUSH = """
 import base64, hashlib, json, sys, tarfile, urllib.request
 url, archive, repository, user = sys.argv[1:]
@@ -118,6 +124,22 @@ def test_a_private_image_needs_the_pods_pull_secret(machine: Machine) -> None:
     machine.kubectl("wait", "--for=condition=Ready", "pod/keyed", "--timeout=30s")
     assert f'Successfully pulled image "{image}"' in machine.kubectl("get", "events")
     assert image in machine.minikube("image", "ls")
+
+
+def test_a_mirror_has_images_under_names_of_its_own(machine: Machine) -> None:
+    configure(machine, REWRITES + CREDENTIALS)
+    machine.serve()
+    machine.kubectl("apply", "-f", "-", stdin=POD.format(name="moved", secret="none", image="rancher/app:1"))
+    machine.kubectl("wait", "--for=condition=Ready", "pod/moved", "--timeout=30s")
+    assert 'Successfully pulled image "rancher/app:1"' in machine.kubectl("get", "events")
+    assert "docker.io/rancher/app:1" in machine.minikube("image", "ls")
+    assert "team/app" not in machine.minikube("image", "ls")
+    status = machine.kubectl("get", "pod", "moved", "-o", "jsonpath={.status.containerStatuses[0].imageID}")
+    assert status.startswith("docker.io/rancher/app@sha256:")
+    machine.kubectl("delete", "pod", "moved")
+    machine.minikube("image", "rm", "rancher/app:1")
+    assert "rancher/app" not in machine.minikube("image", "ls")
+    assert "docker.io/rancher/app:1" in machine.minikube("image", "pull", "rancher/app:1")
 
 
 def test_the_node_has_mirrors_and_credentials_of_its_own(machine: Machine) -> None:

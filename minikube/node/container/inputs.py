@@ -29,9 +29,7 @@ from minikube.node.container.keyring import credentials
 from minikube.node.container.spec import log_directory
 from minikube.node.container.termination import termination_message
 from minikube.node.pod.pods import container_named, containers_of
-from minikube.node.runtime.archive import full_name
 from minikube.node.runtime.base import Auth, Container, Device, Mount, RuntimeInfo
-from minikube.node.runtime.registries import Registries
 from minikube.node.volumes.container_mounts import ContainerMounts
 from minikube.node.volumes.problems import MountProblem
 from minikube.node.volumes.references import References
@@ -63,7 +61,6 @@ class Inputs:
     ) -> None:
         self._client, self._host_ips, self._recorder = client, host_ips, recorder
         self._settings = settings
-        self._registries = Registries.load(settings)
         self._services = informers.of(Service)
         self._pods = informers.of(Pod, fields=f"spec.nodeName={node_name}")
         self._wake = wake
@@ -271,13 +268,12 @@ class Inputs:
         return replace(container, message=text) if text else container
 
     async def pull_secrets(self, pod: Pod, reference: str) -> Sequence[Auth]:
-        """What to try in order: imagePullSecrets that fit the image, then the node's own credentials."""
+        """What of its imagePullSecrets fits the image, in the order to try it."""
         secrets = []
         for each in pod.spec.image_pull_secrets:
             with contextlib.suppress(NotFound):
                 secrets.append(await self._client.get(Secret, each.name, pod.metadata.namespace))
-        own = self._registries.auth(full_name(reference))
-        return (*credentials(secrets, reference), *((own,) if own is not None else ()))
+        return credentials(secrets, reference)
 
 
 def _shown(pod: Pod) -> object:

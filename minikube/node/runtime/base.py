@@ -366,8 +366,9 @@ class Runtime(Protocol):
         """By any of its names or its id."""
         ...
 
-    async def pull_image(self, reference: str, *, auth: Auth | None = None) -> Image:
-        """Raises ImagePullFailed with the registry's own words."""
+    async def pull_image(self, reference: str, *, auth: Auth | None = None, known_as: str = "") -> Image:
+        """`known_as`: the full name that it has here, instead of that which the registry knows it by. Raises
+        ImagePullFailed with the registry's own words."""
         ...
 
     async def remove_image(self, image: str) -> None: ...

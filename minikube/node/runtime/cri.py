@@ -230,7 +230,7 @@ class CriRuntime:
         answer = await _call(self._images.ImageStatus(request, timeout=30))
         return messages.image(answer.image) if answer.image.id else None
 
-    async def pull_image(self, reference: str, *, auth: Auth | None = None) -> Image:
+    async def pull_image(self, reference: str, *, auth: Auth | None = None, known_as: str = "") -> Image:
         request = cri.PullImageRequest(image=cri.ImageSpec(image=reference))
         if auth is not None:
             request.auth.CopyFrom(
@@ -244,10 +244,14 @@ class CriRuntime:
             )
         async with self._pulls:
             answer = await _call(self._images.PullImage(request, timeout=1800), ImagePullFailed)
-        found = await self.image(answer.image_ref)
-        if found is None:
-            raise ImagePullFailed(f"{reference}: pulled, but not found afterwards")
-        return found
+            if known_as:
+                await ImageStore(self._channel).rename(reference, known_as)
+        for pause in STATUS_FOLLOWS:  # a new name is told to CRI by an event
+            found = await self.image(answer.image_ref)
+            if found is not None and (not known_as or known_as in found.tags or "@" in known_as):
+                return found
+            await asyncio.sleep(pause)
+        raise ImagePullFailed(f"{reference}: pulled, but not found afterwards")
 
     async def remove_image(self, image: str) -> None:
         await _gone(self._images.RemoveImage(cri.RemoveImageRequest(image=cri.ImageSpec(image=image)), timeout=120))

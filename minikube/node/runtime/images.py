@@ -58,8 +58,26 @@ class ImageStore:
             await self._call("leases", "Leases/Create", encode((1, lease)))
             await self._call("leases", "Leases/Delete", encode((1, lease), (2, 1)))
 
+    async def rename(self, name: str, other: str) -> None:
+        """An image that was just pulled by `name` has `other` instead, also beside its digest. Both are full names.
+        Raises NotFound, RuntimeFault."""
+        with translated():
+            answer = await self._call("images", "Images/Get", encode((1, name)))
+            target = _fields(_fields(answer)[1])[3]
+            digest = _fields(target)[2].decode()
+            beside = f"{_repository(name)}@{digest}"
+            names = (*((other,) if "@" not in other else ()), f"{_repository(other)}@{digest}")
+            for new in names:
+                await self._put(new, target)
+            for old in dict.fromkeys((name, beside)):
+                with contextlib.suppress(NotFound), translated():
+                    await self._call("images", "Images/Delete", encode((1, old)))
+
     async def _name(self, name: str, manifest: Blob) -> None:
-        target = encode((1, manifest.kind), (2, manifest.digest), (3, manifest.size))
+        await self._put(name, encode((1, manifest.kind), (2, manifest.digest), (3, manifest.size)))
+
+    async def _put(self, name: str, target: bytes) -> None:
+        """`target` is a descriptor."""
         labels = [entry(2, "io.cri-containerd.image", "managed")]
         if name == PAUSE_IMAGE:
             labels.append(entry(2, "io.cri-containerd.pinned", "pinned"))
@@ -164,6 +182,12 @@ class ImageStore:
         padding = -info.size % tarfile.BLOCKSIZE
         file.write(b"\0" * padding)
         tar.offset += len(header) + info.size + padding
+
+
+def _repository(name: str) -> str:
+    """Of a full name, without tag and digest."""
+    plain = name.partition("@")[0]
+    return plain.rpartition(":")[0] if ":" in plain.rpartition("/")[2] else plain
 
 
 def _member(tar: tarfile.TarFile, name: str, body: bytes) -> None:

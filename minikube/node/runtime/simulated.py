@@ -182,10 +182,11 @@ class SimulatedRuntime:
     async def image(self, reference: str) -> Image | None:
         return self._images.get(reference)
 
-    async def pull_image(self, reference: str, *, auth: Auth | None = None) -> Image:
+    async def pull_image(self, reference: str, *, auth: Auth | None = None, known_as: str = "") -> Image:
         if "missing" in reference:
             raise ImagePullFailed(f'failed to pull and unpack image "{reference}": not found')
         digest = "sha256:" + hashlib.sha256(reference.encode()).hexdigest()
+        reference = known_as or reference
         image = Image(digest, (reference,), (f"{reference}@{digest}",), size=1_000_000)
         self._images[reference] = image
         return image

@@ -10,8 +10,10 @@ import pytest
 
 from minikube.api.core_v1 import Secret
 from minikube.node.container.keyring import credentials, matches
-from minikube.node.runtime.base import Auth
+from minikube.node.runtime.base import Auth, Image, ImagePullFailed
+from minikube.node.runtime.pulls import pull
 from minikube.node.runtime.registries import Registries
+from minikube.node.runtime.simulated import SimulatedRuntime
 from minikube.settings import Settings, SettingsError
 
 FILE = """
@@ -54,7 +56,7 @@ def test_a_registry_has_its_tls_as_a_host_and_as_the_server(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "text",
     [
-        'mirrors: {ghcr.io: {endpoint: ["https://m"], rewrite: {"^a": b}}}',
+        'mirrors: {ghcr.io: {endpoint: ["https://m"], rewrites: {"^a": b}}}',
         "configs: {reg.example: {tls: {cafile: /ca.pem}}}",
         "configs: {reg.example: {auth: {user: me}}}",
     ],
@@ -113,3 +115,81 @@ def test_docker_hub_has_many_names_and_broken_secrets_count_for_nothing() -> Non
 def test_the_legacy_form_has_no_auths_key() -> None:
     body = base64.b64encode(json.dumps({"reg.example": {"username": "u", "password": "p"}}).encode()).decode()
     assert credentials([Secret(data={".dockercfg": body})], "reg.example/a") == (Auth("u", "p"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            'mirrors: {ghcr.io: {endpoint: ["https://m"], rewrite: {"^(a": b}}}',
+            "ghcr.io.rewrite: .*missing closing",
+        ),
+        (
+            'mirrors: {ghcr.io: {endpoint: ["https://m/x"], rewrite: {"^a": b}}}',
+            "needs an endpoint at /v2, not at /x",
+        ),
+    ],
+)
+def test_a_rewrite_that_cannot_be_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        load(tmp_path, text)
+
+
+REWRITING = """
+mirrors:
+  docker.io:
+    endpoint: ["http://mirror:5000", "https://other/v2/proxy"]
+    rewrite:
+      "^rancher/(.*)": "mirrorproject/rancher-images/$1"
+      "^(?P<who>[a-z]+)/app$": "by-${who}/$$app"
+"""
+
+
+def test_mirrors_are_asked_by_the_names_that_they_have_images_under(tmp_path: Path) -> None:
+    found = load(tmp_path, REWRITING)
+    name = "mirrorproject/rancher-images/coredns-coredns:1.6.3"
+    asked = list(found.rewritten("docker.io/rancher/coredns-coredns:1.6.3"))
+    assert asked == [f"mirror:5000/{name}", f"other/proxy/{name}"]
+    [first, _] = found.rewritten("docker.io/team/app@sha256:abc")
+    assert first == "mirror:5000/by-team/$app@sha256:abc"
+    assert list(found.rewritten("docker.io/library/busybox:1")) == []
+    assert list(found.rewritten("quay.io/rancher/pause:1")) == []
+    assert 'server = "http://mirror:5000"' in found.hosts()["mirror:5000"]
+
+
+def test_an_endpoint_with_a_path_is_asked_at_that_path(tmp_path: Path) -> None:
+    text = 'mirrors: {docker.io: {endpoint: ["https://m/v2/proxy", "https://m/v2", "https://m"]}}'
+    hosts = load(tmp_path, text).hosts()["docker.io"].split("[host.")
+    assert ["override_path = true" in each for each in hosts[1:]] == [True, False, False]
+
+
+class Registry(SimulatedRuntime):
+    """Has one image, for one user."""
+
+    def __init__(self, name: str, user: str) -> None:
+        super().__init__()
+        self._name, self._user = name, user
+        self.asked: list[tuple[str, str]] = []
+
+    async def pull_image(self, reference: str, *, auth: Auth | None = None, known_as: str = "") -> Image:
+        self.asked.append((reference, auth.username if auth else ""))
+        if reference != self._name or (auth.username if auth else "") != self._user:
+            raise ImagePullFailed(f"{reference}: denied")
+        return await super().pull_image(reference, auth=auth, known_as=known_as)
+
+
+async def test_an_image_of_another_name_is_kept_under_the_one_that_was_asked_for(tmp_path: Path) -> None:
+    runtime = Registry("other/proxy/mirrorproject/rancher-images/pause:3", "")
+    found = await pull(runtime, load(tmp_path, REWRITING), "rancher/pause:3")
+    assert found.image.tags == ("docker.io/rancher/pause:3",)
+    assert runtime.asked[0][0] == "mirror:5000/mirrorproject/rancher-images/pause:3"
+
+
+async def test_the_name_itself_is_tried_last_with_every_credential_that_fits(tmp_path: Path) -> None:
+    runtime = Registry("rancher/pause:3", "second")
+    auths = (Auth(username="first"), Auth(username="second"))
+    found = await pull(runtime, load(tmp_path, REWRITING), "rancher/pause:3", auths)
+    assert found.auth == Auth(username="second")
+    assert runtime.asked[-2:] == [("rancher/pause:3", "first"), ("rancher/pause:3", "second")]
+    with pytest.raises(ImagePullFailed):
+        await pull(runtime, load(tmp_path, REWRITING), "rancher/pause:4", auths)
