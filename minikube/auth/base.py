@@ -9,6 +9,9 @@ import msgspec
 
 from minikube.api.authentication_v1 import UserInfo
 from minikube.api.rbac_v1 import PolicyRule, RoleRef
+from minikube.api.well_known import AUTHENTICATED as AUTHENTICATED
+from minikube.api.well_known import MASTERS as MASTERS
+from minikube.api.well_known import UNAUTHENTICATED as UNAUTHENTICATED
 
 
 class User(msgspec.Struct, frozen=True):
@@ -23,8 +26,6 @@ class User(msgspec.Struct, frozen=True):
         return UserInfo(username=self.name, uid=self.uid, groups=self.groups, extra=self.extra)
 
 
-AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
-MASTERS = "system:masters"
 ANONYMOUS = User("system:anonymous", groups=(UNAUTHENTICATED,))
 
 

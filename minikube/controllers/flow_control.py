@@ -16,11 +16,11 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
+from minikube.api.flow_objects import AUTOUPDATE, EXEMPT, MANDATORY, flow_schemas, priority_levels
 from minikube.api.flowcontrol_v1 import FlowSchema, FlowSchemaCondition, PriorityLevelConfiguration
 from minikube.api.meta import Key
 from minikube.client.base import Client
 from minikube.controllers.base import Context, Watch, itself
-from minikube.controllers.flow_objects import AUTOUPDATE, EXEMPT, MANDATORY, flow_schemas, priority_levels
 from minikube.errors import AlreadyExists, NotFound
 
 FlowObject = TypeVar("FlowObject", FlowSchema, PriorityLevelConfiguration)

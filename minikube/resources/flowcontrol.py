@@ -8,6 +8,7 @@ from typing import Any
 
 from minikube.api.flowcontrol_v1 import FlowSchema, PriorityLevelConfiguration
 from minikube.resources.declare import NONE, columns, declare, number, since
+from minikube.resources.rules.flow import FlowSchemaRules, PriorityLevelRules
 
 
 def schema_row(schema: FlowSchema, now: datetime) -> Sequence[Any]:
@@ -43,6 +44,7 @@ def level_row(level: PriorityLevelConfiguration, now: datetime) -> Sequence[Any]
 KINDS = (
     declare(
         FlowSchema,
+        strategy=FlowSchemaRules(),
         counted=True,
         status=True,
         status_metadata=(),
@@ -53,6 +55,7 @@ KINDS = (
     ),
     declare(
         PriorityLevelConfiguration,
+        strategy=PriorityLevelRules(),
         counted=True,
         status=True,
         status_metadata=(),

@@ -138,11 +138,7 @@ FIXED: dict[str, dict[str, Any]] = {
     CRD + "ServiceReference": {"port": 443},
     "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference": {"port": 443},
     DISCOVERY + "EndpointPort": {"name": "", "protocol": "TCP"},
-    FLOW + "LimitedPriorityLevelConfiguration": {
-        "lendablePercent": 0,
-        "limitResponse": {"type": "Reject"},
-        "nominalConcurrencyShares": 30,
-    },
+    FLOW + "LimitedPriorityLevelConfiguration": {"lendablePercent": 0, "nominalConcurrencyShares": 30},
     FLOW + "ExemptPriorityLevelConfiguration": {"lendablePercent": 0, "nominalConcurrencyShares": 0},
     FLOW + "QueuingConfiguration": {"handSize": 8, "queueLengthLimit": 50, "queues": 64},
     FLOW + "FlowSchemaSpec": {"matchingPrecedence": 1000},
@@ -344,13 +340,6 @@ def device_request(request: Obj) -> None:
         request.setdefault("count", 1)
 
 
-def priority_level(spec: Obj) -> None:
-    if spec.get("type") == "Exempt":
-        exempt = spec.setdefault("exempt", {})
-        exempt.setdefault("nominalConcurrencyShares", 0)
-        exempt.setdefault("lendablePercent", 0)
-
-
 RULES: dict[str, Callable[[Obj], None]] = {
     CORE + "PodSpec": pod_spec,
     CORE + "Pod": pod,
@@ -370,7 +359,6 @@ RULES: dict[str, Callable[[Obj], None]] = {
     NET + "NetworkPolicySpec": network_policy,
     HPA + "HorizontalPodAutoscalerSpec": scaler,
     CRD + "CustomResourceDefinitionSpec": crd_names,
-    FLOW + "PriorityLevelConfigurationSpec": priority_level,
     RESOURCE + "ExactDeviceRequest": device_request,
     RESOURCE + "DeviceSubRequest": device_request,
 }

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from minikube.api.flow_objects import AUTOUPDATE, flow_schemas, priority_levels
 from minikube.api.flowcontrol_v1 import FlowSchema, PriorityLevelConfiguration
 from minikube.api.meta import Key, ObjectMeta
 from minikube.controllers.flow_control import FlowControlController, ensure_flow_control, reconciled
-from minikube.controllers.flow_objects import AUTOUPDATE, flow_schemas, priority_levels
 from tests.fakes.cluster import Cluster
 
 SCHEMAS = {one.metadata.name: one for one in flow_schemas()}

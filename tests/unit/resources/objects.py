@@ -28,6 +28,7 @@ WEBHOOK = {
     "admissionReviewVersions": ["v1"],
     "sideEffects": "None",
 }
+FLOW = {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "namespaces": ["*"]}
 PODS = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
 
 REQUEST = (
@@ -89,6 +90,15 @@ VALID: dict[str, dict[str, Any]] = {
     "ResourceQuota": {"spec": {"hard": {"pods": "1"}}},
     "ValidatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
     "MutatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
+    "FlowSchema": {
+        "spec": {
+            "priorityLevelConfiguration": {"name": "workload-low"},
+            "rules": [{"subjects": [{"kind": "User", "user": {"name": "u"}}], "resourceRules": [FLOW]}],
+        }
+    },
+    "PriorityLevelConfiguration": {
+        "spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Queue", "queuing": {}}}}
+    },
     "ControllerRevision": {"data": {"a": 1}, "revision": 1},
     "VolumeAttributesClass": {"driverName": "example.com", "parameters": {"a": "b"}},
     "IPAddress": {

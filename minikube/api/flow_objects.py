@@ -26,7 +26,7 @@ from minikube.api.flowcontrol_v1 import (
     UserSubject,
 )
 from minikube.api.meta import ObjectMeta
-from minikube.auth.base import AUTHENTICATED, MASTERS, UNAUTHENTICATED
+from minikube.api.well_known import AUTHENTICATED, MASTERS, UNAUTHENTICATED
 
 AUTOUPDATE = "apf.kubernetes.io/autoupdate-spec"
 EXEMPT, CATCH_ALL = "exempt", "catch-all"
