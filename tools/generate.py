@@ -32,10 +32,7 @@ SPECIAL: dict[str, Schema] = {
     META + "Time": {"type": "string", "format": "date-time"},
     META + "MicroTime": {"type": "string", "format": "date-time-micro"},
     META + "FieldsV1": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-    "io.k8s.apimachinery.pkg.runtime.RawExtension": {
-        "type": "object",
-        "x-kubernetes-preserve-unknown-fields": True,
-    },
+    "io.k8s.apimachinery.pkg.runtime.RawExtension": {"x-kubernetes-preserve-unknown-fields": True},
     JSON_TYPES + "JSON": {"x-kubernetes-preserve-unknown-fields": True},
     JSON_TYPES + "JSONSchemaPropsOrArray": {"x-kubernetes-preserve-unknown-fields": True},
     JSON_TYPES + "JSONSchemaPropsOrBool": {"x-kubernetes-preserve-unknown-fields": True},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +13,9 @@ from minikube.api.resource_v1 import (
     ResourceClaimTemplate,
     ResourceSlice,
 )
-from minikube.resources.base import Strategy
 from minikube.resources.declare import UNSET, columns, declare, since
-
-
-class SliceRules(Strategy[ResourceSlice]):
-    def fields(self, obj: ResourceSlice) -> Mapping[str, str]:
-        return {"spec.nodeName": obj.spec.node_name or "", "spec.driver": obj.spec.driver}
+from minikube.resources.rules.device_claims import DeviceClassRules, ResourceClaimRules, ResourceClaimTemplateRules
+from minikube.resources.rules.device_slices import DeviceTaintRuleRules, ResourceSliceRules
 
 
 def _states(claim: ResourceClaim) -> str:
@@ -45,14 +41,21 @@ def slice_row(of: ResourceSlice, now: datetime) -> Sequence[Any]:
 
 
 KINDS = (
-    declare(DeviceClass, counted=True),
-    declare(DeviceTaintRule, counted=True, status=True, status_metadata=()),
-    declare(ResourceClaim, status=True, status_metadata=(), columns=columns("Name", "State", "Age"), row=claim_row),
-    declare(ResourceClaimTemplate),
+    declare(DeviceClass, counted=True, strategy=DeviceClassRules()),
+    declare(DeviceTaintRule, counted=True, strategy=DeviceTaintRuleRules(), status=True, status_metadata=()),
+    declare(
+        ResourceClaim,
+        strategy=ResourceClaimRules(),
+        status=True,
+        status_metadata=(),
+        columns=columns("Name", "State", "Age"),
+        row=claim_row,
+    ),
+    declare(ResourceClaimTemplate, strategy=ResourceClaimTemplateRules()),
     declare(
         ResourceSlice,
         counted=True,
-        strategy=SliceRules(),
+        strategy=ResourceSliceRules(),
         columns=columns("Name", "Node", "Driver", "Pool", "Age"),
         row=slice_row,
     ),

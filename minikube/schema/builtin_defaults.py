@@ -336,8 +336,8 @@ def crd_names(spec: Obj) -> None:
 
 
 def device_request(request: Obj) -> None:
-    if request.get("allocationMode") == "ExactCount":
-        request.setdefault("count", 1)
+    if request.get("allocationMode") == "ExactCount" and not request.get("count"):
+        request["count"] = 1
 
 
 RULES: dict[str, Callable[[Obj], None]] = {

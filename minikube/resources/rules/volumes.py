@@ -32,7 +32,7 @@ from minikube.errors import FieldError
 from minikube.kit.structs import fields
 from minikube.resources.rules.claims import claim_spec
 from minikube.resources.rules.downward import field_ref, resource_ref
-from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, not_supported, required
+from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, not_supported, required, too_long
 from minikube.resources.rules.labelling import file_below, label_selector, no_back_steps, template_metadata
 
 _HOST_PATHS = (
@@ -216,10 +216,11 @@ def _csi(source: CSIVolumeSource, path: str) -> Iterator[FieldError]:
 
 
 def csi_driver_name(name: str, path: str) -> Iterator[FieldError]:
-
     if not name:
         yield required(path)
         return
+    if len(name) > 63:
+        yield too_long(path, 63)
     for why in subdomain_problems(name.lower()):
         yield invalid(path, name, why)
 

@@ -28,6 +28,7 @@ WEBHOOK = {
     "admissionReviewVersions": ["v1"],
     "sideEffects": "None",
 }
+DEVICE = {"name": "r", "exactly": {"deviceClassName": "c"}}
 FLOW = {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "namespaces": ["*"]}
 PODS = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
 
@@ -98,6 +99,16 @@ VALID: dict[str, dict[str, Any]] = {
     },
     "PriorityLevelConfiguration": {
         "spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Queue", "queuing": {}}}}
+    },
+    "DeviceClass": {"spec": {"selectors": [{"cel": {"expression": "device.driver == 'd'"}}]}},
+    "DeviceTaintRule": {"spec": {"taint": {"key": "a", "effect": "NoSchedule"}}},
+    "ResourceClaim": {"spec": {"devices": {"requests": [DEVICE]}}},
+    "ResourceClaimTemplate": {"spec": {"spec": {"devices": {"requests": [DEVICE]}}}},
+    "ResourceSlice": {
+        "spec": {
+            "driver": "d.example.com", "nodeName": "n", "devices": [{"name": "d"}],
+            "pool": {"name": "p", "resourceSliceCount": 1, "generation": 0},
+        }
     },
     "ControllerRevision": {"data": {"a": 1}, "revision": 1},
     "VolumeAttributesClass": {"driverName": "example.com", "parameters": {"a": "b"}},

@@ -6,6 +6,8 @@ from: {...}                               or an object that has this,
 to: {...}                                 and an update to this,
 through: status                           if need be through this subresource
 says: "spec.ports: Required value"        one message, or all of them
+
+{"times": 65, "of": "x"} is 65 of that: a longer string, or a list, in which # is the number of each.
 """
 
 from __future__ import annotations
@@ -55,7 +57,31 @@ def errors_of(case: Case) -> list[str]:
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
-    return {path: GONE if value is None else value for path, value in given.items()}
+    return {path: GONE if value is None else _written_out(value) for path, value in given.items()}
+
+
+def _written_out(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_written_out(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() != {"times", "of"}:
+        return {name: _written_out(one) for name, one in value.items()}
+    if isinstance(value["of"], str) and "#" not in value["of"]:
+        return value["of"] * value["times"]
+    return [_numbered(value["of"], str(number)) for number in range(value["times"])]
+
+
+def _numbered(value: Any, number: str) -> Any:
+    if isinstance(value, str):
+        return value.replace("#", number)
+    if isinstance(value, list):
+        return [_numbered(one, number) for one in value]
+    return (
+        {_numbered(name, number): _numbered(one, number) for name, one in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 CASES = _cases()
