@@ -29,7 +29,10 @@ class Bucket:
         self.objects: dict[str, StoredObject] = {}
         self.listeners: list[Listener] = []
         self.history = History(revision)
+        self.withdrawn = False
+        """Nothing will come any more: the kind is not served, or by another bucket."""
         self._sorted: list[str] = []
+        self._waiting: set[asyncio.Future[None]] = set()
 
     @property
     def floor(self) -> int:
@@ -53,6 +56,25 @@ class Bucket:
     def _drop(self, path: str) -> None:
         if self.objects.pop(path, None) is not None:
             del self._sorted[bisect_left(self._sorted, path)]
+
+    async def changed(self, until: float | None = None) -> None:
+        """Returns at the next change of this kind, or at this time of the loop."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            async with asyncio.timeout_at(until):
+                await future
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.discard(future)
+
+    def wake(self) -> None:
+        """Whoever waits for a change looks again."""
+        waiting, self._waiting = self._waiting, set()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
     def since(self, revision: int, limit: int = 500) -> Sequence[Change]:
         """Changes after a revision, oldest first; the caller has checked the floor."""
@@ -96,7 +118,6 @@ class Cache:
         self._kinds: dict[str, Kind] = {}
         self._buckets: dict[str, Bucket] = {}
         self._homeless: dict[str, dict[str, Event]] = {}
-        self._waiting: set[asyncio.Future[None]] = set()
         self._after: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = 0
         self._store: Store | None = None
@@ -114,8 +135,10 @@ class Cache:
             bucket.put(path, StoredObject(kind, event.record))
 
     def remove_kind(self, kind: Kind) -> None:
-        self._buckets.pop(bucket_of(kind.storage), None)
-        self._wake()
+        bucket = self._buckets.pop(bucket_of(kind.storage), None)
+        if bucket is not None:
+            bucket.withdrawn = True
+            bucket.wake()
 
     def bucket(self, kind: Kind) -> Bucket:
         return self._buckets[bucket_of(kind.storage)]
@@ -140,9 +163,10 @@ class Cache:
         assert self._store is not None
         async with self._store.watch(ROOT, after=self.revision) as batches:
             async for batch in batches:
-                for event in batch:
-                    self._take_in(event)
-                self._wake()
+                touched = {bucket for event in batch if (bucket := self._take_in(event)) is not None}
+                self._reach()
+                for bucket in touched:
+                    bucket.wake()
                 heavy = [bucket for bucket in self._buckets.values() if bucket.history.heavy]
                 if heavy:
                     await asyncio.sleep(0)
@@ -162,16 +186,8 @@ class Cache:
         heapq.heappush(self._after, (revision, self._count, future))
         await future
 
-    async def changed(self) -> None:
-        """Returns at the next change of anything."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        try:
-            await future
-        finally:
-            self._waiting.discard(future)
-
-    def _take_in(self, event: Event, *, first: bool = False) -> None:
+    def _take_in(self, event: Event, *, first: bool = False) -> Bucket | None:
+        """The bucket that it belongs to; None while nobody serves its kind."""
         record = event.record
         prefix, path = split(record.key)
         self.revision = max(self.revision, record.revision)
@@ -181,7 +197,7 @@ class Cache:
                 self._homeless.get(prefix, {}).pop(path, None)
             else:
                 self._homeless.setdefault(prefix, {})[path] = event
-            return
+            return None
         old = bucket.objects.get(path)
         stored = StoredObject(bucket.kind, record)
         if first:
@@ -190,13 +206,10 @@ class Cache:
             bucket.apply(Change(record.revision, old, None, stored), path)
         else:
             bucket.apply(Change(record.revision, old, stored), path)
+        return bucket
 
-    def _wake(self) -> None:
+    def _reach(self) -> None:
         while self._after and self._after[0][0] <= self.revision:
             future = heapq.heappop(self._after)[2]
             if not future.done():
                 future.set_result(None)
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(None)
-        self._waiting.clear()

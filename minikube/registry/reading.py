@@ -157,8 +157,6 @@ class Reading:
         loop = asyncio.get_running_loop()
         due = loop.time() + BOOKMARK_SECONDS
         while True:
-            if position < bucket.floor and bucket.floor <= self._cache.revision and not bucket.since(position):
-                position = max(position, bucket.floor)
             if position < bucket.floor:
                 expired = Expired(f"too old resource version: {position} ({bucket.floor})")
                 yield [Change("ERROR", position, status=expired.status())]
@@ -178,14 +176,14 @@ class Reading:
                     told = selected[-1].revision
                     yield selected
                 continue
+            if bucket.withdrawn:
+                return
             position = max(position, self._cache.revision)
             if not bookmarks:
-                await self._cache.changed()
-                continue
-            try:
-                async with asyncio.timeout_at(due):
-                    await self._cache.changed()
-            except TimeoutError:
+                await bucket.changed()
+            elif loop.time() < due:
+                await bucket.changed(until=due)
+            else:
                 due = loop.time() + BOOKMARK_SECONDS
                 if position > told:
                     told = position
