@@ -46,6 +46,9 @@ class Bucket:
         self.history.add(change)
         for listener in tuple(self.listeners):
             listener(change)
+        for past in (change.old, change.gone):
+            if past is not None:
+                past.shed()
 
     def put(self, path: str, stored: StoredObject) -> None:
         """The present state of namespace/name, without telling anybody."""

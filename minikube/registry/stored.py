@@ -159,6 +159,13 @@ class StoredObject:
         found._converted = self._converted
         return found
 
+    def shed(self) -> None:
+        """Let go of what was made on demand: of a state that is past only history needs something, and rarely.
+
+        A decoded pod is four times as large as its bytes, and the history keeps thousands of states.
+        """
+        self._json = self._typed = self._message = None
+
     def _kept(self, kind: Kind) -> bytes:
         known = (self._converted or {}).get(kind.resource.api_version)
         if known is None:
