@@ -184,3 +184,16 @@ def cidr_problems(text: str) -> Iterator[str]:
         ipaddress.ip_interface(text if "/" in text else "no prefix")
     except ValueError:
         yield "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+
+
+_VERSION = re.compile(r"v([0-9]+)(?:(alpha|beta)([0-9]+))?")
+_STAGES = (None, "beta", "alpha")
+
+
+def version_order(version: str) -> tuple[int, int, int, str]:
+    """Sorts GA before beta before alpha, higher first, then what is no such version by name
+    (apimachinery version.CompareKubeAwareVersionStrings)."""
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return len(_STAGES), 0, 0, version
+    return _STAGES.index(found[2]), -int(found[1]), -int(found[3] or 0), ""

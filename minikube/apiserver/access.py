@@ -11,6 +11,7 @@ from minikube.apiserver.flow import is_long_running
 from minikube.apiserver.headers import bearer_of, impersonation_of, remote_of
 from minikube.apiserver.node_connections import NodeConnections
 from minikube.apiserver.request_info import RequestInfo
+from minikube.apiserver.warnings import WARNINGS
 from minikube.auth.base import ANONYMOUS, Authenticator, Authorizer, Credentials, User
 from minikube.auth.impersonation import impersonated
 from minikube.auth.refusal import refused
@@ -18,9 +19,6 @@ from minikube.errors import Unauthorized
 from minikube.transport.server import peer_certificate
 
 log = logging.getLogger(__name__)
-
-WARNINGS = web.RequestKey("warnings", list[str])
-"""Where a request keeps what is to be told of its credentials."""
 
 
 class Access:
@@ -56,7 +54,7 @@ class Access:
             raise Unauthorized from error
         finally:
             request.get(ANNOTATIONS, {}).update(credentials.remarks.annotations)
-        request[WARNINGS] = credentials.remarks.warnings
+        request.get(WARNINGS, []).extend(credentials.remarks.warnings)
         if self._connections is not None:
             self._connections.note(user, request)
         return user

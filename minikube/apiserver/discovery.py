@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from minikube.api.names import version_order
 from minikube.resources.base import Kind
 from minikube.resources.priorities import CUSTOM, GROUPS
 
@@ -45,22 +46,12 @@ def groups(kinds: Sequence[Kind], remote: Sequence[RemoteVersion] = ()) -> dict[
         if version not in versions:
             versions.append(version)
     for versions in found.values():
-        versions.sort(key=_version_order)
+        versions.sort(key=version_order)
     order = {group: index for index, group in enumerate(GROUP_ORDER)}
     weight = {each.group: each.priority for each in remote}
     return dict(
         sorted(found.items(), key=lambda item: (order.get(item[0], 1000), -weight.get(item[0], CUSTOM[0]), item[0]))
     )
-
-
-def _version_order(version: str) -> tuple[int, int, int]:
-    """GA before beta before alpha, higher first (apimachinery version.CompareKubeAwareVersionStrings)."""
-    rest = version[1:]
-    for rank, stage in ((1, "beta"), (2, "alpha")):
-        if stage in rest:
-            major, _, minor = rest.partition(stage)
-            return rank, -int(major or 0) if major.isdigit() else 0, -int(minor or 0) if minor.isdigit() else 0
-    return 0, -int(rest) if rest.isdigit() else 0, 0
 
 
 ENDING = frozenset({"delete", "deletecollection", "get", "list", "watch"})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -25,6 +24,7 @@ from minikube.apiserver.negotiation import (
     wanted,
 )
 from minikube.apiserver.request_info import RequestInfo
+from minikube.apiserver.warnings import WARNINGS
 from minikube.apiserver.watching import Watching, seconds_of
 from minikube.auth.base import User
 from minikube.client.base import PatchType
@@ -36,7 +36,6 @@ from minikube.resources.base import Kind
 from minikube.resources.subresources import SCALE
 from minikube.schema import protobuf_encode
 
-WARNING_BYTES, WARNING_LENGTH = 4096, 1024
 PATCHES = {f"application/{type.value}": type for type in PatchType}
 NAMED, UNNAMED = ("get", "update", "patch", "delete"), ("list", "create", "deletecollection")
 
@@ -129,7 +128,7 @@ class Resources:
         how, obj = await self._object(request, kind, user)
         stored = await self._registry.create(kind, info.namespace, obj, how)
         body = views.one(kind, stored, offer, _include(request), self._clock.now())
-        return answer(body, offer, status=201, warnings=how.warnings)
+        return answer(body, offer, status=201)
 
     async def _update(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
@@ -139,7 +138,7 @@ class Resources:
             kind, info.namespace, info.name, obj, how, subresource=info.subresource
         )
         body = views.one(kind, written.object, offer, _include(request), self._clock.now())
-        return answer(body, offer, status=201 if written.created else 200, warnings=how.warnings)
+        return answer(body, offer, status=201 if written.created else 200)
 
     async def _patch(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
@@ -149,7 +148,7 @@ class Resources:
             kind, info.namespace, info.name, patch, type, how, subresource=info.subresource
         )
         shown = views.one(kind, written.object, offer, _include(request), self._clock.now())
-        return answer(shown, offer, status=201 if written.created else 200, warnings=how.warnings)
+        return answer(shown, offer, status=201 if written.created else 200)
 
     async def _delete(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
@@ -167,9 +166,9 @@ class Resources:
                 "details": {**{k: v for k, v in details.items() if v}, "uid": stored.uid},
             }
             told = protobuf_views.status(status) if offer.media == PROTOBUF else msgspec.json.encode(status)
-            return answer(told, offer, warnings=how.warnings)
+            return answer(told, offer)
         body = views.one(kind, stored, offer, _include(request), self._clock.now())
-        return answer(body, offer, warnings=how.warnings)
+        return answer(body, offer)
 
     async def _delete_collection(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
@@ -193,7 +192,7 @@ class Resources:
         else:
             how, type, patch = await _patch_of(request, how)
             stored = await patch_scale(self._registry, kind, namespace, name, patch, type, how)
-        return answer(msgspec.json.encode(scale_of(kind, stored.tree(kind))), Wanted(), warnings=how.warnings)
+        return answer(msgspec.json.encode(scale_of(kind, stored.tree(kind))), Wanted())
 
     async def _object(self, request: web.BaseRequest, kind: Kind, user: User) -> tuple[Request, dict[str, Any]]:
         how = _request(request, user)
@@ -243,36 +242,16 @@ def _with_duplicates(how: Request, body: Body) -> Request:
     return msgspec.structs.replace(how, duplicates=body.duplicates) if body.duplicates else how
 
 
-def answer(
-    body: bytes | list[bytes], offer: Wanted, *, status: int = 200, warnings: list[str] | None = None
-) -> web.StreamResponse:
+def answer(body: bytes | list[bytes], offer: Wanted, *, status: int = 200) -> web.StreamResponse:
     if offer.media == YAML:
         import yaml
 
         whole = body if isinstance(body, bytes) else b"".join(body)
         body = yaml.safe_dump(msgspec.json.decode(whole), sort_keys=False).encode()
     headers = {"Content-Type": offer.media}
-    response = (
-        web.Response(body=body, status=status, headers=headers)
-        if isinstance(body, bytes)
-        else InPieces(body, status=status, headers=headers)
-    )
-    for header in warning_headers(warnings or ()):
-        response.headers.add("Warning", header)
-    return response
-
-
-def warning_headers(warnings: Sequence[str]) -> Iterator[str]:
-    """Each once, without those that no header can carry, and no more than clients read (apiserver's recorder)."""
-    left = WARNING_BYTES
-    for warning in dict.fromkeys(warnings):
-        if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in warning):
-            continue
-        escaped = warning[:WARNING_LENGTH].replace("\\", "\\\\").replace('"', '\\"')
-        left -= len(escaped.encode())
-        if left < 0:
-            return
-        yield f'299 - "{escaped}"'
+    if isinstance(body, bytes):
+        return web.Response(body=body, status=status, headers=headers)
+    return InPieces(body, status=status, headers=headers)
 
 
 def error_response(error: ApiError) -> web.Response:
@@ -328,6 +307,7 @@ def _request(request: web.BaseRequest, user: User, *, dry_run: tuple[str, ...] =
         field_validation=validation,
         force=_flag(query, "force"),
         annotations=request.get(ANNOTATIONS, {}),
+        warnings=request[WARNINGS],
     )
 
 

@@ -19,12 +19,12 @@ from aiohttp import web
 from minikube import KUBERNETES_VERSION, __version__
 from minikube.api.apiregistration_v1 import APIService
 from minikube.apiserver import discovery, profiling
-from minikube.apiserver.access import WARNINGS, Access
+from minikube.apiserver.access import Access
 from minikube.apiserver.audit.trail import Trail, audit_of
 from minikube.apiserver.compression import compressed
 from minikube.apiserver.flow import Flow, is_long_running
 from minikube.apiserver.flow_matching import FLOW, FlowSchemas
-from minikube.apiserver.handlers import Resources, answer, error_response, warning_headers
+from minikube.apiserver.handlers import Resources, answer, error_response
 from minikube.apiserver.headers import upgrades
 from minikube.apiserver.health import Health, ping
 from minikube.apiserver.metrics import GROUP as METRICS
@@ -35,6 +35,7 @@ from minikube.apiserver.openapi import OpenApi
 from minikube.apiserver.parking import node_parked_at, park
 from minikube.apiserver.request_info import RequestInfo, request_info
 from minikube.apiserver.traffic import CONTENT_TYPE, HEALTH, Traffic
+from minikube.apiserver.warnings import WARNINGS, warning_headers
 from minikube.auth.base import Authenticator, Authorizer, User
 from minikube.errors import ApiError, InternalError, NotFound, Timeout, TooLarge
 from minikube.kit.clock import Clock
@@ -156,13 +157,14 @@ class ApiServer:
         ):
             info = msgspec.structs.replace(info, upgraded=True)
         began = self._traffic.begin(info)
+        request[WARNINGS] = []
         response = None
         try:
             trail = self._audit.open(request, info) if self._audit is not None else None
             response = await self._answered(request, info, trail)
             if not response.prepared:
                 response.headers.update(request.get(FLOW, {}))
-                for warning in warning_headers(request.get(WARNINGS, ())):
+                for warning in warning_headers(request[WARNINGS]):
                     response.headers.add("Warning", warning)
             if trail is not None:
                 kind = self._registry.find(info.group, info.version, info.resource)
@@ -232,6 +234,8 @@ class ApiServer:
         kind = self._registry.find(info.group, info.version, info.resource)
         if kind is None:
             raise NotFound.path()
+        if kind.deprecated:
+            request[WARNINGS].append(kind.deprecated)
         if info.subresource:
             if info.subresource not in discovery.subresources_of(kind):
                 raise NotFound.path()

@@ -15,6 +15,7 @@ from minikube.apiserver.handlers import answer
 from minikube.apiserver.negotiation import Wanted, read_body
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
+from minikube.apiserver.warnings import WARNINGS
 from minikube.auth.base import User
 from minikube.auth.token_requests import TokenRequests
 from minikube.client.base import PatchType
@@ -42,14 +43,14 @@ class Subresources:
 
     async def binding(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         body = await _object(request, "io.k8s.api.core.v1.Binding")
-        await bind(self._registry, info.namespace, info.name, body, Request(user=user))
+        await bind(self._registry, info.namespace, info.name, body, _request(request, user))
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return answer(msgspec.json.encode(status), Wanted(), status=201)
 
     async def eviction(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         body = await _object(request, "io.k8s.api.policy.v1.Eviction")
         dry_run = "All" in request.query.getall("dryRun", [])
-        await evict(self._registry, info.namespace, info.name, body, Request(user=user, dry_run=dry_run))
+        await evict(self._registry, info.namespace, info.name, body, _request(request, user, dry_run=dry_run))
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return answer(msgspec.json.encode(status), Wanted(), status=201)
 
@@ -80,9 +81,13 @@ class Subresources:
         finalizers = (body.get("spec") or {}).get("finalizers") or None
         patch = {"spec": {"finalizers": finalizers}}
         written = await self._registry.patch(
-            kind, "", info.name, patch, PatchType.MERGE, Request(user=user), subresource="finalize"
+            kind, "", info.name, patch, PatchType.MERGE, _request(request, user), subresource="finalize"
         )
         return answer(written.object.json(kind), Wanted())
+
+
+def _request(request: web.BaseRequest, user: User, *, dry_run: bool = False) -> Request:
+    return Request(user=user, dry_run=dry_run, warnings=request[WARNINGS])
 
 
 async def _object(request: web.BaseRequest, definition: str) -> dict[str, Any]:

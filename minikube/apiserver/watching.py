@@ -13,6 +13,7 @@ from aiohttp import WSMsgType, web
 from minikube.apiserver import protobuf_views, views
 from minikube.apiserver.flow_matching import FLOW
 from minikube.apiserver.negotiation import JSON, PROTOBUF, Wanted
+from minikube.apiserver.warnings import WARNINGS, warning_headers
 from minikube.kit.clock import Clock
 from minikube.registry.base import Change
 from minikube.resources.base import Kind
@@ -50,6 +51,8 @@ class Watching:
         media = f"{PROTOBUF};stream=watch" if self._offer.media == PROTOBUF else JSON
         headers = {"Content-Type": media, "Cache-Control": "no-cache, private", **request.get(FLOW, {})}
         response = web.StreamResponse(headers=headers)
+        for warning in warning_headers(request[WARNINGS]):
+            response.headers.add("Warning", warning)
         response.enable_chunked_encoding()
         await response.prepare(request)
         try:
@@ -78,6 +81,8 @@ class Watching:
 
     async def _messages(self, request: web.BaseRequest, events: Events, seconds: float) -> web.StreamResponse:
         socket = web.WebSocketResponse(protocols=PROTOCOLS)
+        for warning in warning_headers(request[WARNINGS]):
+            socket.headers.add("Warning", warning)
         await socket.prepare(request)
         sending = asyncio.create_task(self._send(request, socket, events), name="websocket watch")
         try:

@@ -32,7 +32,9 @@ def hash_of(revision: ControllerRevision) -> str:
 def surplus(
     history: Sequence[ControllerRevision], live: Collection[str], limit: int
 ) -> Sequence[ControllerRevision]:
-    """The oldest revisions beyond `limit` among those that no pod has (`live`: hashes or names)."""
+    """The oldest beyond `limit` (negative: none) of the revisions that no pod has (`live`: hashes or names)."""
+    if limit < 0:
+        return []
     idle = [one for one in history if not {hash_of(one), one.metadata.name} & set(live)]
     idle.sort(key=lambda one: one.revision or 0)
     return idle[: max(0, len(idle) - limit)]

@@ -31,6 +31,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Of an apply patch."""
     warnings: list[str] = msgspec.field(default_factory=list)
     """Filled while the request is worked on; the API server sends them as Warning headers."""
+    warned: bool = True
+    """Somebody reads the warnings; else the kind's own are not looked for."""
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
     """What admission notes for the audit log."""
 

@@ -14,6 +14,7 @@ import msgspec
 
 from minikube.api.admissionregistration_v1 import WebhookClientConfig
 from minikube.api.meta import PartialObject, Resource
+from minikube.api.names import version_order
 from minikube.auth.base import MASTERS, User
 from minikube.client.base import PatchType
 from minikube.errors import ApiError, NotFound
@@ -24,6 +25,7 @@ from minikube.registry.custom_status import established, full_names, status_of, 
 from minikube.registry.history import Change
 from minikube.registry.registry import StoreRegistry
 from minikube.resources.base import Conversion, Kind, ReadOnlyObj, ScalePaths
+from minikube.resources.warnings.definition import CUSTOM
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +117,7 @@ class CustomResources:
     async def _settle(self, name: str) -> None:
         """Status and clean-up of one definition."""
         registry, kind = self._registry, self._definitions
-        request = Request(user=SERVED_AS, field_manager="apiextensions")
+        request = Request(user=SERVED_AS, field_manager="apiextensions", warned=False)
         definition = (await registry.get(kind, "", name)).tree(kind)
         metadata = definition["metadata"]
         finalizers = list(metadata.get("finalizers") or ())
@@ -194,14 +196,29 @@ def _kind(definition: ReadOnlyObj, version: Mapping[str, Any], home: Resource | 
         columns=columns,
         row=row,
         counted=True,
+        deprecated=_deprecation(spec, version),
         terminating="deletionTimestamp" in definition["metadata"],
         status="status" in subresources,
         status_metadata=(),
+        strategy=CUSTOM,
         scale=_scale(subresources.get("scale")),
         selectable=tuple(one["jsonPath"] for one in version.get("selectableFields") or ()),
         stored_as=home,
         conversion=_conversion(spec.get("conversion") or {}),
     )
+
+
+def _deprecation(spec: ReadOnlyObj, version: Mapping[str, Any]) -> str:
+    """What users of a deprecated version are told: the definition's words, or which version to use instead."""
+    if not version.get("deprecated"):
+        return ""
+    if "deprecationWarning" in version:
+        return str(version["deprecationWarning"])
+    group, kind = spec["group"], spec["names"]["kind"]
+    good = (one["name"] for one in spec["versions"] if one.get("served") and not one.get("deprecated"))
+    better = sorted(good, key=version_order)
+    instead = f"; use {group}/{better[0]} {kind}" if better else ""
+    return f"{group}/{version['name']} {kind} is deprecated{instead}"
 
 
 def _conversion(declared: Mapping[str, Any]) -> Conversion | None:

@@ -218,7 +218,7 @@ class LocalClient:
         return decode(kind, stored.json(served))
 
     def _request(self, *, dry_run: bool = False, force: bool = False) -> Request:
-        return Request(user=self._user, dry_run=dry_run, field_manager=self._manager, force=force)
+        return Request(user=self._user, dry_run=dry_run, field_manager=self._manager, force=force, warned=False)
 
 
 class LocalLister(Generic[T]):

@@ -9,10 +9,12 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any
 
 from minikube.api import time
 from minikube.api.names import label_value_problems, qualified_name_problems
 from minikube.errors import BadRequest, FieldError
+from minikube.registry.base import Request
 from minikube.resources.base import Kind, Obj, ReadOnlyObj
 
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -34,6 +36,27 @@ def metadata_of(obj: Obj) -> Obj:
     if not isinstance(metadata, dict):
         raise BadRequest("metadata must be an object")
     return metadata
+
+
+def drop_doubled_owners(obj: Obj, request: Request, after: str = "") -> None:
+    """Of owner references that are there twice one stays; clients are told (dedupOwnerReferencesAndAddWarning)."""
+    owners = metadata_of(obj).get("ownerReferences")
+    if not isinstance(owners, list) or len(owners) < 2:
+        return
+    kept: list[Any] = []
+    doubled: list[str] = []
+    for one in owners:
+        if one in kept:
+            doubled.append(str(one.get("uid", "")))
+        else:
+            kept.append(one)
+    if doubled:
+        obj["metadata"]["ownerReferences"] = kept
+        request.warnings.append(
+            f".metadata.ownerReferences contains duplicate entries{after}; API server dedups owner references in "
+            "1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) "
+            f"observed: {', '.join(doubled)}"
+        )
 
 
 def drop_empty(obj: Obj) -> None:

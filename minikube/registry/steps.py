@@ -99,8 +99,11 @@ def prepare_change(kind: Kind, new: Obj, old: ReadOnlyObj, subresource: str) -> 
         rules.count(kind, new, old)
 
 
-def validate(kind: Kind, shape: Shape, new: Obj, old: ReadOnlyObj | None, subresource: str = "") -> None:
-    """Metadata, structure, then the strategy's rules. Raises Invalid with all that is wrong."""
+def validate(
+    kind: Kind, shape: Shape, new: Obj, old: ReadOnlyObj | None, request: Request, subresource: str = ""
+) -> None:
+    """Metadata, structure, then the strategy's rules; what is valid but unwise goes to the request's warnings.
+    Raises Invalid with all that is wrong."""
     errors: list[FieldError] = []
     strategy = kind.strategy
     errors += rules.validate_metadata(new, strategy.name_problems)
@@ -118,6 +121,11 @@ def validate(kind: Kind, shape: Shape, new: Obj, old: ReadOnlyObj | None, subres
     if errors:
         name = new["metadata"].get("name", "")
         raise Invalid.of(kind.resource.kind, kind.resource.group, name, errors)
+    if request.warned:
+        if subresource == "status" and typed_old is not None:
+            request.warnings.extend(strategy.status_warnings(typed_new, typed_old))
+        elif subresource in ("", "scale"):
+            request.warnings.extend(strategy.warnings(typed_new, typed_old))
 
 
 def attributes_of(

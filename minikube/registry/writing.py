@@ -41,6 +41,7 @@ from minikube.store.base import Record, Store
 from minikube.store.errors import KeyExists, RevisionMismatch, StoreError
 
 RETRIES = 20
+AFTER_ADMISSION = " after mutating admission happens"
 
 
 class Writing:
@@ -81,6 +82,7 @@ class Writing:
         generated = not metadata.get("name") and bool(metadata.get("generateName"))
         shape = shape_of(kind)
         check_object(kind, steps.clean(kind, shape, obj), request)
+        rules.drop_doubled_owners(obj, request)
         for attempt in range(8):
             new = copy.deepcopy(obj) if generated else obj
             try:
@@ -105,11 +107,12 @@ class Writing:
         if self._admission.mutated(attributes):
             steps.clean(kind, shape, obj)
             steps.default(kind, shape, obj)
+            rules.drop_doubled_owners(obj, request, AFTER_ADMISSION)
         kind.strategy.prepare_create(obj)
         kind.strategy.requested_by(obj, request.user.info())
         reservation = self._allocator.reserve(kind, obj, None)
         try:
-            steps.validate(kind, shape, obj, None)
+            steps.validate(kind, shape, obj, None, request)
             await self._admission.validate(attributes)
             stored = await self._store_new(kind, namespace, obj, request)
         except BaseException:
@@ -148,6 +151,7 @@ class Writing:
         steps.take_name(metadata, name)
         shape = shape_of(kind)
         check_object(kind, steps.clean(kind, shape, obj), request)
+        rules.drop_doubled_owners(obj, request)
         if kind.create_on_update and not subresource:
             key = key_of(kind.storage, namespace, name)
             if await self._store.get(key) is None and not metadata.get("resourceVersion"):
@@ -223,10 +227,11 @@ class Writing:
             if self._admission.mutated(attributes):
                 steps.clean(kind, shape, new)
                 steps.default(kind, shape, new)
+            rules.drop_doubled_owners(new, request, AFTER_ADMISSION)
             steps.prepare_change(kind, new, old, subresource)
             reservation = self._allocator.reserve(kind, new, old)
             try:
-                steps.validate(kind, shape, new, old, subresource)
+                steps.validate(kind, shape, new, old, request, subresource)
                 await self._admission.validate(attributes)
                 written = await self._store_changed(kind, namespace, present, new, request)
             except RevisionMismatch as error:

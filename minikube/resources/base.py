@@ -65,7 +65,12 @@ class Strategy(Generic[T]):
         """Everything wrong with an update through another subresource than status (binding, resize, finalize …)."""
         yield from ()
 
-    def warnings(self, new: T) -> Iterator[str]:
+    def warnings(self, new: T, old: T | None) -> Iterator[str]:
+        """What is valid but unwise, for Warning headers; `old` is None on create."""
+        yield from ()
+
+    def status_warnings(self, new: T, old: T) -> Iterator[str]:
+        """The same of an update through /status."""
         yield from ()
 
     def fields(self, obj: T) -> Mapping[str, str]:
@@ -207,6 +212,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """Conversion to and from the stored version."""
     conversion: Conversion | None = None
     """Of a custom resource; without one its versions differ by name only."""
+    deprecated: str = ""
+    """What every request for it is warned of."""
     create_on_update: bool = False
     """PUT to a name that does not exist creates it."""
     events_ttl: float = 0

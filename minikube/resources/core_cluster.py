@@ -90,6 +90,7 @@ KINDS = (
     ),
     declare(
         ComponentStatus,
+        deprecated="v1 ComponentStatus is deprecated in v1.19+",
         short_names=("cs",),
         verbs=("get", "list"),
         columns=columns("Name", "Status", "Message", "Error"),

@@ -13,6 +13,8 @@ from minikube.resources.base import Strategy, age
 from minikube.resources.declare import NONE, columns, containers, declare, images, joined, labels
 from minikube.resources.rules.pod import PodRules
 from minikube.resources.rules.podspec import pod_template
+from minikube.resources.warnings.common import changed
+from minikube.resources.warnings.pod import template_warnings
 
 
 def _restartable(pod: Pod) -> frozenset[str]:
@@ -150,6 +152,10 @@ def _template_row(template: PodTemplate, now: datetime) -> Sequence[Any]:
 class PodTemplateRules(Strategy[PodTemplate]):
     def validate(self, new: PodTemplate, old: PodTemplate | None) -> Iterator[FieldError]:
         yield from pod_template(new.template, "template")
+
+    def warnings(self, new: PodTemplate, old: PodTemplate | None) -> Iterator[str]:
+        if changed(new, old):
+            yield from template_warnings(new.template, "template")
 
 
 KINDS = (

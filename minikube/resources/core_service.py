@@ -71,6 +71,7 @@ KINDS = (
     ),
     declare(
         Endpoints,
+        deprecated="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         create_on_update=True,
         strategy=EndpointsRules(),
         short_names=("ep",),

@@ -230,7 +230,8 @@ def service_spec(spec: Obj) -> None:
         if port.get("targetPort") in (None, "", 0):
             port["targetPort"] = port.get("port", 0)
     outside = spec.get("type") in ("NodePort", "LoadBalancer")
-    if (outside or spec.get("externalIPs")) and not spec.get("externalTrafficPolicy"):
+    exposed = outside or ((spec.get("type") or "ClusterIP") == "ClusterIP" and spec.get("externalIPs"))
+    if exposed and not spec.get("externalTrafficPolicy"):
         spec["externalTrafficPolicy"] = "Cluster"
     if spec.get("type") == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)

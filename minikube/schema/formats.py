@@ -132,6 +132,11 @@ FORMATS: dict[str, Callable[[str], bool]] = {
 }
 
 
+def known_format(name: str) -> bool:
+    """Whether anybody checks it."""
+    return name == "password" or name in FORMATS or name.replace("-", "") in FORMATS
+
+
 def has_format(text: str, name: str) -> bool:
     """Whether this string is of this format; formats nobody knows hold anything, `password` too."""
     check = FORMATS.get(name)

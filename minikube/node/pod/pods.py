@@ -87,9 +87,12 @@ def hash_of(wanted: Container) -> str:
 
 
 def grace_of(pod: Pod) -> float:
+    """Seconds; a negative period is one second."""
     given = pod.metadata.deletion_grace_period_seconds
     if given is None:
         given = pod.spec.termination_grace_period_seconds
+    if given is not None and given < 0:
+        return 1.0
     return float(DEFAULT_GRACE if given is None else given)
 
 

@@ -12,6 +12,7 @@ from minikube.resources.base import Obj, ReadOnlyObj, Strategy
 from minikube.resources.rules.amounts import amount
 from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, key, not_supported, required
 from minikube.resources.rules.labelling import label_name
+from minikube.resources.warnings.kinds import node_warnings
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 FINALIZER = "kubernetes"
@@ -98,6 +99,9 @@ class NodeRules(Strategy[Node]):
         if old.spec.provider_id and old.spec.provider_id != new.spec.provider_id:
             why = 'node updates may not change providerID except from "" to valid'
             yield forbidden("spec.providerID", why)
+
+    def warnings(self, new: Node, old: Node | None) -> Iterator[str]:
+        yield from node_warnings(new)
 
     def validate_status(self, new: Node, old: Node) -> Iterator[FieldError]:
         for name, given in new.status.capacity.items():

@@ -12,6 +12,7 @@ from minikube.api.names import config_key_problems
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, ReadOnlyObj, Strategy
 from minikube.resources.rules.invalid import forbidden, immutable, invalid, key, quoted, required, too_long
+from minikube.resources.warnings.tls_pair import pair_problem
 
 MAX_BYTES = 1024 * 1024
 SEALED = "field is immutable when `immutable` is set"
@@ -80,6 +81,12 @@ class SecretRules(Strategy[Secret]):
                 yield forbidden("immutable", SEALED)
             if new.data != old.data:
                 yield forbidden("data", SEALED)
+
+    def warnings(self, new: Secret, old: Secret | None) -> Iterator[str]:
+        if new.type == "kubernetes.io/tls":
+            pair = (base64.b64decode(new.data.get(name, "")) for name in ("tls.crt", "tls.key"))
+            if problem := pair_problem(*pair):
+                yield problem
 
     def fields(self, obj: Any) -> Mapping[str, str]:
         return {"type": obj.type}

@@ -29,6 +29,7 @@ from minikube.resources.rules.invalid import (
     required,
 )
 from minikube.resources.rules.schema import part, stored_in, validation_rules
+from minikube.resources.warnings.definition import definition_warnings
 from minikube.schema import regexp
 from minikube.schema.jsonpath import JsonPathError, parse
 from minikube.schema.structure import compile_value
@@ -75,6 +76,9 @@ class DefinitionRules(Strategy[CustomResourceDefinition]):
         for index, stored in enumerate(new.status.stored_versions):
             if stored not in names:
                 yield invalid(at("status.storedVersions", index), stored, "must appear in spec.versions")
+
+    def warnings(self, new: CustomResourceDefinition, old: CustomResourceDefinition | None) -> Iterator[str]:
+        yield from definition_warnings(new, old)
 
 
 def _conversion(conversion: CustomResourceConversion, path: str) -> Iterator[FieldError]:

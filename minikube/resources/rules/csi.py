@@ -31,6 +31,7 @@ from minikube.resources.rules.invalid import (
 )
 from minikube.resources.rules.labelling import label_selector
 from minikube.resources.rules.volumes import csi_driver_name
+from minikube.resources.warnings.common import selector_warnings
 
 TOKEN_SECONDS, LONGEST_TOKEN = 600, 1 << 32
 NODE_ID_LENGTH = 256
@@ -120,6 +121,9 @@ class CSIStorageCapacityRules(Strategy[CSIStorageCapacity]):
         if old is not None:
             yield from immutable("nodeTopology", new.node_topology, old.node_topology)
             yield from immutable("storageClassName", new.storage_class_name, old.storage_class_name)
+
+    def warnings(self, new: CSIStorageCapacity, old: CSIStorageCapacity | None) -> Iterator[str]:
+        yield from selector_warnings(new.node_topology, "nodeTopology")
 
 
 class VolumeAttachmentRules(Strategy[VolumeAttachment]):

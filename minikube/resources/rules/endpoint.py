@@ -28,6 +28,7 @@ from minikube.resources.rules.invalid import (
     required,
     too_many,
 )
+from minikube.resources.warnings.kinds import endpoint_slice_warnings, endpoints_warnings
 
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _MOST_ENDPOINTS, _MOST_ADDRESSES, _MOST_PORTS = 1000, 100, 20_000
@@ -46,6 +47,9 @@ class EndpointsRules(Strategy[Endpoints]):
     def validate(self, new: Endpoints, old: Endpoints | None) -> Iterator[FieldError]:
         for index, subset in enumerate(new.subsets):
             yield from _subset(subset, at("subsets", index))
+
+    def warnings(self, new: Endpoints, old: Endpoints | None) -> Iterator[str]:
+        yield from endpoints_warnings(new)
 
 
 def _subset(subset: EndpointSubset, path: str) -> Iterator[FieldError]:
@@ -99,6 +103,9 @@ class EndpointSliceRules(Strategy[EndpointSlice]):
                 yield invalid(f"{where}.appProtocol", port.app_protocol, why)
         if old is not None:
             yield from immutable("addressType", new.address_type, old.address_type)
+
+    def warnings(self, new: EndpointSlice, old: EndpointSlice | None) -> Iterator[str]:
+        yield from endpoint_slice_warnings(new)
 
 
 def _slice_endpoints(new: EndpointSlice) -> Iterator[FieldError]:

@@ -26,10 +26,13 @@ from minikube.resources.rules.invalid import (
 )
 from minikube.resources.rules.labelling import label_selector, template_metadata
 from minikube.resources.rules.podspec import pod_template
+from minikube.resources.warnings.common import changed, pod_name_warnings
+from minikube.resources.warnings.pod import template_warnings
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
 _MOST_INDEXES, _MOST_PARALLEL = 100_000, 100_000
+_MANY_INDEXES, _MANY_PARALLEL = 100_000, 10_000
 
 
 class JobRules(Strategy[Job]):
@@ -62,6 +65,12 @@ class JobRules(Strategy[Job]):
         yield from job_spec(spec, "spec")
         if old is not None:
             yield from _job_update(new, old)
+
+    def warnings(self, new: Job, old: Job | None) -> Iterator[str]:
+        if old is None:
+            yield from pod_name_warnings(new.metadata.name)
+        if changed(new, old):
+            yield from _job_warnings(new.spec, "spec")
 
     def fields(self, obj: Any) -> Mapping[str, str]:
         return {"status.successful": str(obj.status.succeeded or 0)}
@@ -254,6 +263,23 @@ class CronJobRules(Strategy[CronJob]):
                 f"{path}.spec.selector", spec.job_template.spec.selector, "`selector` will be auto-generated"
             )
         yield from job_spec(spec.job_template.spec, f"{path}.spec")
+
+    def warnings(self, new: CronJob, old: CronJob | None) -> Iterator[str]:
+        if old is None:
+            yield from pod_name_warnings(new.metadata.name)
+        if changed(new, old):
+            yield from _job_warnings(new.spec.job_template.spec, "spec.jobTemplate.spec")
+
+
+def _job_warnings(spec: JobSpec, path: str) -> Iterator[str]:
+    """pkg/api/job/warnings.go."""
+    many = (spec.completions or 0) > _MANY_INDEXES and (spec.parallelism or 0) > _MANY_PARALLEL
+    if spec.completion_mode == "Indexed" and many:
+        yield (
+            f"{path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than "
+            "10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+        )
+    yield from template_warnings(spec.template, f"{path}.template")
 
 
 def _schedule(schedule: str, time_zone: str, path: str) -> Iterator[FieldError]:

@@ -31,6 +31,7 @@ from minikube.resources.base import Obj, Strategy
 from minikube.resources.rules.containers import PROTOCOLS
 from minikube.resources.rules.invalid import at, duplicate, forbidden, immutable, invalid, not_supported, required
 from minikube.resources.rules.labelling import label_selector, port_or_name
+from minikube.resources.warnings.kinds import ingress_status_warnings, ingress_warnings, network_policy_warnings
 
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _BAD_SEQUENCES = ("//", "/./", "/../", "%2f", "%2F")
@@ -60,6 +61,13 @@ class IngressRules(Strategy[Ingress]):
                 yield from _host(host, at(f"{at('spec.tls', index)}.hosts", number))
         for why in subdomain_problems(spec.ingress_class_name) if spec.ingress_class_name else ():
             yield invalid("spec.ingressClassName", spec.ingress_class_name, why)
+
+    def status_warnings(self, new: Ingress, old: Ingress) -> Iterator[str]:
+        yield from ingress_status_warnings(new)
+
+    def warnings(self, new: Ingress, old: Ingress | None) -> Iterator[str]:
+        if old is None:
+            yield from ingress_warnings(new)
 
 
 def _host(host: str, path: str) -> Iterator[FieldError]:
@@ -179,6 +187,9 @@ class NetworkPolicyRules(Strategy[NetworkPolicy]):
         for index, one in enumerate(spec.policy_types):
             if one not in ("Egress", "Ingress"):
                 yield not_supported(at("spec.policyTypes", index), one, ("Egress", "Ingress"))
+
+    def warnings(self, new: NetworkPolicy, old: NetworkPolicy | None) -> Iterator[str]:
+        yield from network_policy_warnings(new)
 
 
 def _policy_ports(ports: Sequence[NetworkPolicyPort], path: str) -> Iterator[FieldError]:

@@ -17,6 +17,8 @@ from minikube.resources.qos import qos_class
 from minikube.resources.rules.containers import ephemeral_containers
 from minikube.resources.rules.invalid import at, forbidden, invalid, required
 from minikube.resources.rules.podspec import pod_spec
+from minikube.resources.warnings.kinds import pod_status_warnings
+from minikube.resources.warnings.pod import pod_warnings
 
 MAY_CHANGE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
@@ -34,10 +36,8 @@ class PodRules(Strategy[Pod]):
             condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": _GATED}
             status["conditions"] = [condition]
         new["status"] = status
-        _positive_grace(new)
 
     def prepare_update(self, new: Obj, old: ReadOnlyObj) -> None:
-        _positive_grace(new)
         if old.get("status"):
             new["status"] = old["status"]
 
@@ -47,6 +47,13 @@ class PodRules(Strategy[Pod]):
             yield from updated(new.spec, old.spec)
         elif new.spec.ephemeral_containers:
             yield forbidden("spec.ephemeralContainers", "cannot be set on create")
+
+    def status_warnings(self, new: Pod, old: Pod) -> Iterator[str]:
+        yield from pod_status_warnings(new)
+
+    def warnings(self, new: Pod, old: Pod | None) -> Iterator[str]:
+        if old is None:
+            yield from pod_warnings(new)
 
     def validate_subresource(self, new: Pod, old: Pod, subresource: str) -> Iterator[FieldError]:
         if subresource == "ephemeralcontainers":
@@ -91,13 +98,6 @@ class PodRules(Strategy[Pod]):
             return 0
         period = obj.spec.termination_grace_period_seconds if asked is None else asked
         return 1 if period is not None and period < 0 else period or 0
-
-
-def _positive_grace(new: Obj) -> None:
-    """A negative grace period is one second."""
-    spec = new.get("spec") or {}
-    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
-        spec["terminationGracePeriodSeconds"] = 1
 
 
 def updated(new: PodSpec, old: PodSpec) -> Iterator[FieldError]:

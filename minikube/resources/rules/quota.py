@@ -25,6 +25,7 @@ from minikube.resources.rules.invalid import (
 )
 from minikube.resources.rules.labelling import labels
 from minikube.resources.rules.placement import tolerations
+from minikube.resources.warnings.kinds import runtime_class_warnings
 
 HIGHEST_USER_PRIORITY = 1_000_000_000
 SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -224,3 +225,6 @@ class RuntimeClassRules(Strategy[RuntimeClass]):
             yield from tolerations(new.scheduling.tolerations, "scheduling.tolerations")
         if old is not None:
             yield from immutable("handler", new.handler, old.handler)
+
+    def warnings(self, new: RuntimeClass, old: RuntimeClass | None) -> Iterator[str]:
+        yield from runtime_class_warnings(new)

@@ -23,6 +23,7 @@ from minikube.resources.rules.addresses import not_special
 from minikube.resources.rules.containers import PROTOCOLS
 from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, not_supported, one_of, required
 from minikube.resources.rules.labelling import labels, port_or_name
+from minikube.resources.warnings.kinds import service_status_warnings, service_warnings
 
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 HEADLESS = "None"
@@ -62,6 +63,12 @@ class ServiceRules(Strategy[Service]):
         yield from _outside(spec)
         if old is not None:
             yield from _update(spec, old.spec)
+
+    def status_warnings(self, new: Service, old: Service) -> Iterator[str]:
+        yield from service_status_warnings(new)
+
+    def warnings(self, new: Service, old: Service | None) -> Iterator[str]:
+        yield from service_warnings(new)
 
     def fields(self, obj: Any) -> Mapping[str, str]:
         return {"spec.clusterIP": obj.spec.cluster_ip, "spec.type": obj.spec.type}

@@ -33,6 +33,7 @@ from minikube.resources.rules.invalid import (
 from minikube.resources.rules.placement import node_selector
 from minikube.resources.rules.pod import difference
 from minikube.resources.rules.volumes import csi_driver_name, host_path, nfs
+from minikube.resources.warnings.kinds import storage_class_warnings, volume_claim_warnings, volume_warnings
 
 _NO_SOURCE = frozenset({
     "access_modes", "capacity", "claim_ref", "mount_options", "node_affinity", "persistent_volume_reclaim_policy",
@@ -84,6 +85,9 @@ class PersistentVolumeRules(Strategy[PersistentVolume]):
         if old is not None:
             yield from _volume_update(spec, old.spec)
 
+    def warnings(self, new: PersistentVolume, old: PersistentVolume | None) -> Iterator[str]:
+        yield from volume_warnings(new)
+
 
 def _source(spec: PersistentVolumeSpec) -> Iterator[FieldError]:
     found = [wire for name, wire in _SOURCES.items() if getattr(spec, name) is not None]
@@ -130,6 +134,9 @@ class PersistentVolumeClaimRules(Strategy[PersistentVolumeClaim]):
         yield from claim_spec(new.spec, "spec")
         if old is not None:
             yield from _claim_update(new.spec, old)
+
+    def warnings(self, new: PersistentVolumeClaim, old: PersistentVolumeClaim | None) -> Iterator[str]:
+        yield from volume_claim_warnings(new)
 
 
 def _claim_update(spec: PersistentVolumeClaimSpec, old: PersistentVolumeClaim) -> Iterator[FieldError]:
@@ -183,6 +190,9 @@ class StorageClassRules(Strategy[StorageClass]):
         if new.reclaim_policy != old.reclaim_policy:
             yield forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden.")
         yield from immutable("volumeBindingMode", new.volume_binding_mode, old.volume_binding_mode)
+
+    def warnings(self, new: StorageClass, old: StorageClass | None) -> Iterator[str]:
+        yield from storage_class_warnings(new)
 
 
 class VolumeAttributesClassRules(Strategy[VolumeAttributesClass]):

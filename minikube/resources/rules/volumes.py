@@ -155,7 +155,6 @@ def _projected(source: ProjectedVolumeSource, path: str) -> Iterator[FieldError]
             paths += [(entry.path, f"{where}.downwardAPI") for entry in one.downward_api.items]
         if one.service_account_token:
             yield from _token(one.service_account_token, f"{where}.serviceAccountToken")
-            paths.append((one.service_account_token.path, f"{where}.serviceAccountToken"))
         if bundle := one.cluster_trust_bundle:
             yield from label_selector(bundle.label_selector, f"{where}.clusterTrustBundle.labelSelector")
             if not bundle.path:

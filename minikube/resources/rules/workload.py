@@ -39,6 +39,8 @@ from minikube.resources.rules.invalid import (
 )
 from minikube.resources.rules.labelling import at_most_all, count_or_percent, is_empty, is_zero, label_selector
 from minikube.resources.rules.podspec import pod_template
+from minikube.resources.warnings.common import changed, claim_warnings, pod_name_warnings
+from minikube.resources.warnings.pod import template_warnings
 
 MISMATCH = "`selector` does not match template `labels`"
 _MAY_CHANGE = (
@@ -95,6 +97,12 @@ class DeploymentRules(Strategy[Deployment]):
         if old is not None:
             yield from immutable("spec.selector", spec.selector, old.spec.selector)
 
+    def warnings(self, new: Deployment, old: Deployment | None) -> Iterator[str]:
+        if old is None:
+            yield from pod_name_warnings(new.metadata.name)
+        if changed(new, old):
+            yield from template_warnings(new.spec.template)
+
 
 def _deployment_strategy(strategy: DeploymentStrategy, path: str) -> Iterator[FieldError]:
     if strategy.type == "Recreate":
@@ -126,6 +134,12 @@ class ReplicaSetRules(Strategy[ReplicaSet]):
         yield from _lasting(spec.template, "ReplicaSet")
         if old is not None:
             yield from immutable("spec.selector", spec.selector, old.spec.selector)
+
+    def warnings(self, new: ReplicaSet, old: ReplicaSet | None) -> Iterator[str]:
+        if old is None:
+            yield from pod_name_warnings(new.metadata.name)
+        if changed(new, old):
+            yield from template_warnings(new.spec.template)
 
     def validate_status(self, new: ReplicaSet, old: ReplicaSet) -> Iterator[FieldError]:
         status = new.status
@@ -175,6 +189,12 @@ class ReplicationControllerRules(Strategy[ReplicationController]):
                 yield invalid("spec.template.metadata.labels", given, MISMATCH)
         yield from _lasting(spec.template, "ReplicationController")
 
+    def warnings(self, new: ReplicationController, old: ReplicationController | None) -> Iterator[str]:
+        if old is None:
+            yield from pod_name_warnings(new.metadata.name)
+        if changed(new, old):
+            yield from template_warnings(new.spec.template)
+
     def fields(self, obj: Any) -> Mapping[str, str]:
         return {"status.replicas": str(obj.status.replicas)}
 
@@ -193,6 +213,10 @@ class DaemonSetRules(Strategy[DaemonSet]):
         yield from _daemon_strategy(spec.update_strategy or DaemonSetUpdateStrategy(), "spec.updateStrategy")
         if old is not None:
             yield from immutable("spec.selector", spec.selector, old.spec.selector)
+
+    def warnings(self, new: DaemonSet, old: DaemonSet | None) -> Iterator[str]:
+        if changed(new, old):
+            yield from template_warnings(new.spec.template)
 
 
 def _daemon_strategy(strategy: DaemonSetUpdateStrategy, path: str) -> Iterator[FieldError]:
@@ -227,7 +251,6 @@ class StatefulSetRules(Strategy[StatefulSet]):
         yield from _stateful_strategy(spec)
         yield from not_negative("spec.replicas", spec.replicas)
         yield from not_negative("spec.minReadySeconds", spec.min_ready_seconds)
-        yield from not_negative("spec.revisionHistoryLimit", spec.revision_history_limit)
         if spec.ordinals:
             yield from not_negative("spec.ordinals.start", spec.ordinals.start)
         for why in label_1035_problems(spec.service_name) if spec.service_name else ():
@@ -236,6 +259,18 @@ class StatefulSetRules(Strategy[StatefulSet]):
         yield from _templates(spec)
         if old is not None and _fixed(spec) != _fixed(old.spec):
             yield forbidden("spec", _MAY_CHANGE)
+
+    def warnings(self, new: StatefulSet, old: StatefulSet | None) -> Iterator[str]:
+        if changed(new, old):
+            yield from template_warnings(new.spec.template)
+        for index, claim in enumerate(new.spec.volume_claim_templates):
+            where = at("spec.volumeClaimTemplates", index)
+            yield from claim_warnings(claim.spec, where if old is None else f"{where}.Spec")
+        if (new.spec.revision_history_limit or 0) < 0:
+            yield (
+                "spec.revisionHistoryLimit: a negative value retains all historical revisions; "
+                "a value >= 0 is recommended"
+            )
 
 
 def _fixed(spec: StatefulSetSpec) -> StatefulSetSpec:

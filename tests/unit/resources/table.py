@@ -35,12 +35,12 @@ class Case(msgspec.Struct, frozen=True, rename={"before": "from"}):
         return [self.says] if isinstance(self.says, str) else self.says
 
     def __str__(self) -> str:
-        return f"{self.kind}-{self.messages[0].partition(':')[0]}"
+        return f"{self.kind}-{self.messages[0].partition(':')[0] if self.messages else 'nothing'}"
 
 
-def _cases() -> list[Case]:
+def cases(folder: str) -> list[Case]:
     found = []
-    for path in sorted((Path(__file__).parent / "validation").glob("*.yaml")):
+    for path in sorted((Path(__file__).parent / folder).glob("*.yaml")):
         rows = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         found += [msgspec.convert({**row, "area": path.stem}, Case) for row in rows]
     return found
@@ -49,14 +49,14 @@ def _cases() -> list[Case]:
 def errors_of(case: Case) -> list[str]:
     """What validation says, of an update beyond what it says of none."""
     if not case.to:
-        return errors_of_new(case.kind, _changes(case.set))
-    before = _changes(case.before)
+        return errors_of_new(case.kind, changes_of(case.set))
+    before = changes_of(case.before)
     known = errors_of_update(case.kind, before, {}, through=case.through)
-    found = errors_of_update(case.kind, before, _changes(case.to), through=case.through)
+    found = errors_of_update(case.kind, before, changes_of(case.to), through=case.through)
     return [one for one in found if one not in known]
 
 
-def _changes(given: dict[str, Any]) -> dict[str, Any]:
+def changes_of(given: dict[str, Any]) -> dict[str, Any]:
     return {path: GONE if value is None else _written_out(value) for path, value in given.items()}
 
 
@@ -84,4 +84,4 @@ def _numbered(value: Any, number: str) -> Any:
     )
 
 
-CASES = _cases()
+CASES = cases("validation")
