@@ -7,17 +7,14 @@ Rules: kubernetes plugin/pkg/admission/certificates.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any, ClassVar
-
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from minikube.admission.base import Attributes
 from minikube.admission.concerns import is_changed, is_new
 from minikube.auth.base import MASTERS, Action, Authorizer, User
 from minikube.errors import Forbidden
+from minikube.pki.requests import read_request
 
 GROUP, PLURAL = "certificates.k8s.io", "certificatesigningrequests"
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
@@ -62,11 +59,10 @@ class CertificateSubjectRestriction:
             return
         pem = ((request.object or {}).get("spec") or {}).get("request") or ""
         try:
-            asked = x509.load_pem_x509_csr(base64.b64decode(pem))
-        except (ValueError, binascii.Error) as error:
+            asked = read_request(base64.b64decode(pem))
+        except ValueError as error:
             raise _refused(request, f"failed to parse CSR: {error}") from error
-        groups = [one.value for one in asked.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
-        if MASTERS in groups:
+        if MASTERS in asked.organizations:
             why = f"use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed"
             raise _refused(request, why)
 

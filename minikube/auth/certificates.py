@@ -8,6 +8,7 @@ certificate; its times with every request.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from minikube.auth.base import AUTHENTICATED, Credentials, User
 from minikube.errors import Unauthorized
 from minikube.kit.clock import SYSTEM, Clock
+from minikube.pki.certificates import common_name
+
+log = logging.getLogger(__name__)
 
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 REMEMBERED = 4096
@@ -45,25 +49,53 @@ class Known(msgspec.Struct, frozen=True):
     span: Span
 
 
-class CertificateAuthenticator:
-    """`cas`: files of PEM certificates, read again a second after one of them has changed."""
+class Authorities:
+    """CAs in PEM files, read again a second after one of them has changed."""
 
-    def __init__(self, cas: Sequence[Path], clock: Clock = SYSTEM) -> None:
-        self._cas, self._clock = cas, clock
+    def __init__(self, files: Sequence[Path], clock: Clock = SYSTEM) -> None:
+        self._files, self._clock = files, clock
         self._looked = -LOOK_EVERY
         self._seen: tuple[int, ...] = ()
-        self._trusted: list[x509.Certificate] = []
+        self._trusted: tuple[x509.Certificate, ...] = ()
+
+    def trusted(self) -> tuple[x509.Certificate, ...]:
+        """The same tuple until they change. While a file cannot be read, what it said before holds."""
+        now = self._clock.monotonic()
+        if now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            try:
+                self._look()
+            except (OSError, ValueError) as error:
+                log.warning("the CAs of clients stay as they were: %s", error)
+        return self._trusted
+
+    def _look(self) -> None:
+        seen = tuple(path.stat().st_mtime_ns for path in self._files)
+        if self._seen != seen:
+            self._seen = seen
+            self._trusted = tuple(load_certificates(self._files))
+
+
+class CertificateAuthenticator:
+    """`cas`: files of the CAs that issue them."""
+
+    def __init__(self, cas: Sequence[Path], clock: Clock = SYSTEM) -> None:
+        self._authorities = Authorities(cas, clock)
         self._known: dict[bytes, Known] = {}
+        self._known_with: tuple[x509.Certificate, ...] = ()
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         """Raises Unauthorized, also for a certificate that has ended since its connection was opened, or before."""
         der = credentials.certificate
         if not der:
             return None
-        self._reload()
+        trusted = self._authorities.trusted()
+        if trusted is not self._known_with:
+            self._known_with = trusted
+            self._known.clear()
         known = self._known.get(der)
         if known is None:
-            known = _read(der, self._trusted)
+            known = _read(der, trusted)
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._known[der] = known
@@ -71,19 +103,19 @@ class CertificateAuthenticator:
             raise Unauthorized("x509: certificate has expired or is not yet valid")
         return known.user
 
-    def _reload(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._looked < LOOK_EVERY:
-            return
-        self._looked = now
-        seen = tuple(path.stat().st_mtime_ns for path in self._cas)
-        if self._seen != seen:
-            self._seen, self._trusted = seen, load_certificates(self._cas)
-            self._known.clear()
-
 
 def load_certificates(paths: Iterable[Path]) -> list[x509.Certificate]:
     return [one for path in paths for one in x509.load_pem_x509_certificates(path.read_bytes())]
+
+
+def parsed(der: bytes) -> x509.Certificate:
+    """Raises ValueError, whatever is wrong with it."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        _ = certificate.extensions
+    except (x509.InvalidVersion, x509.DuplicateExtension) as error:
+        raise ValueError(str(error)) from error
+    return certificate
 
 
 def span_of(certificate: x509.Certificate, cas: Iterable[x509.Certificate]) -> Span | None:
@@ -111,15 +143,10 @@ def _for_clients(certificate: x509.Certificate) -> bool:
     return not CLIENTS.isdisjoint(usage)
 
 
-def common_name(certificate: x509.Certificate) -> str:
-    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(found[0].value) if found else ""
-
-
 def _read(der: bytes, cas: Sequence[x509.Certificate]) -> Known:
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        name, span = common_name(certificate), span_of(certificate, cas)
+        certificate = parsed(der)
+        name, span = common_name(certificate.subject), span_of(certificate, cas)
     except ValueError as error:
         raise Unauthorized(f"x509: malformed certificate: {error}") from error
     if not name or span is None:

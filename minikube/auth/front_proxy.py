@@ -14,15 +14,19 @@ import msgspec
 from cryptography import x509
 
 from minikube.auth.base import AUTHENTICATED, Credentials, User
-from minikube.auth.certificates import REMEMBERED, Span, common_name, load_certificates, span_of
+from minikube.auth.certificates import REMEMBERED, Authorities, Span, load_certificates, parsed, span_of
+from minikube.pki.certificates import common_name
 
 
 class FrontProxy:
     """`names`: common names a proxy may have; none: any."""
 
     def __init__(self, ca: Path, names: Sequence[str]) -> None:
-        self._cas = load_certificates([ca])
+        """Raises OSError, ValueError for a file that is no good now."""
+        load_certificates([ca])
+        self._authorities = Authorities([ca])
         self._names = frozenset(names)
+        self._known_with: tuple[x509.Certificate, ...] = ()
         self._known: dict[bytes, Span | None] = {}
 
     async def authenticate(self, credentials: Credentials) -> User | None:
@@ -34,18 +38,22 @@ class FrontProxy:
         return msgspec.structs.replace(remote, groups=groups)
 
     def _trusted(self, der: bytes) -> bool:
+        trusted = self._authorities.trusted()
+        if trusted is not self._known_with:
+            self._known_with = trusted
+            self._known.clear()
         digest = sha256(der).digest()
         if digest not in self._known:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[digest] = self._span(der)
+            self._known[digest] = self._span(der, trusted)
         span = self._known[digest]
         return span is not None and span.now()
 
-    def _span(self, der: bytes) -> Span | None:
+    def _span(self, der: bytes, trusted: Sequence[x509.Certificate]) -> Span | None:
         try:
-            certificate = x509.load_der_x509_certificate(der)
-            named = not self._names or common_name(certificate) in self._names
-            return span_of(certificate, self._cas) if named else None
+            certificate = parsed(der)
+            named = not self._names or common_name(certificate.subject) in self._names
+            return span_of(certificate, trusted) if named else None
         except ValueError:
             return None

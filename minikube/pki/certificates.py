@@ -41,6 +41,13 @@ class Pair(msgspec.Struct, frozen=True):
         return self.certificate.read_bytes()
 
 
+def common_name(subject: x509.Name) -> str:
+    """Of several the last, as Go (and so whoever else reads our certificates) takes it: he who approves a request,
+    he who signs it and he who is shown the certificate must see the same one."""
+    found = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[-1].value) if found else ""
+
+
 def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -8,12 +8,13 @@ from datetime import timedelta
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from minikube.pki.certificates import Pair, alternatives, ensure_key, validity
+from minikube.pki.certificates import Pair, alternatives, common_name, ensure_key, validity
 
 EXTENDED: dict[str, ObjectIdentifier] = {
     "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
@@ -73,13 +74,19 @@ def make_request(
 
 
 def read_request(pem: bytes) -> Requested:
-    """Raises ValueError: no request, or not signed with its own key."""
-    request = x509.load_pem_x509_csr(pem)
+    """Raises ValueError: no request, not signed with its own key, or with what nobody here understands."""
+    try:
+        return _read(x509.load_pem_x509_csr(pem))
+    except (x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from error
+
+
+def _read(request: x509.CertificateSigningRequest) -> Requested:
     if not request.is_signature_valid:
         raise ValueError("the request is not signed with its own key")
     names = _alternative_names(request)
     return Requested(
-        common_name="".join(_texts(request.subject, NameOID.COMMON_NAME)[-1:]),
+        common_name=common_name(request.subject),
         organizations=_texts(request.subject, NameOID.ORGANIZATION_NAME),
         dns_names=tuple(names.get_values_for_type(x509.DNSName)),
         addresses=tuple(str(each) for each in names.get_values_for_type(x509.IPAddress)),
@@ -103,7 +110,7 @@ def sign_request(ca: Pair, pem: bytes, usages: Sequence[str], lifetime: timedelt
     start, end = validity(lifetime)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(request.subject)
+        .subject_name(_subject(request))
         .issuer_name(issuer.subject)
         .public_key(request.public_key())
         .serial_number(x509.random_serial_number())
@@ -120,6 +127,12 @@ def sign_request(ca: Pair, pem: bytes, usages: Sequence[str], lifetime: timedelt
     if len(list(names)):
         builder = builder.add_extension(names, critical=False)
     return builder.sign(issuer_key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def _subject(request: x509.CertificateSigningRequest) -> x509.Name:
+    """With one common name at most: nobody must be able to read another one out of the certificate than we do."""
+    attributes = [each for each in request.subject if each.oid != NameOID.COMMON_NAME]
+    return x509.Name([*attributes, *request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[-1:]])
 
 
 def _alternative_names(request: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName:

@@ -28,15 +28,21 @@ OTHER = ec.generate_private_key(ec.SECP256R1())
 
 
 def named(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)] if text else [])
+    """Several common names if there are commas."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one) for one in text.split(",") if one])
+
+
+def builder_of(subject: str, span: tuple[datetime, datetime]) -> x509.CertificateBuilder:
+    """Of one that a CA called `ca` issues."""
+    builder = x509.CertificateBuilder(named("ca"), named(subject), KEY.public_key(), x509.random_serial_number())
+    return builder.not_valid_before(span[0]).not_valid_after(span[1])
 
 
 def certificate(
     subject: str, span: tuple[datetime, datetime], key: ec.EllipticCurvePrivateKey = KEY
 ) -> x509.Certificate:
     """Issued by a CA that is called `ca` and has this key."""
-    builder = x509.CertificateBuilder(named("ca"), named(subject), KEY.public_key(), x509.random_serial_number())
-    return builder.not_valid_before(span[0]).not_valid_after(span[1]).sign(key, hashes.SHA256())
+    return builder_of(subject, span).sign(key, hashes.SHA256())
 
 
 def user_of(directory: Path, leaf: x509.Certificate, ca: x509.Certificate) -> str:
@@ -49,8 +55,9 @@ def user_of(directory: Path, leaf: x509.Certificate, ca: x509.Certificate) -> st
     return user.name
 
 
-def test_the_common_name_is_the_user(tmp_path: Path) -> None:
-    assert user_of(tmp_path, certificate("bob", ALWAYS), certificate("ca", ALWAYS)) == "bob"
+@pytest.mark.parametrize("names", ["bob", "eve,bob"])
+def test_the_last_common_name_is_the_user(tmp_path: Path, names: str) -> None:
+    assert user_of(tmp_path, certificate(names, ALWAYS), certificate("ca", ALWAYS)) == "bob"
 
 
 @pytest.mark.parametrize(
@@ -71,11 +78,30 @@ def test_what_is_not_good_is_nobody(
         user_of(tmp_path, leaf, certificate("ca", ca))
 
 
-def test_what_is_no_certificate_is_nobody(tmp_path: Path) -> None:
+def altered(old: bytes, new: bytes) -> bytes:
+    """A certificate with two extensions of our own, with these bytes replaced."""
+    leaf = builder_of("bob", ALWAYS)
+    for number in ("2.5.29.100", "2.5.29.101"):
+        leaf = leaf.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(number), b"\x05\x00"), False)
+    der = leaf.sign(KEY, hashes.SHA256()).public_bytes(Encoding.DER)
+    assert old in der
+    return der.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    "der",
+    [
+        b"0\x03\x02\x01\x01",
+        altered(b"\x55\x1d\x65", b"\x55\x1d\x64"),
+        altered(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"),
+    ],
+    ids=["no certificate", "an extension twice", "of a version that is none"],
+)
+def test_what_is_no_certificate_is_nobody(tmp_path: Path, der: bytes) -> None:
     bundle = tmp_path / "ca.crt"
     bundle.write_bytes(certificate("ca", ALWAYS).public_bytes(Encoding.PEM))
     with pytest.raises(Unauthorized, match="malformed"):
-        asyncio.run(CertificateAuthenticator([bundle]).authenticate(Credentials(b"0\x03\x02\x01\x01")))
+        asyncio.run(CertificateAuthenticator([bundle]).authenticate(Credentials(der)))
 
 
 async def test_a_ca_that_has_changed_is_known_a_second_later(tmp_path: Path) -> None:
@@ -90,3 +116,18 @@ async def test_a_ca_that_has_changed_is_known_a_second_later(tmp_path: Path) -> 
     await clock.sleep(LOOK_EVERY)
     with pytest.raises(Unauthorized):
         await authenticator.authenticate(leaf)
+
+
+async def test_a_ca_that_cannot_be_read_holds_as_it_was(tmp_path: Path) -> None:
+    bundle, clock = tmp_path / "ca.crt", HandClock()
+    bundle.write_bytes(certificate("ca", ALWAYS).public_bytes(Encoding.PEM))
+    authenticator = CertificateAuthenticator([bundle], clock)
+    leaf = Credentials(certificate("bob", ALWAYS).public_bytes(Encoding.DER))
+    assert await authenticator.authenticate(leaf)
+    bundle.write_text("half")
+    os.utime(bundle, (1, 1))
+    await clock.sleep(LOOK_EVERY)
+    assert await authenticator.authenticate(leaf)
+    bundle.unlink()
+    await clock.sleep(LOOK_EVERY)
+    assert await authenticator.authenticate(leaf)
