@@ -81,6 +81,7 @@ HELP: dict[str, str] = {
     "eviction_hard": "Thresholds at which pods are evicted at once.",
     "eviction_soft": "Thresholds at which pods are evicted after a grace period.",
     "eviction_soft_grace_period": "Grace period of each soft threshold, e.g. memory.available=1m30s.",
+    "eviction_minimum_reclaim": "How much more than a met threshold is reclaimed, e.g. nodefs.available=500Mi.",
     "eviction_max_pod_grace_period": "Most seconds that a pod gets to end at a soft threshold.",
     "eviction_pressure_transition_period": "How long a pressure condition stays after its threshold.",
     "image_gc_high_threshold": "Percent of the disk used at which unused images are removed.",

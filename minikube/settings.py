@@ -93,6 +93,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     eviction_soft: str = ""
     eviction_soft_grace_period: str = ""
+    eviction_minimum_reclaim: str = ""
+    """How much more than a threshold asks for is reclaimed once it is met: nodefs.available=500Mi."""
     eviction_max_pod_grace_period: int = 0
     eviction_pressure_transition_period: str = "5m"
     image_gc_high_threshold: int = 85

@@ -233,6 +233,25 @@ def test_a_full_disk_costs_unused_images_first_then_the_pod_that_exceeds_its_req
     machine.kubectl("wait", "--for=condition=Ready", "pod/after", "--timeout=30s")
 
 
+def test_more_than_the_threshold_is_reclaimed_where_that_is_asked_for(small: Machine) -> None:
+    machine = small
+    machine.serve(
+        "--eviction-hard", "nodefs.available<60Mi", "--eviction-minimum-reclaim", "nodefs.available=25Mi",
+        "--eviction-pressure-transition-period", "5s",
+    )  # fmt: skip
+    for name, size in (("large", 20), ("small", 10)):
+        command = f"dd if=/dev/zero of=/own bs=1M count={size}; sleep 3600"
+        machine.kubectl("run", name, "--image=busybox:test", "--", "sh", "-c", command)
+        written = ("exec", name, "--", "stat", "-c", "%s", "/own")
+        expected = f"{size << 20}\n"
+        machine.wait(lambda w=written, e=expected: machine.kubectl(*w) == e, 40)  # type: ignore[misc]
+    sh("dd", "if=/dev/zero", f"of={machine.root}/data/filler", "bs=1M", f"count={free(machine) - 56}")
+    machine.wait(lambda: status(machine, "large").startswith("Failed"), 60)
+    machine.wait(lambda: free(machine) >= 70, 30)
+    machine.wait(lambda: status(machine, "small").startswith("Failed"), 60)
+    machine.wait(lambda: condition(machine, "DiskPressure") == "False", 60)
+
+
 def test_a_disk_without_inodes_evicts_who_holds_most(small: Machine) -> None:
     machine = small
     machine.serve("--eviction-hard", "nodefs.inodesFree<2000", "--eviction-pressure-transition-period", "5s")

@@ -101,7 +101,7 @@ class Housekeeping:
             await self._free_disk(None)
             await self._agent.runtime.reclaim()
             measures = await self._look()
-            if not threshold.met(measures):
+            if not threshold.met(measures, before=True):
                 return
         if (worker := await self._evict_for(threshold, measures[threshold.signal])) is not None:
             with contextlib.suppress(TimeoutError):  # what it held is not free before that
@@ -221,7 +221,10 @@ def eviction_settings(settings: Settings) -> EvictionSettings:
         for text in (settings.kube_reserved, settings.system_reserved):
             parse_reserved(text)
         found = parse_thresholds(
-            settings.eviction_hard, settings.eviction_soft, settings.eviction_soft_grace_period
+            settings.eviction_hard,
+            settings.eviction_soft,
+            settings.eviction_soft_grace_period,
+            settings.eviction_minimum_reclaim,
         )
         transition = parse_duration(settings.eviction_pressure_transition_period)
         image_age = parse_duration(settings.image_minimum_gc_age)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 import msgspec
+from msgspec.structs import replace
 
 from minikube.api.quantity import QuantityError, format, parse
 
@@ -50,15 +51,26 @@ class Threshold(msgspec.Struct, frozen=True):
     """As configured: 100Mi or 10%."""
     grace: float | None = None
     """Seconds; None: hard."""
+    reclaim: str = ""
+    """How much more than that is to be there before it is enough; as `text`."""
 
     def amount(self, capacity: int) -> int:
-        if self.text.endswith("%"):
-            return int(capacity * Fraction(self.text[:-1]) / 100)
-        return int(parse(self.text))
+        return _amount(self.text, capacity)
 
-    def met(self, measures: Mapping[str, Measure]) -> bool:
+    def met(self, measures: Mapping[str, Measure], *, before: bool = False) -> bool:
+        """`before`: it has been met, and what is short is being reclaimed."""
         found = measures.get(self.signal)
-        return found is not None and found.available < self.amount(found.capacity)
+        if found is None:
+            return False
+        more = _amount(self.reclaim, found.capacity) if before and self.reclaim else 0
+        return found.available < self.amount(found.capacity) + more
+
+
+def _amount(text: str, capacity: int) -> int:
+    """Raises ValueError, QuantityError."""
+    if text.endswith("%"):
+        return int(capacity * Fraction(text[:-1]) / 100)
+    return int(parse(text))
 
 
 def parse_duration(text: str) -> float:
@@ -69,22 +81,36 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
-def parse_thresholds(hard: str, soft: str = "", grace_periods: str = "") -> tuple[Threshold, ...]:
-    """`signal<quantity` and `signal=duration`, separated by commas. Raises ValueError."""
+NEVER = ("0%", "100%")
+"""Switches a threshold off."""
+
+
+def parse_thresholds(
+    hard: str, soft: str = "", grace_periods: str = "", reclaim: str = ""
+) -> tuple[Threshold, ...]:
+    """`signal<quantity`, `signal=duration` and `signal=quantity`, separated by commas. Raises ValueError."""
     graces = {name: parse_duration(text) for name, text in pairs(grace_periods, "=")}
+    more = dict(pairs(reclaim, "="))
     found = [Threshold(signal, text) for signal, text in pairs(hard, "<")]
     for signal, text in pairs(soft, "<"):
         if signal not in graces:
             raise ValueError(f"grace period must be specified for the soft eviction threshold {signal}")
         found.append(Threshold(signal, text, graces[signal]))
-    for each in found:
-        if each.signal not in CONDITIONS:
-            raise ValueError(f"unknown eviction signal {each.signal}; known are {', '.join(CONDITIONS)}")
-        try:
-            each.amount(100)
-        except (QuantityError, ValueError) as error:
-            raise ValueError(f"eviction threshold {each.signal}<{each.text}: {error}") from error
-    return tuple(found)
+    for signal, text in (*((each.signal, each.text) for each in found), *more.items()):
+        _check(signal, text)
+    return tuple(replace(each, reclaim=more.get(each.signal, "")) for each in found if each.text not in NEVER)
+
+
+def _check(signal: str, text: str) -> None:
+    """Raises ValueError."""
+    if signal not in CONDITIONS:
+        raise ValueError(f"unknown eviction signal {signal}; known are {', '.join(CONDITIONS)}")
+    try:
+        amount = _amount(text, 100)
+    except (QuantityError, ValueError) as error:
+        raise ValueError(f"eviction threshold {signal}<{text}: {error}") from error
+    if amount < 0:
+        raise ValueError(f"eviction threshold {signal} must be positive: {text}")
 
 
 def pairs(text: str, separator: str) -> Iterable[tuple[str, str]]:
@@ -105,7 +131,7 @@ class Pressure(msgspec.Struct, frozen=True):
     """Condition -> when one of its thresholds was last met."""
 
     def look(self, thresholds: Iterable[Threshold], measures: Mapping[str, Measure], now: datetime) -> Pressure:
-        met = [each for each in thresholds if each.met(measures)]
+        met = [each for each in thresholds if each.met(measures, before=each in self.since)]
         since = {each: self.since.get(each, now) for each in met}
         acting = {CONDITIONS[each.signal]: now for each in _due(since, now)}
         return Pressure(since, {**self.last, **acting})

@@ -38,6 +38,27 @@ def test_a_soft_threshold_needs_a_grace_period() -> None:
         parse_thresholds("", "memory.available<1Gi")
 
 
+def test_what_is_short_is_reclaimed_until_there_is_more_than_the_threshold_asks_for() -> None:
+    [threshold] = parse_thresholds("memory.available<1Gi", reclaim="memory.available=512Mi")
+    barely = {MEMORY: Measure(GIB + GIB // 4, 8 * GIB)}
+    assert not Pressure().look([threshold], barely, NOW).due(NOW)
+    short = Pressure().look([threshold], SHORT, NOW)
+    assert short.look([threshold], barely, NOW).due(NOW) == [threshold]
+    enough = {MEMORY: Measure(GIB + GIB // 2, 8 * GIB)}
+    assert not short.look([threshold], enough, NOW).due(NOW)
+
+
+@pytest.mark.parametrize("text", ["memory.available=much", "swap=1Gi", "memory.available=-1Gi", "memory.available"])
+def test_a_minimum_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_thresholds("memory.available<1Gi", reclaim=text)
+
+
+def test_a_threshold_of_nothing_or_everything_is_none() -> None:
+    [kept] = parse_thresholds("memory.available<0%,nodefs.available<100%,imagefs.available<5%")
+    assert kept.text == "5%"
+
+
 @pytest.mark.parametrize("text", ["memory.available=1Gi", "memory<1Gi", "memory.available<much"])
 def test_what_is_no_threshold_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
