@@ -92,6 +92,8 @@ HELP: dict[str, str] = {
     "shutdown_grace_period": "Seconds that pods get to end when the machine goes down (0: none).",
     "shutdown_grace_period_critical_pods": "Seconds of these that are kept for critical pods.",
     "shutdown_grace_period_by_pod_priority": "Instead: by priority, lowest first, e.g. 0=30s,1000=10s.",
+    "allowed_unsafe_sysctls": "Sysctl, or beginning with *, that pods may set beside the safe ones (repeatable).",
+    "seccomp_default": "Give containers the runtime's seccomp profile unless they ask for another.",
     "pod_max_pids": "Most processes of one pod (0: no limit).",
     "simulate": "Run no containers: pods go through their life on paper.",
     "log_level": "debug, info, warning or error.",

@@ -102,6 +102,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     image_minimum_gc_age: str = "2m"
     container_log_max_size: str = "10Mi"
     container_log_max_files: int = 5
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
+    """That pods may set beside the safe ones: net.core.somaxconn, or kernel.msg*."""
+    seccomp_default: bool = False
+    """Containers that ask for no seccomp profile get the runtime's."""
     pod_max_pids: int = 0
     """0: no limit."""
     shutdown_grace_period: float = 0

@@ -34,8 +34,14 @@ def web_archive(path: Path, version: str) -> Path:
     return busybox_archive(path, f"web:{version}", command=("sh", "-c", WEB.format(version=version)))
 
 
-def busybox_archive(path: Path, name: str = "busybox:test", *, command: Sequence[str] = ("sh",)) -> Path:
-    """A docker-archive tar with /bin/busybox and a symlink for every applet."""
+def busybox_archive(
+    path: Path,
+    name: str = "busybox:test",
+    *,
+    command: Sequence[str] = ("sh",),
+    files: Mapping[str, str] | None = None,
+) -> Path:
+    """A docker-archive tar with /bin/busybox and a symlink for every applet; more `files` by path."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         tar.add("/bin/busybox", "bin/busybox")
@@ -45,6 +51,8 @@ def busybox_archive(path: Path, name: str = "busybox:test", *, command: Sequence
                 link = tarfile.TarInfo(f"bin/{applet}")
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(link)
+        for member, text in (files or {}).items():
+            _member(tar, member, text.encode())
     return _archive(path, name, layer.getvalue(), {"Env": ["PATH=/bin"], "Cmd": list(command)})
 
 
@@ -109,7 +117,11 @@ def _archive(path: Path, name: str, layer: bytes, run: Mapping[str, Any]) -> Pat
             ("layer.tar", layer),
             ("manifest.json", json.dumps(manifest).encode()),
         ):
-            info = tarfile.TarInfo(member)
-            info.size = len(body)
-            tar.addfile(info, io.BytesIO(body))
+            _member(tar, member, body)
     return path
+
+
+def _member(tar: tarfile.TarFile, name: str, body: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(body)
+    tar.addfile(info, io.BytesIO(body))

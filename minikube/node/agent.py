@@ -19,11 +19,12 @@ from minikube.kit.clock import Clock
 from minikube.kit.gate import Gate
 from minikube.kit.tasks import guard
 from minikube.node import node_events
-from minikube.node.container import resolver
+from minikube.node.container import resolver, sysctls
 from minikube.node.container.inputs import Inputs
 from minikube.node.container.spec import log_directory
 from minikube.node.host.pod_groups import PodGroups
 from minikube.node.network.base import PodNetwork
+from minikube.node.pod.admit import Abilities, apparmor_enabled
 from minikube.node.pod.hooks import run_hook
 from minikube.node.pod.observed import Ending, Observed
 from minikube.node.pod.pods import containers_of, field_of, is_terminal
@@ -49,12 +50,20 @@ from minikube.node.shutdown import GracefulShutdown
 from minikube.node.upkeep.eviction import refused
 from minikube.node.upkeep.housekeeping import Housekeeping
 from minikube.node.volumes.usage import Measures, Usage
-from minikube.settings import Settings
+from minikube.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4
 """Sandboxes and containers started at the same time: more only makes each slower."""
+
+
+def abilities(settings: Settings) -> Abilities:
+    """Raises SettingsError."""
+    allowed = settings.allowed_unsafe_sysctls
+    if why := next(filter(None, map(sysctls.problem, allowed)), ""):
+        raise SettingsError(f"setting allowed_unsafe_sysctls: {why}")
+    return Abilities(settings.simulate or apparmor_enabled(), allowed)
 
 
 def remove_logs(root: Path, uids: Collection[str]) -> None:
@@ -116,6 +125,7 @@ class Agent:
         self._prober = Prober(runtime, clock, self._probed)
         self._groups = PodGroups(settings)
         self._registries = Registries.load(settings)
+        self.abilities = abilities(settings)
         self._housekeeping = Housekeeping(self, kept_images)
         self._shutdown = GracefulShutdown(self)
         self.reporting = Reporting(self, self._registration)

@@ -19,6 +19,7 @@ from minikube.api.core_v1 import (
     NodeAddress,
     NodeCondition,
     NodeDaemonEndpoints,
+    NodeFeatures,
     NodeStatus,
     NodeSystemInfo,
 )
@@ -95,6 +96,7 @@ def node_status(
             ContainerImage(names=each.digests + each.tags, size_bytes=each.size)
             for each in sorted(images, key=lambda image: -image.size)[:50]
         ),
+        features=NodeFeatures(supplemental_groups_policy=info.strict_groups) if info else old.features,
         node_info=NodeSystemInfo(
             architecture=machine.architecture,
             boot_id=machine.boot_id,

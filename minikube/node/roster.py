@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from minikube.api.core_v1 import Pod
 from minikube.client.base import Informers
 from minikube.kit.tasks import guard
-from minikube.node.pod.admit import refusal
+from minikube.node.pod.admit import admission
 from minikube.node.pod.pods import is_mirror, is_terminal
+from minikube.node.pod.preemption import PREEMPTED
 from minikube.node.pod.worker import PodWorker
 from minikube.node.runtime.base import RuntimeFault, Sandbox
 from minikube.node.static import Mirrors, StaticPods, mirrors
@@ -140,10 +141,15 @@ class Roster:
         node = agent.node()
         if node is None or pod.metadata.deletion_timestamp is not None:
             return
-        ending = agent.under_pressure(pod) or refusal(pod, node, self.living(), shutting_down=agent.shutting_down)
+        found = admission(pod, node, self.living(), agent.abilities, shutting_down=agent.shutting_down)
+        ending = agent.under_pressure(pod) or found.refusal
         if ending is not None:
             worker.end(ending)
             agent.recorder.warning(pod, ending.reason, ending.message)
+            return
+        for victim in found.victims:
+            agent.recorder.warning(victim, PREEMPTED.reason, PREEMPTED.message)
+            self.workers[victim.metadata.uid].end(PREEMPTED)
 
     async def _live(self, uid: str, name: str, worker: PodWorker) -> None:
         try:

@@ -33,9 +33,10 @@ def sandbox_security(pod: Pod) -> SecurityContext:
 
 
 def container_security(
-    pod: Pod, wanted: Container, image_user: str, seccomp_root: str, target: str = ""
+    pod: Pod, wanted: Container, image_user: str, seccomp_root: str, target: str = "", *, confine: bool = False
 ) -> SecurityContext:
-    """The container's settings win over the pod's. `target`: the container whose processes it sees.
+    """The container's settings win over the pod's. `target`: the container whose processes it sees; `confine`: with
+    the runtime's seccomp profile unless it asks for another.
 
     Raises ConfigProblem when runAsNonRoot does not hold.
     """
@@ -59,7 +60,7 @@ def container_security(
         no_new_privileges=own.allow_privilege_escalation is False,
         add_capabilities=added,
         drop_capabilities=dropped,
-        seccomp="" if own.privileged else _seccomp(own, whole, seccomp_root),
+        seccomp="" if own.privileged else _seccomp(own, whole, seccomp_root, confine=confine),
         apparmor=_apparmor(pod, wanted, own, whole),
         masked_paths=own.proc_mount != "Unmasked",
         host_network=bool(pod.spec.host_network),
@@ -94,13 +95,21 @@ def _verify_non_root(pod: Pod, wanted: Container, user: int | None, image_user: 
         )
 
 
-def _seccomp(own: Own, whole: PodSecurityContext, root: str) -> str:
+def _seccomp(own: Own, whole: PodSecurityContext, root: str, *, confine: bool) -> str:
     profile = own.seccomp_profile or whole.seccomp_profile
+    if profile is None and confine:
+        return RUNTIME_DEFAULT
     if profile is None or profile.type == "Unconfined":
         return ""
     if profile.type == "Localhost":
         return f"localhost/{root}/{profile.localhost_profile}"
     return RUNTIME_DEFAULT
+
+
+def confined(pod: Pod, wanted: Container) -> bool:
+    """Whether it asks for an AppArmor profile."""
+    own, whole = wanted.security_context or NOTHING_OWN, pod.spec.security_context or NOTHING
+    return _apparmor(pod, wanted, own, whole) not in ("", "unconfined")
 
 
 def _apparmor(pod: Pod, wanted: Container, own: Own, whole: PodSecurityContext) -> str:

@@ -112,6 +112,7 @@ def container_spec(
     memory_capacity: int,
     target: str = "",
     seccomp_root: str = "/var/lib/kubelet/seccomp",
+    confine: bool = False,
     resources: ResourceRequirements | None = None,
     unified: Mapping[str, str] | None = None,
 ) -> ContainerSpec:
@@ -146,7 +147,7 @@ def container_spec(
             "io.kubernetes.container.terminationMessagePath": wanted.termination_message_path,
         },
         resources=replace(resources_of(pod, resources, memory_capacity), unified=unified or {}),
-        security=container_security(pod, wanted, image_user, seccomp_root, target),
+        security=container_security(pod, wanted, image_user, seccomp_root, target, confine=confine),
         stop_signal=wanted.lifecycle.stop_signal if wanted.lifecycle is not None else "",
     )
 

@@ -7,32 +7,86 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from pathlib import Path
+
+import msgspec
 
 from minikube.api.core_v1 import Node, Pod
 from minikube.api.node_selector import matches_required
 from minikube.api.pod_resources import pod_requests
 from minikube.api.quantity import parse
 from minikube.api.taints import tolerated
+from minikube.node.container.security import confined
 from minikube.node.container.sysctls import forbidden
 from minikube.node.pod.observed import Ending
-from minikube.node.pod.pods import containers_of, is_static, is_terminal
+from minikube.node.pod.pods import containers_of, every_container, is_critical, is_static, is_terminal
+from minikube.node.pod.preemption import NotEnough, victims
 
 OS, OS_LABEL = "linux", "kubernetes.io/os"
 ANY = "0.0.0.0"
 
 
-def refusal(pod: Pod, node: Node, others: Iterable[Pod], *, shutting_down: bool = False) -> Ending | None:
-    """Why the pod cannot live here. `others` are the node's other pods with what is allocated to them."""
-    found = next(_reasons(pod, node, [each for each in others if not is_terminal(each)], shutting_down), None)
-    return Ending(found[0], found[1], rejected=True) if found is not None else None
+APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
 
 
-def _reasons(pod: Pod, node: Node, others: list[Pod], shutting_down: bool) -> Iterator[tuple[str, str]]:
+class Abilities(msgspec.Struct, frozen=True):
+    """What this machine can do, or lets pods do, that not every one does."""
+
+    apparmor: bool = True
+    unsafe_sysctls: tuple[str, ...] = ()
+    """That its administrator allows."""
+
+
+EVERYTHING = Abilities()
+
+
+def apparmor_enabled(parameter: Path = APPARMOR) -> bool:
+    try:
+        return parameter.read_text().startswith("Y")
+    except OSError:
+        return False
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """Why the pod cannot live here, if it cannot; and whom it takes the room of, if it can so only."""
+
+    refusal: Ending | None = None
+    victims: tuple[Pod, ...] = ()
+
+
+def admission(
+    pod: Pod, node: Node, others: Iterable[Pod], able: Abilities = EVERYTHING, *, shutting_down: bool = False
+) -> Admission:
+    """`others` are the node's other pods with what is allocated to them."""
+    living = [each for each in others if not is_terminal(each)]
+    missing = dict(_missing(pod, node, living)) if is_critical(pod) else {}
+    reasons = _reasons(pod, node, living, able, shutting_down=shutting_down)
+    for reason, message in reasons:
+        if not missing or reason.removeprefix("OutOf") not in missing:
+            return Admission(Ending(reason, message, rejected=True))
+    if not missing:
+        return Admission()
+    try:
+        return Admission(victims=tuple(victims(pod, living, missing)))
+    except NotEnough as error:
+        return Admission(Ending("UnexpectedAdmissionError", str(error), rejected=True))
+
+
+def _reasons(
+    pod: Pod, node: Node, others: list[Pod], able: Abilities, *, shutting_down: bool
+) -> Iterator[tuple[str, str]]:
     if shutting_down:
         yield "NodeShutdown", "Pod was rejected as the node is shutting down."
-    why = forbidden(pod)
+    why = forbidden(pod, able.unsafe_sysctls)
     if why:
         yield "SysctlForbidden", why
+    if not able.apparmor and any(confined(pod, each) for each in every_container(pod)):
+        yield "AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host"
+    context, features = pod.spec.security_context, node.status.features
+    strict = context is not None and context.supplemental_groups_policy == "Strict"
+    if strict and not (features is not None and features.supplemental_groups_policy):
+        text = "SupplementalGroupsPolicy=Strict is not supported in this node"
+        yield "SupplementalGroupsPolicyNotSupported", text
     if pod.metadata.labels.get(OS_LABEL, OS) != OS:
         text = f"Failed to admit pod as the `{OS_LABEL}` label doesn't match node label"
         yield "PodOSSelectorNodeLabelDoesNotMatch", text
@@ -57,6 +111,15 @@ def _too_much(pod: Pod, node: Node, others: list[Pod]) -> Iterator[tuple[str, st
         yield "OutOfpods", not_enough("pods", 1, len(others), allowed)
     for name, asked, used, capacity in shortages(pod_requests(pod), node.status.allocatable, others):
         yield f"OutOf{name}", not_enough(name, asked, used, capacity)
+
+
+def _missing(pod: Pod, node: Node, others: list[Pod]) -> Iterator[tuple[str, int]]:
+    """Resource and how much of it."""
+    allowed = int(parse(node.status.allocatable.get("pods", "0")))
+    if node.status.allocatable and len(others) + 1 > allowed:
+        yield "pods", len(others) + 1 - allowed
+    for name, asked, used, capacity in shortages(pod_requests(pod), node.status.allocatable, others):
+        yield name, asked + used - capacity
 
 
 def shortages(

@@ -29,6 +29,8 @@ class Ending(msgspec.Struct, frozen=True):
     """None: the pod's own."""
     disruption: str = ""
     """The reason of its DisruptionTarget condition, if it gets one: TerminationByKubelet."""
+    disruption_message: str = ""
+    """Of that condition; empty: `message`."""
     rejected: bool = False
     """Never admitted: there is nothing to say about its containers."""
 

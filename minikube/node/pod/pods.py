@@ -13,6 +13,7 @@ from minikube.api.core_v1 import Container, EphemeralContainer, Pod
 DEFAULT_GRACE = 30
 LEAST_GRACE = 2.0
 """Seconds between stop signal and SIGKILL that every container gets (kuberuntime minimumGracePeriodInSeconds)."""
+SYSTEM_CRITICAL = 2_000_000_000
 SIDECAR_POLICY = "Always"
 HASH_ANNOTATION = "io.kubernetes.container.hash"
 IMAGES_ANNOTATION = "minikube.io/container.image-volumes"
@@ -75,6 +76,11 @@ def is_static(pod: Pod) -> bool:
 
 def is_mirror(pod: Pod) -> bool:
     return MIRROR_ANNOTATION in pod.metadata.annotations
+
+
+def is_critical(pod: Pod) -> bool:
+    """Static pods, and those of priority system-cluster-critical or above (kubetypes.IsCriticalPod)."""
+    return is_static(pod) or is_mirror(pod) or (pod.spec.priority or 0) >= SYSTEM_CRITICAL
 
 
 def is_terminal(pod: Pod) -> bool:

@@ -125,6 +125,7 @@ class Starter:
             memory_capacity=agent.memory_capacity,
             target=target,
             seccomp_root=str(agent.settings.agent_dir / "seccomp"),
+            confine=agent.settings.seccomp_default,
             resources=observed.allocated.get(wanted.name, wanted.resources),
             unified=agent.container_settings(),
         )

@@ -149,7 +149,7 @@ def _more(pod: Pod, observed: Observed, ending: Ending | None, phase: str) -> Se
     if could_restart_all(pod):
         more.append(all_restarting(phase, holds=observed.restarting_all))
     if ending is not None and ending.disruption:
-        more.append(condition(DISRUPTION, True, ending.disruption, ending.message))
+        more.append(condition(DISRUPTION, True, ending.disruption, ending.disruption_message or ending.message))
     return more
 
 

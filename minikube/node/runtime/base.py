@@ -208,7 +208,7 @@ class Container(msgspec.Struct, frozen=True):
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
     user: User | None = None
-    """Whom its first process began as; None where the runtime does not tell (containerd before 2.0)."""
+    """Whom its first process began as; None where the runtime does not tell."""
 
 
 class ContainerEvent(msgspec.Struct, frozen=True):
@@ -266,6 +266,8 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
     network_ready: bool
     message: str = ""
     handlers: tuple[str, ...] = ()
+    strict_groups: bool = False
+    """Containers can have the supplemental groups that the pod names, and no others."""
     recursive_read_only: bool = False
     """The default handler can make a mount and all that is mounted in it read-only."""
 

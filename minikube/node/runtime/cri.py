@@ -37,11 +37,12 @@ from minikube.node.runtime.base import (
     SandboxSpec,
     TreeMount,
     Unavailable,
+    User,
 )
 from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore, translated
 from minikube.node.runtime.processes import Process, Tasks
 from minikube.node.runtime.snapshots import Snapshots
-from minikube.node.runtime.specs import Specs
+from minikube.node.runtime.specs import Specs, changes
 from minikube.node.runtime.streams import CriStreams
 from minikube.node.runtime.wire import decode, encode
 
@@ -68,6 +69,7 @@ class CriRuntime:
         self._images = cri_grpc.ImageServiceStub(self._channel)
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._configs: dict[str, Any] = {}
+        self._users: dict[str, User] = {}
         self._pause: str | None = None
 
     async def close(self) -> None:
@@ -85,6 +87,7 @@ class CriRuntime:
             network_ready="NetworkReady" in ready and ready["NetworkReady"].status,
             message="; ".join(condition.message for condition in status.conditions if condition.message),
             handlers=("", "runc"),
+            strict_groups=True,
             recursive_read_only=any(
                 each.features.recursive_read_only_mounts for each in answer.runtime_handlers if not each.name
             ),
@@ -136,8 +139,8 @@ class CriRuntime:
         async with self._slots:
             answer = await _call(self._runtime.CreateContainer(request, timeout=120), CreateFailed)
         found: str = answer.container_id
-        if harmless := {each.container_path for each in spec.mounts if each.no_exec}:
-            await Specs(self._channel).disarm(found, harmless)
+        if (edit := changes(spec)) is not None:
+            await Specs(self._channel).change(found, edit)
         return found
 
     async def start_container(self, container: str) -> None:
@@ -152,6 +155,7 @@ class CriRuntime:
     async def remove_container(self, container: str) -> None:
         request = cri.RemoveContainerRequest(container_id=container)
         await _gone(self._runtime.RemoveContainer(request, timeout=120))
+        self._users.pop(container, None)
 
     async def containers(self, pod_uid: str | None = None) -> Sequence[Container]:
         pods = {item.id: item.pod_uid for item in await self.sandboxes(pod_uid)}
@@ -167,8 +171,18 @@ class CriRuntime:
                 answer = await _call(self._runtime.ContainerStatus(request, timeout=30))
             except NotFound:
                 continue
-            found.append(messages.container(answer.status, item.pod_sandbox_id, uid))
+            one = messages.container(answer.status, item.pod_sandbox_id, uid)
+            found.append(one if one.user is not None else replace(one, user=await self._user(one.id)))
         return found
+
+    async def _user(self, container: str) -> User | None:
+        """From its specification, once, where CRI does not tell (containerd before 2.0)."""
+        if container not in self._users:
+            try:
+                self._users[container] = await Specs(self._channel).user(container)
+            except NotFound:
+                return None
+        return self._users[container]
 
     async def update_container(self, container: str, resources: Resources) -> None:
         request = cri.UpdateContainerResourcesRequest(container_id=container, linux=messages.resources(resources))

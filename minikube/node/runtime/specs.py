@@ -4,13 +4,14 @@ what CRI has no words for. Field numbers: containerd api/services/containers/v1/
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 import msgspec
 
+from minikube.node.runtime.base import ContainerSpec, User
 from minikube.node.runtime.images import NAMESPACE, translated
 from minikube.node.runtime.wire import decode, encode
 
@@ -28,12 +29,15 @@ class Specs:
     async def get(self, container: str) -> dict[str, Any]:
         return (await self._read(container))[1]
 
-    async def disarm(self, container: str, targets: Collection[str]) -> None:
-        """Nothing at these mount points of a container that has not started can be run."""
+    async def user(self, container: str) -> User:
+        """Whom its first process is started as."""
+        found = (await self.get(container))["process"]["user"]
+        return User(found.get("uid", 0), found.get("gid", 0), tuple(found.get("additionalGids", ())))
+
+    async def change(self, container: str, edit: Callable[[dict[str, Any]], None]) -> None:
+        """Of a container that has not started."""
         kind, spec = await self._read(container)
-        for mount in spec.get("mounts", ()):
-            if mount["destination"] in targets:
-                mount["options"] = [*mount.get("options", ()), *HARMLESS]
+        edit(spec)
         body = encode((1, kind), (2, msgspec.json.encode(spec)))
         await self._call("Update", encode((1, encode((1, container), (5, body))), (2, encode((1, "spec")))))
 
@@ -48,6 +52,25 @@ class Specs:
                 request, metadata=(NAMESPACE,), timeout=30
             )
         return answer
+
+
+def changes(wanted: ContainerSpec) -> Callable[[dict[str, Any]], None] | None:
+    """What an older CRI leaves out of what is wanted: mounts in which nothing can be run; Strict groups, without
+    those of the image. None: nothing."""
+    harmless = {each.container_path for each in wanted.mounts if each.no_exec}
+    strict = wanted.security.supplemental_groups_policy == "Strict"
+    if not harmless and not strict:
+        return None
+
+    def edit(spec: dict[str, Any]) -> None:
+        for mount in spec.get("mounts", ()):
+            if mount["destination"] in harmless:
+                mount["options"] = [*mount.get("options", ()), *HARMLESS]
+        if strict:
+            user = spec["process"]["user"]
+            user["additionalGids"] = list(dict.fromkeys((user.get("gid", 0), *wanted.security.supplemental_groups)))
+
+    return edit
 
 
 def _field(message: bytes, number: int) -> bytes:

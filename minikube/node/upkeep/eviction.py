@@ -11,12 +11,11 @@ from minikube.api.core_v1 import Container, Pod
 from minikube.api.pod_resources import pod_limits, pod_requests
 from minikube.api.quantity import canonical, format, parse
 from minikube.node.pod.observed import Ending
-from minikube.node.pod.pods import is_static
+from minikube.node.pod.pods import is_critical
 from minikube.node.upkeep.thresholds import MEMORY, PIDS, RESOURCES, Measure, Threshold, amount_text
 from minikube.resources.qos import qos_class
 
 EVICTED, DISRUPTION = "Evicted", "TerminationByKubelet"
-SYSTEM_CRITICAL = 2_000_000_000
 AT_ONCE = 1.0
 """Seconds of grace for a pod that goes because of a hard threshold or its own limits."""
 
@@ -45,13 +44,9 @@ class PodUsage(msgspec.Struct, frozen=True):
 NOTHING = PodUsage()
 
 
-def critical(pod: Pod) -> bool:
-    return is_static(pod) or (pod.spec.priority or 0) >= SYSTEM_CRITICAL
-
-
 def refused(pod: Pod, conditions: frozenset[str]) -> Ending | None:
     """A node under pressure takes critical pods only; where memory alone is short, any but best-effort ones."""
-    if not conditions or critical(pod):
+    if not conditions or is_critical(pod):
         return None
     tolerated = any(each.key == "node.kubernetes.io/memory-pressure" for each in pod.spec.tolerations)
     if conditions == {"MemoryPressure"} and (qos_class(pod.spec) != "BestEffort" or tolerated):
@@ -69,7 +64,7 @@ def ranked(pods: Iterable[Pod], usage: Mapping[str, PodUsage], signal: str) -> l
         modest = excess <= 0 and resource in ("memory", "ephemeral-storage")
         return modest, pod.spec.priority or 0, -excess
 
-    return sorted((pod for pod in pods if not critical(pod)), key=key)
+    return sorted((pod for pod in pods if not is_critical(pod)), key=key)
 
 
 def shortage(pod: Pod, usage: PodUsage, threshold: Threshold, measure: Measure, max_grace: float) -> Ending:
