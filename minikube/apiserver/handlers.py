@@ -31,6 +31,7 @@ from minikube.client.base import PatchType
 from minikube.errors import ApiError, BadRequest, FieldError, Invalid, MethodNotAllowed, UnsupportedMediaType
 from minikube.kit.clock import Clock
 from minikube.registry.base import DeleteOptions, Registry, Request, Selection
+from minikube.registry.patching import DECODING
 from minikube.registry.scale import patch_scale, put_scale, scale_of
 from minikube.resources.base import Kind
 from minikube.resources.subresources import SCALE
@@ -230,7 +231,8 @@ async def _patch_of(request: web.BaseRequest, how: Request) -> tuple[Request, Pa
             "the body of the request was in an unknown format - accepted media types include: " + ", ".join(PATCHES)
         )
     strict = how.field_validation != "Ignore"
-    body = decode_body(await request.read(), media, json_also=tuple(PATCHES), strict=strict)
+    refusal = "" if type is PatchType.STRATEGIC else DECODING
+    body = decode_body(await request.read(), media, json_also=tuple(PATCHES), strict=strict, refusal=refusal)
     how = _with_duplicates(how, body)
     if type is PatchType.APPLY and not request.query.get("fieldManager"):
         cause = FieldError("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")

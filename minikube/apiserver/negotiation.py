@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from minikube.apiserver.decode_json import decode_json, duplicates
+from minikube.apiserver.decode_json import UNRECOGNIZED, decode_json, duplicates
 from minikube.apiserver.decode_yaml import decode_yaml
 from minikube.errors import BadRequest, NotAcceptable, UnsupportedMediaType
 from minikube.schema import protobuf
@@ -102,9 +102,16 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def decode_body(
-    data: bytes, content_type: str, *, definition: str = "", json_also: Sequence[str] = (), strict: bool = False
+    data: bytes,
+    content_type: str,
+    *,
+    definition: str = "",
+    json_also: Sequence[str] = (),
+    strict: bool = False,
+    refusal: str = UNRECOGNIZED,
 ) -> Body:
-    """`definition` says what a protobuf body is; `strict` looks for duplicates.
+    """`definition` says what a protobuf body is; `strict` looks for duplicates; `refusal` begins what is told of
+    text that is no JSON.
 
     Raises BadRequest or UnsupportedMediaType.
     """
@@ -115,7 +122,7 @@ def decode_body(
         except ProtobufError as error:
             raise BadRequest(f"the object provided is unrecognized: {error}") from error
     if media in (JSON, "", *json_also) and media != APPLY_PATCH:
-        body = Body(decode_json(data))
+        body = Body(decode_json(data, refusal))
         _check_depth(body.tree, DEPTH_LIMIT)
         return Body(body.tree, duplicates(data)) if strict else body
     if media == APPLY_PATCH:

@@ -15,7 +15,7 @@ from minikube.api.selectors import selector_text
 from minikube.client.base import PatchType
 from minikube.errors import BadRequest, FieldError, Invalid, UnsupportedMediaType
 from minikube.registry.base import Registry, Request, Stored
-from minikube.registry.patching import NO_STRATEGIC, patched
+from minikube.registry.patching import NO_STRATEGIC, check_patch, patched
 from minikube.registry.shape import shape_of
 from minikube.registry.steps import clean
 from minikube.registry.strictness import check_object
@@ -74,13 +74,14 @@ async def patch_scale(
     registry: Registry, kind: Kind, namespace: str, name: str, patch: Any, type: PatchType, request: Request
 ) -> Stored:
     """Raises as `put_scale`, and UnsupportedMediaType for strategic merge patches of custom resources."""
+    request = check_patch(patch, type, request)
     if type is PatchType.APPLY:
         return await _apply_scale(registry, kind, namespace, name, patch, request)
     if type is PatchType.STRATEGIC and kind.schema is not None:
         raise UnsupportedMediaType(NO_STRATEGIC)
 
     def change(present: ReadOnlyObj) -> Obj:
-        scale = patched(SCALE, shape_of(SCALE), scale_of(kind, present), patch, type)
+        scale = patched(shape_of(SCALE), scale_of(kind, present), patch, type)
         made: Obj = merge_patch(copy.deepcopy(dict(present)), _wish(kind, name, scale, request))
         return made
 
@@ -90,8 +91,6 @@ async def patch_scale(
 async def _apply_scale(
     registry: Registry, kind: Kind, namespace: str, name: str, patch: Any, request: Request
 ) -> Stored:
-    if not isinstance(patch, dict):
-        raise BadRequest("error decoding patch: an apply patch is an object")
     wish = _wish(kind, name, patch, request)
     if "replicas" not in (patch.get("spec") or {}):
         wish = {"metadata": wish["metadata"]}

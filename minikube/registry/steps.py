@@ -13,6 +13,7 @@ from minikube.registry import metadata as rules
 from minikube.registry.base import DeleteOptions, Request
 from minikube.registry.shape import Shape
 from minikube.registry.stored import StoredObject, to_bytes
+from minikube.registry.strictness import patch_error, shown_patch
 from minikube.resources.base import Kind, Obj, ReadOnlyObj
 from minikube.schema.clean import WrongType
 from minikube.store.base import Durability
@@ -76,6 +77,17 @@ def clean(kind: Kind, shape: Shape, obj: Obj) -> list[str]:
         raise BadRequest(
             f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
         ) from error
+    obj["apiVersion"], obj["kind"] = kind.resource.api_version, kind.resource.kind
+    rules.drop_empty(obj)
+    return unknown
+
+
+def clean_patched(shape: Shape, kind: Kind, obj: Obj, sent: ReadOnlyObj | None) -> list[str]:
+    """As `clean`, of what a patch made; `sent`: a strategic merge patch. Raises Invalid, in the decoder's words."""
+    try:
+        unknown = shape.clean(obj)
+    except WrongType as error:
+        raise patch_error(shown_patch(obj, sent), error.message if sent is None else error.converting) from error
     obj["apiVersion"], obj["kind"] = kind.resource.api_version, kind.resource.kind
     rules.drop_empty(obj)
     return unknown

@@ -12,6 +12,7 @@ import msgspec
 from minikube.errors import BadRequest, FieldError, Invalid
 from minikube.registry.base import Request
 from minikube.resources.base import Kind, ReadOnlyObj
+from minikube.schema.patch import go_value
 from minikube.schema.structure import Structure
 from minikube.schema.typed import doubled, spelled
 
@@ -30,18 +31,22 @@ def check_object(kind: Kind, unknown: Sequence[str], request: Request) -> None:
     _warn(told, request)
 
 
-def check_patched(patched: ReadOnlyObj, unknown: Sequence[str], request: Request) -> None:
-    """Of what a JSON, merge or strategic merge patch made. Raises Invalid under Strict."""
+def check_patched(patched: ReadOnlyObj, unknown: Sequence[str], request: Request, sent: ReadOnlyObj | None) -> None:
+    """Of what a JSON, merge or strategic merge patch made; `sent`: the latter. Raises Invalid under Strict."""
     told = _told(unknown, request)
     if told and request.field_validation == "Strict":
-        shown = msgspec.json.encode(patched).decode()
-        cause = FieldError(
-            "patch",
-            "FieldValueInvalid",
-            f"Invalid value: {msgspec.json.encode(shown).decode()}: strict decoding error: {', '.join(told)}",
-        )
-        raise Invalid.of("", "", "", [cause])
+        raise patch_error(shown_patch(patched, sent), f"strict decoding error: {', '.join(told)}")
     _warn(told, request)
+
+
+def shown_patch(patched: ReadOnlyObj, sent: ReadOnlyObj | None) -> str:
+    """What errors show: a strategic merge patch itself, of the others what came of it."""
+    return msgspec.json.encode(patched).decode() if sent is None else go_value(sent)
+
+
+def patch_error(shown: str, why: str) -> Invalid:
+    quoted = msgspec.json.encode(shown).decode()
+    return Invalid.of("", "", "", [FieldError("patch", "FieldValueInvalid", f"Invalid value: {quoted}: {why}")])
 
 
 def check_applied(

@@ -31,7 +31,7 @@ from minikube.registry.cache import Cache
 from minikube.registry.conversion import Converting
 from minikube.registry.deletion import plan_deletion
 from minikube.registry.keys import key_of
-from minikube.registry.patching import apply_patch
+from minikube.registry.patching import apply_patch, check_patch
 from minikube.registry.shape import Shape, shape_of
 from minikube.registry.splitting import split
 from minikube.registry.stored import StoredObject, same_content
@@ -173,9 +173,8 @@ class Writing:
         subresource: str = "",
     ) -> Written:
         shape = shape_of(kind)
+        request = check_patch(patch, type, request)
         if type is PatchType.APPLY:
-            if not isinstance(patch, dict):
-                raise BadRequest("error decoding patch: an apply patch is an object")
             steps.take_name(rules.metadata_of(patch), name)
             check_applied(kind, shape.structure, patch, steps.clean(kind, shape, patch), request)
             key = key_of(kind.storage, namespace, name)
@@ -186,9 +185,9 @@ class Writing:
         def change(present: ReadOnlyObj) -> Obj:
             return apply_patch(kind, shape, present, patch, type, request, subresource, self._clock.now())
 
-        return await self.change(
-            kind, namespace, name, change, request, subresource, applied=type is PatchType.APPLY
-        )
+        sent = patch if type is PatchType.STRATEGIC else None
+        applied = type is PatchType.APPLY
+        return await self.change(kind, namespace, name, change, request, subresource, applied=applied, sent=sent)
 
     async def change(
         self,
@@ -201,9 +200,10 @@ class Writing:
         *,
         cleaned: bool = False,
         applied: bool = False,
+        sent: ReadOnlyObj | None = None,
     ) -> Written:
         """Of the present object, again and again until nobody else's write comes between; `cleaned`: what `change`
-        makes has the kind's shape already, `applied`: and its managedFields."""
+        makes has the kind's shape already, `applied`: and its managedFields; `sent`: a strategic merge patch."""
         shape = shape_of(kind)
         key = key_of(kind.storage, namespace, name)
         for _ in range(RETRIES):
@@ -216,7 +216,7 @@ class Writing:
             asked = rules.metadata_of(new).get("resourceVersion") or ""
             steps.check_update(kind, name, new, old, asked, record.revision)
             if not cleaned:
-                check_patched(new, steps.clean(kind, shape, new), request)
+                check_patched(new, steps.clean_patched(shape, kind, new, sent), request, sent)
             new = split(kind, new, old, subresource)
             rules.keep_system_owned(new, old)
             steps.default(kind, shape, new)

@@ -18,10 +18,12 @@ INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1), "": 
 class WrongType(Exception):
     """A value that Go's decoder would refuse. `path` is its place, str() the decoder's message."""
 
-    def __init__(self, path: str, message: str) -> None:
+    def __init__(self, path: str, message: str, converting: str = "") -> None:
         super().__init__(message)
         self.path = path
         self.message = message
+        self.converting = converting or message
+        """The message of Go's converter, which decodes what a strategic merge patch made."""
 
     def __str__(self) -> str:
         return self.message
@@ -63,7 +65,25 @@ def _told(wrong: _Mismatch) -> WrongType:
     return WrongType(
         path,
         f"json: cannot unmarshal {wrong.found} into Go struct field {wrong.owner}.{fields} of type {wrong.wanted}",
+        _converting(wrong.found, wrong.wanted),
     )
+
+
+_GO_KINDS = {"number": "int64", "array": "slice", "object": "map"}
+
+
+def _converting(found: str, wanted: str) -> str:
+    """What runtime.DefaultUnstructuredConverter says of a value of another type."""
+    number = found.partition(" ")[2]
+    kind = "float64" if "." in number or "e" in number else _GO_KINDS.get(found.partition(" ")[0], found)
+    if wanted.startswith("[]"):
+        return f"cannot restore slice from {kind}"
+    if wanted.startswith("map["):
+        return f"cannot restore map from {kind}"
+    if "." in wanted:
+        return f"cannot restore struct from: {kind}"
+    convertible = (kind, wanted) == ("int64", "string") or (kind == "float64" and wanted.startswith("int"))
+    return f"cannot convert {kind} to {wanted}" if convertible else f"unrecognized type: {wanted}"
 
 
 def _object(obj: Obj, structure: Structure) -> list[str] | None:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from minikube.schema.clean import found
 from minikube.schema.defaults import copied
+
+MISSING = "missing value"
 
 
 class PatchError(Exception):
-    """A patch that cannot be applied; worded as evanphx/json-patch does. `failed_test`: a test did not hold."""
+    """A patch that cannot be applied; worded as evanphx/json-patch does."""
 
-    def __init__(self, message: str, *, failed_test: bool = False) -> None:
-        super().__init__(message)
-        self.failed_test = failed_test
+
+def go_value(value: Any) -> str:
+    """A JSON value as Go's %+v prints it."""
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return f"map[{' '.join(f'{name}:{go_value(value[name])}' for name in sorted(value))}]"
+    return f"[{' '.join(map(go_value, value))}]" if isinstance(value, list | tuple) else str(value)
 
 
 def merge_patch(doc: Any, patch: Any) -> Any:
@@ -30,110 +41,132 @@ def merge_patch(doc: Any, patch: Any) -> Any:
 
 
 def json_patch(doc: Any, operations: Sequence[Any]) -> Any:
-    """The document after all operations, or PatchError and nothing is changed."""
-    if not isinstance(operations, Sequence) or isinstance(operations, str | bytes):
-        raise PatchError("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+    """The document after all operations, or PatchError and nothing is changed.
+
+    As version 4 of evanphx/json-patch has it: what is not there may be replaced, and tested for being null.
+    """
     out = copied(doc)
     for operation in operations:
         if not isinstance(operation, Mapping):
-            raise PatchError("json: cannot unmarshal value into Go value of type jsonpatch.Operation")
-        out = _applied(out, operation)
+            raise PatchError(f"json: cannot unmarshal {found(operation)} into Go value of type jsonpatch.Operation")
+        if operation.get("path") == "" and operation.get("op") in ("add", "replace"):
+            out = copied(operation.get("value"))
+        else:
+            _apply(out, operation)
     return out
 
 
-def _applied(doc: Any, operation: Mapping[str, Any]) -> Any:
-    verb, path = operation.get("op"), operation.get("path")
-    if not isinstance(path, str) or (path and not path.startswith("/")):
-        raise PatchError(f"{verb} operation does not apply: missing or wrong path")
-    if verb in ("add", "replace", "test") and "value" not in operation and verb != "test":
-        raise PatchError(f"{verb} operation missing value field: {path}")
+def _apply(doc: Any, operation: Mapping[str, Any]) -> None:
+    verb = operation.get("op")
     if verb == "add":
-        return _add(doc, path, copied(operation["value"]))
-    if verb == "remove":
-        return _remove(doc, path)
-    if verb == "replace":
-        _get(doc, path, "replace")
-        return _add(_remove(doc, path), path, copied(operation["value"])) if path else copied(operation["value"])
-    if verb == "test":
-        _test(doc, path, operation.get("value"))
-        return doc
-    if verb in ("move", "copy"):
-        origin = operation.get("from")
-        if not isinstance(origin, str):
-            raise PatchError(f"{verb} operation does not apply: missing from")
-        value = copied(_get(doc, origin, verb))
-        if verb == "move":
-            if path.startswith(origin + "/"):
-                raise PatchError(f"move operation does not apply: {path} is inside {origin}")
-            doc = _remove(doc, origin)
-        return _add(doc, path, value)
-    raise PatchError(f"Unexpected kind: {verb}")
+        parent, key = _parent(doc, _text(operation, "path", verb), "add", 'doc is missing path: "{}"')
+        _in(f"error in add for path: '{operation['path']}'", _add, parent, key, copied(operation.get("value")))
+    elif verb == "remove":
+        parent, key = _parent(doc, _text(operation, "path", verb), "remove", 'doc is missing path: "{}"')
+        _in(f"error in remove for path: '{operation['path']}'", _remove, parent, key)
+    elif verb == "replace":
+        _replace(doc, _text(operation, "path", verb), copied(operation.get("value")))
+    elif verb == "test":
+        _test(doc, _text(operation, "path", verb), operation.get("value"))
+    elif verb == "move":
+        origin, key = _parent(doc, _text(operation, "from", verb), "move", "doc is missing from path: {}")
+        value = _in(f"error in move for path: '{key}'", _get, origin, key)
+        _in(f"error in move for path: '{key}'", _remove, origin, key)
+        parent, key = _parent(doc, _text(operation, "path", verb), "move", "doc is missing destination path: {}")
+        _in(f"error in move for path: '{operation['path']}'", _add, parent, key, value)
+    elif verb == "copy":
+        origin, key = _parent(doc, _text(operation, "from", verb), "copy", "doc is missing from path: {}")
+        value = _in(f"error in copy for from: '{operation['from']}'", _get, origin, key)
+        parent, key = _parent(doc, _text(operation, "path", verb), "copy", "doc is missing destination path: {}")
+        _in("error while adding value during copy", _add, parent, key, copied(value))
+    else:
+        raise PatchError(f"Unexpected kind: {verb if isinstance(verb, str) else 'unknown'}")
 
 
-def _parts(path: str) -> list[str]:
-    return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
+def _text(operation: Mapping[str, Any], field: str, verb: str) -> str:
+    given = operation.get(field)
+    if not isinstance(given, str):
+        raise PatchError(f"{verb} operation failed to decode {field}: {MISSING}")
+    return given
 
 
-def _index(part: str, length: int, verb: str, path: str) -> int:
-    if not (part.isascii() and part.isdigit()) or (len(part) > 1 and part[0] == "0"):
-        if part.startswith("-") and part[1:].isdigit() and 0 < int(part[1:]) <= length:
-            return length - int(part[1:])
-        raise PatchError(f"{verb} operation does not apply: doc is missing path: {path}: invalid index {part}")
-    at = int(part)
-    if at >= length:
+def _in(where: str, act: Callable[..., Any], *arguments: Any) -> Any:
+    """What `act` returns; what it complains of is said to be there."""
+    try:
+        return act(*arguments)
+    except PatchError as error:
+        raise PatchError(f"{where}: {error}") from None
+
+
+def _parent(doc: Any, path: str, verb: str, what: str) -> tuple[Any, str]:
+    """The object or list that the path's last part is in, and that part."""
+    steps = path.split("/")
+    place = doc if len(steps) > 1 else None
+    for step in steps[1:-1]:
+        try:
+            place = _get(place, _unescaped(step))
+        except PatchError:
+            place = None
+        if not isinstance(place, dict | list):
+            break
+    if not isinstance(place, dict | list):
+        raise PatchError(f"{verb} operation does not apply: {what.format(path)}: {MISSING}")
+    return place, _unescaped(steps[-1])
+
+
+def _unescaped(step: str) -> str:
+    return step.replace("~1", "/").replace("~0", "~")
+
+
+def _index(key: str, length: int) -> int:
+    """Of an element; negative ones count from the end."""
+    if not re.fullmatch("[+-]?[0-9]+", key, re.ASCII):
+        raise PatchError(f'strconv.Atoi: parsing "{key}": invalid syntax')
+    at = int(key[:20])
+    if not -length <= at < length:
         raise PatchError(f"Unable to access invalid index: {at}: invalid index referenced")
-    return at
+    return at % length
 
 
-def _get(doc: Any, path: str, verb: str) -> Any:
-    for part in _parts(path):
-        if isinstance(doc, dict) and part in doc:
-            doc = doc[part]
-        elif isinstance(doc, list):
-            doc = doc[_index(part, len(doc), verb, path)]
-        else:
-            raise PatchError(f"{verb} operation does not apply: doc is missing key: {path}: missing value")
-    return doc
+def _get(place: Any, key: str) -> Any:
+    """What is there; None if nothing is."""
+    return place.get(key) if isinstance(place, dict) else place[_index(key, len(place))]
 
 
-def _add(doc: Any, path: str, value: Any) -> Any:
-    if not path:
-        return value
-    parent_path, _, _ = path.rpartition("/")
-    parent, last = _get(doc, parent_path, "add"), _parts(path)[-1]
-    if isinstance(parent, dict):
-        parent[last] = value
-    elif isinstance(parent, list):
-        at = len(parent) if last == "-" else _index(last, len(parent) + 1, "add", path)
-        parent.insert(at, value)
+def _add(place: Any, key: str, value: Any) -> None:
+    if isinstance(place, dict):
+        place[key] = value
+    elif key == "-":
+        place.append(value)
     else:
-        raise PatchError(f"add operation does not apply: doc is missing path: {path}: missing value")
-    return doc
+        place.insert(_in(f"value was not a proper array index: '{key}'", _index, key, len(place) + 1), value)
 
 
-def _remove(doc: Any, path: str) -> Any:
-    if not path:
-        return None
-    parent_path, _, _ = path.rpartition("/")
-    parent, last = _get(doc, parent_path, "remove"), _parts(path)[-1]
-    if isinstance(parent, dict) and last in parent:
-        del parent[last]
-    elif isinstance(parent, list):
-        del parent[_index(last, len(parent), "remove", path)]
+def _remove(place: Any, key: str) -> None:
+    if not isinstance(place, dict):
+        del place[_index(key, len(place))]
+    elif key in place:
+        del place[key]
     else:
-        raise PatchError(f"remove operation does not apply: doc is missing path: {path}: missing value")
-    return doc
+        raise PatchError(f"Unable to remove nonexistent key: {key}: {MISSING}")
+
+
+def _replace(doc: Any, path: str, value: Any) -> None:
+    place, key = _parent(doc, path, "replace", "doc is missing path: {}")
+    if isinstance(place, dict):
+        place[key] = value
+        return
+    try:
+        place[_index(key, len(place))] = value
+    except PatchError:
+        why = f"replace operation does not apply: doc is missing key: {path}: {MISSING}"
+        raise PatchError(why) from None
 
 
 def _test(doc: Any, path: str, wanted: Any) -> None:
-    try:
-        present = _get(doc, path, "test")
-    except PatchError:
-        if wanted is None:
-            return
-        raise PatchError(f"testing value {path} failed: test failed", failed_test=True) from None
-    if not equal(present, wanted):
-        raise PatchError(f"testing value {path} failed: test failed", failed_test=True)
+    place, key = _parent(doc, path, "test", "is missing path: {}")
+    if not equal(_in(f"error in test for path: '{path}'", _get, place, key), wanted):
+        raise PatchError(f"testing value {path} failed: test failed")
 
 
 def equal(one: Any, other: Any) -> bool:

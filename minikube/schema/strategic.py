@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minikube.schema.defaults import copied
-from minikube.schema.patch import PatchError, equal
+from minikube.schema.patch import PatchError, equal, go_value
 from minikube.schema.structure import ANY, Obj, Structure
 
 DIRECTIVE = "$patch"
@@ -30,7 +30,7 @@ def _merge_map(original: Mapping[str, Any], patch: Mapping[str, Any], structure:
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
-        raise PatchError(f'Unknown patch type "{directive}" found in {dict(patch)}')
+        raise PatchError(f"unknown patch type: {go_value(directive)} in map: {go_value(patch)}")
     out = _retained(original, patch)
     ordered = {name[len(ORDER) :] for name in patch if name.startswith(ORDER)}
     for name, value in patch.items():
@@ -60,10 +60,10 @@ def _retained(original: Mapping[str, Any], patch: Mapping[str, Any]) -> Obj:
     if keep is None:
         return dict(original)
     if not isinstance(keep, list):
-        raise PatchError("Invalid patch format of retainKeys")
+        raise PatchError("invalid patch format of retainKeys")
     for name, value in patch.items():
         if value is not None and not name.startswith("$") and name not in keep:
-            raise PatchError("Invalid patch format of retainKeys")
+            raise PatchError("patch content doesn't match retainKeys list")
     return {name: value for name, value in original.items() if name in keep}
 
 
@@ -127,14 +127,14 @@ def _special(original: list[Any], patch: list[Any], key: str) -> tuple[list[Any]
             plain.append(item)
         elif directive == "delete":
             if key not in item:
-                raise PatchError(f"delete patch type with no merge key defined in {dict(item)}")
+                raise PatchError(f"map: {go_value(item)} does not contain declared merge key: {key}")
             original = [one for one in original if not equal(one.get(key), item[key])]
         elif directive == "replace":
             replace = True
         elif directive == "merge":
             raise PatchError("merging lists cannot yet be specified in the patch")
         else:
-            raise PatchError(f'Unknown patch type "{directive}" found in {dict(item)}')
+            raise PatchError(f"unknown patch type: {go_value(directive)} in map: {go_value(item)}")
     return original, plain, replace
 
 
@@ -142,7 +142,7 @@ def _find(items: Sequence[Any], wanted: Any, key: str) -> int | None:
     if not key:
         return next((at for at, item in enumerate(items) if equal(item, wanted)), None)
     if not isinstance(wanted, Mapping) or key not in wanted:
-        raise PatchError(f"map: {wanted} does not contain declared merge key: {key}")
+        raise PatchError(f"map: {go_value(wanted)} does not contain declared merge key: {key}")
     value = wanted[key]
     for at, item in enumerate(items):
         if isinstance(item, Mapping) and equal(item.get(key), value):
@@ -157,7 +157,7 @@ def _among(item: Any, items: Any) -> bool:
 def _set_order(out: Obj, field: str, order: Any, patch: Any, structure: Structure) -> None:
     """$setElementOrder/field: merge the list, then put it in the order the client saw."""
     if not isinstance(order, list):
-        raise PatchError(f"invalid value in {ORDER}{field}")
+        raise PatchError("invalid patch format of setElementOrder list")
     original = out.get(field)
     if not isinstance(original, list):
         original = []
@@ -169,9 +169,8 @@ def _set_order(out: Obj, field: str, order: Any, patch: Any, structure: Structur
             if isinstance(item, Mapping) and DIRECTIVE in item:
                 continue
             if _find(order, item, key) is None:
-                raise PatchError(
-                    f"The order in patch list:\n{patch}\n doesn't match {ORDER}{field} list:\n{order}\n"
-                )
+                listed = f"{ORDER}{field} list:\n{go_value(order)}\n"
+                raise PatchError(f"The order in patch list:\n{go_value(patch)}\n doesn't match {listed}")
     merged = _merge_list(original, patch, structure) if patch is not None else original
     out[field] = _in_order(merged, order, original, key)
 

@@ -6,6 +6,8 @@ import pytest
 
 from minikube.schema.patch import PatchError, json_patch, merge_patch
 
+NO_SEVENTH = "Unable to access invalid index: 7: invalid index referenced"
+
 
 @pytest.mark.parametrize(
     ("doc", "operation", "result"),
@@ -31,13 +33,14 @@ def test_an_operation_does_what_the_rfc_says(doc: Any, operation: dict[str, Any]
     [
         {"op": "add", "path": "/x/y", "value": 1},
         {"op": "remove", "path": "/nope"},
-        {"op": "replace", "path": "/nope", "value": 1},
+        {"op": "replace", "path": "/nope/x", "value": 1},
+        {"op": "replace", "path": "/l/2", "value": 1},
         {"op": "add", "path": "/l/5", "value": 1},
-        {"op": "add", "path": "/l/01", "value": 1},
+        {"op": "add", "path": "/l/x", "value": 1},
         {"op": "move", "from": "/l", "path": "/l/0"},
         {"op": "test", "path": "/l/0", "value": True},
         {"op": "jump", "path": "/l"},
-        {"op": "add", "path": "/l"},
+        {"op": "add"},
         {"op": "remove"},
         "remove",
     ],
@@ -49,10 +52,32 @@ def test_an_operation_that_does_not_apply_changes_nothing(operation: Any) -> Non
     assert doc == {"l": [1]}
 
 
-def test_a_failed_test_says_so() -> None:
+@pytest.mark.parametrize(
+    ("operation", "says"),
+    [
+        ("test /a", "testing value /a failed: test failed"),
+        ("test /x/y", "test operation does not apply: is missing path: /x/y: missing value"),
+        ("add /x/y", 'add operation does not apply: doc is missing path: "/x/y": missing value'),
+        ("remove /x", "error in remove for path: '/x': Unable to remove nonexistent key: x: missing value"),
+        ("remove /l/7", f"error in remove for path: '/l/7': {NO_SEVENTH}"),
+        ("add /l/7", f"error in add for path: '/l/7': value was not a proper array index: '7': {NO_SEVENTH}"),
+        ("replace /l/7", "replace operation does not apply: doc is missing key: /l/7: missing value"),
+        ("move /a /x/y", "move operation does not apply: doc is missing from path: /x/y: missing value"),
+        ("copy /x/y /a", "copy operation does not apply: doc is missing destination path: /x/y: missing value"),
+        ("jump /a", "Unexpected kind: jump"),
+        ("remove", "remove operation failed to decode path: missing value"),
+    ],
+)
+def test_what_does_not_apply_is_worded_as_upstream_words_it(operation: str, says: str) -> None:
+    words = dict(zip(("op", "path", "from"), operation.split(), strict=False))
     with pytest.raises(PatchError) as refused:
-        json_patch({"a": 1}, [{"op": "test", "path": "/a", "value": 2}])
-    assert refused.value.failed_test
+        json_patch({"a": 1, "l": [1]}, [{**words, "value": 2}])
+    assert str(refused.value) == says
+
+
+def test_what_is_missing_may_be_replaced_and_tested_for_null() -> None:
+    operations = [{"op": "test", "path": "/a", "value": None}, {"op": "replace", "path": "/a", "value": 1}]
+    assert json_patch({}, operations) == {"a": 1}
 
 
 @pytest.mark.parametrize(
