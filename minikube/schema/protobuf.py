@@ -53,13 +53,17 @@ PLAIN = frozenset(
     }
 )  # fmt: skip
 """The others of such a name; and the only IntOrString that is not behind one."""
-EMPTY_TEXTS = frozenset(
+SAID = frozenset(
     {
-        "IngressSpec.ingressClassName", "LeaseSpec.holderIdentity", "PersistentVolumeClaimSpec.storageClassName",
-        "PersistentVolumeClaimSpec.volumeAttributesClassName",
+        "CSIVolumeSource.readOnly", "ControllerRevision.revision", "IngressSpec.ingressClassName",
+        "LeaseSpec.holderIdentity", "PersistentVolumeClaimSpec.storageClassName",
+        "PersistentVolumeClaimSpec.volumeAttributesClassName", "PodDisruptionBudgetStatus.currentHealthy",
+        "PodDisruptionBudgetStatus.desiredHealthy", "PodDisruptionBudgetStatus.disruptionsAllowed",
+        "PodDisruptionBudgetStatus.expectedPods", "PriorityClass.value", "VolumeNodeResources.count",
     }
 )  # fmt: skip
-"""Texts behind a pointer that say something when they are empty."""
+"""Single ones: behind a pointer though others of that name are not, texts that say something when they are empty,
+and numbers that JSON has in any case though no schema requires them."""
 SCALARS = frozenset({"int32", "int64", "bool", "double"})
 
 
@@ -162,7 +166,7 @@ def _zeros(name: str, fields: Mapping[str, tuple[str, str, str]], required: Sequ
         field
         for field, label, kind in fields.values()
         if label == "optional" and f"{short}.{field}" not in PLAIN
-        if f"{short}.{field}" in EMPTY_TEXTS
+        if f"{short}.{field}" in SAID
         or (kind in SCALARS and (field in POINTERS or field in required))
         or kind in SPECIAL
     )

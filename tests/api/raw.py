@@ -105,10 +105,10 @@ class Http:
             "GET", self.server + path, headers={"Accept": JSON}, timeout=seconds, preload_content=False
         )
         assert response.status == 200, response.data
-        return _lines(response)
+        return lines(response)
 
 
-def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
+def lines(response: urllib3.BaseHTTPResponse) -> Iterator[dict[str, Any]]:
     rest = b""
     try:
         for chunk in response.stream():

@@ -17,6 +17,7 @@ import yaml
 
 from tests.api.raw import MERGE, Answer, Http
 from tests.conformance.site import Site
+from tests.conformance.wire import GoHttp
 from tests.machines import KUBECTL, Failed
 
 Obj = dict[str, Any]
@@ -36,7 +37,7 @@ class Space:
     @contextmanager
     def made(cls, site: Site, labels: Mapping[str, str] | None = None) -> Iterator[Space]:
         """A new namespace, whose default service account is there; deleted in the background afterwards."""
-        space = cls(site, Http(Path(site.kubeconfig)), f"t{os.getpid()}-{next(COUNTER)}")
+        space = cls(site, GoHttp(Path(site.kubeconfig)), f"t{os.getpid()}-{next(COUNTER)}")
         space.create(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space.name, "labels": labels or {}}}
         )

@@ -17,7 +17,7 @@ def slices(space: Space, name: str) -> list[Obj]:
     return space.list(SLICE, labelSelector=f"kubernetes.io/service-name={name}")
 
 
-@row("EndpointSlice should have Endpoints and EndpointSlices pointing to API Server")
+@row("API Server should have Endpoints and EndpointSlices pointing to API Server")
 def test_the_api_has_endpoints(space: Space):
     (subset,) = space.http.get("/api/v1/namespaces/default/endpoints/kubernetes").ok()["subsets"]
     selector = "labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes"
@@ -28,7 +28,10 @@ def test_the_api_has_endpoints(space: Space):
     assert [each["port"] for each in subset["ports"]] == [each["port"] for each in part["ports"]]
 
 
-@row("EndpointSlice should create and delete Endpoints and EndpointSlices for a Service with a selector specified")
+@row(
+    "EndpointSlice should create and delete EndpointSlices for a Service with a selector that matches no pods",
+    "EndpointsController should create and delete Endpoints for a Service with a selector that matches no pods",
+)
 def test_endpoints_come_and_go_with_the_service(space: Space):
     space.create(service("empty", {"does-not": "match"}, {"name": "example", "port": 80, "protocol": "TCP"}))
     space.wait(lambda: space.get("v1/Endpoints", "empty"))
@@ -40,7 +43,10 @@ def test_endpoints_come_and_go_with_the_service(space: Space):
     space.wait(lambda: not slices(space, "empty"))
 
 
-@row("EndpointSlice should create Endpoints and EndpointSlices for Pods matching a Service")
+@row(
+    "EndpointSlice should create Endpoints and EndpointSlices for Pods matching a Service",
+    "EndpointsController should create Endpoints for Pods matching a Service",
+)
 def test_endpoints_of_pods_with_named_ports(space: Space):
     ports = {
         "pod1": [{"name": "example-name", "containerPort": 3000}],

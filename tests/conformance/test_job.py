@@ -29,9 +29,9 @@ def job(script: str, *, restart: str = "Never", name: str = "foo", pod: Obj | No
     }
 
 
-def ends(space: Space, type: str = "Complete", name: str = "foo") -> Obj:
+def ends(space: Space, type: str = "Complete", name: str = "foo", seconds: float = 60) -> Obj:
     """The Job once it has that condition."""
-    found: Obj = space.wait(lambda: condition(one := space.get(KIND, name), type) == "True" and one)
+    found: Obj = space.wait(lambda: condition(one := space.get(KIND, name), type) == "True" and one, seconds)
     return found
 
 

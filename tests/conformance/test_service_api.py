@@ -65,7 +65,7 @@ def subset(ip: str, name: str, port: int) -> Obj:
     return {"addresses": [{"ip": ip}], "ports": [{"name": name, "port": port, "protocol": "TCP"}]}
 
 
-@row("Services should test the lifecycle of an Endpoint")
+@row("Endpoints should test the lifecycle of an Endpoint")
 def test_the_life_of_endpoints(space: Space):
     since = space.ask("GET", "v1/Endpoints").ok()["metadata"]["resourceVersion"]
     labels = {"test-endpoint-static": "true"}

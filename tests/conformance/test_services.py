@@ -17,7 +17,9 @@ pytestmark = pytest.mark.conformance
 WEB = {"app": "web"}
 
 
-@row("Services should provide secure master service", "Services should find a service from listing all namespaces")
+@row(
+    "API Server should provide secure master service", "Services should find a service from listing all namespaces"
+)
 def test_the_api_is_a_service(space: Space):
     found = space.http.get("/api/v1/services").ok()["items"]
     (kubernetes,) = [

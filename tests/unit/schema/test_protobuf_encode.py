@@ -121,6 +121,14 @@ def test_zeros_that_were_said_are_kept(definition: str, spec: dict[str, Any]) ->
     assert there_and_back(obj, API + definition) == obj
 
 
+def test_counts_that_json_always_has_are_kept() -> None:
+    status = {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 1, "expectedPods": 0}
+    budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "status": status}
+    assert there_and_back(budget, API + "policy.v1.PodDisruptionBudget") == budget
+    lowest = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 0}
+    assert there_and_back(lowest, API + "scheduling.v1.PriorityClass") == lowest
+
+
 def test_a_definition_keeps_false_and_zero() -> None:
     schema = {"type": "object", "additionalProperties": False, "properties": {"n": {"default": 0, "maximum": 0.0}}}
     versions = [{"name": "v1", "served": False, "storage": False, "schema": {"openAPIV3Schema": schema}}]
@@ -151,11 +159,11 @@ def test_every_name_of_a_pointer_is_one_of_a_field() -> None:
     fields = {field for name in protobuf.messages() if (found := protobuf.message(name)) for field in found.zeros}
     short = {name.rpartition(".")[2]: name for name in protobuf.messages()}
     assert fields >= protobuf.POINTERS
-    for each in protobuf.PLAIN | protobuf.EMPTY_TEXTS:
+    for each in protobuf.PLAIN | protobuf.SAID:
         owner, field = each.split(".")
         found = protobuf.message(short[owner])
         assert found is not None
-        assert (field in found.zeros) == (each in protobuf.EMPTY_TEXTS)
+        assert (field in found.zeros) == (each in protobuf.SAID)
 
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1)
