@@ -100,6 +100,12 @@ def check_node(settings: Settings) -> None:
             )
 
 
+async def launch_runtime(settings: Settings) -> None:
+    """Ahead of `run_node`, which waits for it: containerd takes its time to start. Raises SettingsError."""
+    if not settings.simulate and not settings.container_runtime_endpoint:
+        await asyncio.to_thread(Containerd(settings).launch)
+
+
 async def run_node(
     client: HttpClient,
     pki: NodePki,

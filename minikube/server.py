@@ -17,7 +17,7 @@ from minikube.admission.policies.mutating import MutatingPolicies
 from minikube.admission.policies.plugin import ValidatingPolicies
 from minikube.admission.quota.reservations import Reservations
 from minikube.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
-from minikube.agent import check_node, follow_address, run_node
+from minikube.agent import check_node, follow_address, launch_runtime, run_node
 from minikube.api.core_v1 import Secret
 from minikube.apiserver.aggregation import Aggregation
 from minikube.apiserver.encryption import ENCRYPTION, encryption_document
@@ -347,6 +347,8 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
         raise SettingsError(f"the datastore in {settings.server_dir} cannot be opened: {error}") from error
     try:
         pki = ensure_server_pki(settings, [address])
+        if not settings.disable_agent:
+            await launch_runtime(settings)
         server = Server(settings, encryption, pki, address, Keeper(os.environ, os.getpid()))
         await server.start()
         write_kubeconfig(settings.write_kubeconfig, pki, settings.https_listen_port)

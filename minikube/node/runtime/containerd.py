@@ -90,7 +90,7 @@ class Containerd:
 
     async def start(self) -> None:
         """Returns when CRI can answer and the sandbox image is there. Raises SettingsError."""
-        await asyncio.to_thread(self._spawn)
+        await asyncio.to_thread(self.launch)
         async with grpc.aio.insecure_channel(self.endpoint, options=CHANNEL_OPTIONS) as channel:
             try:
                 async with asyncio.timeout(READY_WITHIN):
@@ -141,7 +141,8 @@ class Containerd:
             return None
         return pid if str(self.root).encode() in command else None
 
-    def _spawn(self) -> None:
+    def launch(self) -> None:
+        """Start the daemon unless it runs, without waiting for it. Blocking; raises SettingsError."""
         if self._alive() is not None:
             return
         binary, cat = shutil.which("containerd"), shutil.which("cat")
