@@ -5,13 +5,18 @@ Needs root and what tools/test-deps.sh installs.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import statistics
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from tests.machines import KUBECTL, Machine, Network
+from tests.usage import burnt, resident
 
 MEGABYTES = 1000
 COMMANDS = 10
@@ -28,6 +33,28 @@ spec:
     command: [sh, -c, "yes {"x" * (LINE - 1)} | head -c {MEGABYTES}000000; sleep 3600"]
 """
 
+GETS = """
+import base64, http.client, os, re, signal, ssl, sys, tempfile, time
+config = open(os.environ["KUBECONFIG"]).read()
+context = ssl._create_unverified_context()
+with tempfile.NamedTemporaryFile() as both:
+    for name in ("certificate", "key"):
+        both.write(base64.b64decode(re.search(f"client-{name}-data: (.*)", config)[1]))
+    both.flush()
+    context.load_cert_chain(both.name)
+over, times = [], []
+signal.signal(signal.SIGTERM, lambda *_: over.append(1))
+connection = http.client.HTTPSConnection(sys.argv[1].removeprefix("https://"), context=context)
+while not over:
+    began = time.perf_counter()
+    connection.request("GET", "/api/v1/namespaces/default/pods/p")
+    connection.getresponse().read()
+    times.append((time.perf_counter() - began) * 1000)
+    time.sleep(0.02)
+times.sort()
+print(f"GET median {times[len(times) // 2]:.1f} ms, 99 % within {times[len(times) * 99 // 100]:.0f} ms")
+"""
+
 
 async def run() -> None:
     if os.getuid() != 0:
@@ -40,7 +67,7 @@ async def run() -> None:
         machine.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
         _commands(machine)
         _copies(machine)
-        _log(machine)
+        _logs(machine)
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -67,19 +94,59 @@ def _copies(machine: Machine) -> None:
     print(f"streams: kubectl cp {MEGABYTES} MB: {MEGABYTES / up:.0f} MB/s up, {MEGABYTES / down:.0f} MB/s down")
 
 
-def _log(machine: Machine) -> None:
-    """The whole log, as far as it is written by now, while commands are timed beside it."""
-    command = [*machine.enter, KUBECTL, "logs", "p", "-c", "talker"]
-    began = time.perf_counter()
+def _logs(machine: Machine) -> None:
+    """The whole log, as far as it is written by now, alone and while commands and requests are timed beside it."""
+    _log(machine, "alone")
+    _log(machine, "with times", "--timestamps")
+    over = threading.Event()
+    commands: list[float] = []
+    asking = threading.Thread(target=_until, args=(over, commands, lambda: _true(machine)))
+    with _gets(machine) as gets:
+        asking.start()
+        try:
+            _log(machine, "with others beside it")
+        finally:
+            over.set()
+            asking.join()
+    print(f"streams: beside it kubectl exec true median {statistics.median(commands) * 1000:.0f} ms, ", end="")
+    print(f"at most {max(commands) * 1000:.0f} ms; {gets.stdout.read().strip()}" if gets.stdout else "")
+
+
+def _log(machine: Machine, how: str, *flags: str) -> None:
+    command = [*machine.enter, KUBECTL, "logs", "p", "-c", "talker", *flags]
+    assert machine.process is not None
+    burnt_before, began = burnt(machine.process.pid), time.perf_counter()
     reading = subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE)
     assert reading.stdout is not None
-    got, beside = 0, []
-    asked = time.perf_counter()
-    while data := reading.stdout.read(1 << 20):
-        got += len(data)
-        if time.perf_counter() - asked > 1:
-            beside.append(_timed(lambda: machine.kubectl("exec", "p", "-c", "c", "--", "true")))
-            asked = time.perf_counter()
+    got, buffer = 0, bytearray(1 << 20)
+    fcntl.fcntl(reading.stdout, fcntl.F_SETPIPE_SZ, len(buffer))
+    while size := os.readv(reading.stdout.fileno(), [buffer]):
+        got += size
     seconds = time.perf_counter() - began
-    worst = f", a command beside it at most {max(beside) * 1000:.0f} ms" if beside else ""
-    print(f"streams: kubectl logs {got / 1e6:.0f} MB at {got / 1e6 / seconds:.0f} MB/s{worst}")
+    assert reading.wait() == 0
+    print(
+        f"streams: kubectl logs {how}: {got / 1e6:.0f} MB at {got / 1e6 / seconds:.0f} MB/s; "
+        f"server {burnt(machine.process.pid) - burnt_before:.1f} s of CPU, RSS {resident(machine.process.pid)} MB"
+    )
+
+
+def _until(over: threading.Event, times: list[float], work: Callable[[], object]) -> None:
+    while not over.is_set():
+        times.append(_timed(work))
+        over.wait(1)
+
+
+def _true(machine: Machine) -> None:
+    machine.kubectl("exec", "p", "-c", "c", "--", "true")
+
+
+@contextmanager
+def _gets(machine: Machine) -> Iterator[subprocess.Popen[str]]:
+    """A client that gets a pod fifty times a second meanwhile, and then says how long that took."""
+    command = [*machine.enter, sys.executable, "-c", GETS, machine.url]
+    asking = subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE, text=True)
+    try:
+        yield asking
+    finally:
+        asking.terminate()
+        asking.wait()

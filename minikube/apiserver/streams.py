@@ -12,13 +12,14 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from multidict import MultiMapping
 from yarl import URL
 
 from minikube.admission.base import Attributes
 from minikube.admission.chain import Chain
 from minikube.api.core_v1 import Pod
+from minikube.apiserver.proxy import copy_body
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
 from minikube.auth.base import Authorizer, User
@@ -33,11 +34,13 @@ from minikube.errors import (
     NotFound,
     from_status,
 )
+from minikube.transport.by_hand import pass_on
 from minikube.transport.channels import is_websocket
 from minikube.transport.hijack import Hijacked, hijack, hijack_response, splice
 from minikube.transport.parking import Nodes
 from minikube.transport.server import while_connected
 
+LOG_HEADERS = {"Content-Type": "text/plain", "Cache-Control": "no-cache, private"}
 LOG_PROTOCOLS = ("binary.k8s.io", "base64.binary.k8s.io")
 STREAMS = ("stdin", "stdout", "stderr", "tty")
 KUBELET_NAMES = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
@@ -78,16 +81,20 @@ class Streams:
             return web.Response(status=204)
         asked = {name: value for name, value in options.items() if name != "container"}
         path = URL.build(path=f"/containerLogs/{info.namespace}/{info.name}/{container}", query=asked)
-        async with await self._nodes.request(pod.spec.node_name, "GET", str(path)) as answer:
-            if answer.status != 200:
-                raise await _kubelet_error(answer, "pods/log", info.name)
-            if is_websocket(request):
-                return await _over_websocket(request, answer)
-            response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-            response.enable_chunked_encoding()
-            await response.prepare(request)
-            await while_connected(request, _copy(answer, response))
-            return response
+        if is_websocket(request) or request.version < HttpVersion11:
+            async with await self._nodes.request(pod.spec.node_name, "GET", str(path)) as answer:
+                if answer.status != 200:
+                    raise _kubelet_error(answer.status, await answer.read(), "pods/log", info.name)
+                return await (_over_websocket if is_websocket(request) else _copied)(request, answer)
+        answered = await self._nodes.ask(pod.spec.node_name, "GET", str(path))
+        try:
+            if answered.status != 200:
+                raise _kubelet_error(answered.status, await answered.body(), "pods/log", info.name)
+            if answered.chunked:
+                return await pass_on(request, answered, LOG_HEADERS)
+            return await _whole(request, await answered.body())
+        finally:
+            answered.stream.close()
 
     async def exec(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         return await self._command(request, info, user, "PodExecOptions")
@@ -255,26 +262,35 @@ def _method_not_allowed() -> ApiError:
 # ---- bytes -----------------------------------------------------------------------------------------------
 
 
-async def _kubelet_error(answer: aiohttp.ClientResponse, resource: str, name: str) -> ApiError:
+def _kubelet_error(status: int, body: bytes, resource: str, name: str) -> ApiError:
     """Rules: k8s.io/apiserver/pkg/registry/generic/rest.GenericHttpResponseChecker."""
-    text = (await answer.read()).decode(errors="replace")
-    if answer.status == 500:
+    text = body.decode(errors="replace")
+    if status == 500:
         return InternalError(f"Internal error occurred: {text}")
-    if answer.status == 400:
+    if status == 400:
         return BadRequest(text)
     details = {"name": name, "kind": resource}
-    if answer.status == 404:
+    if status == 404:
         return NotFound(f"the server could not find the requested resource ({resource} {name})", details=details)
-    return from_status({"code": answer.status, "message": text, "details": details})
+    return from_status({"code": status, "message": text, "details": details})
 
 
-async def _copy(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
-    try:
-        async for chunk in answer.content.iter_any():
-            await response.write(chunk)
-        await response.write_eof()
-    except (aiohttp.ClientError, ConnectionError):
-        response.force_close()
+async def _whole(request: web.BaseRequest, body: bytes) -> web.StreamResponse:
+    """A short log; never compressed."""
+    response = web.StreamResponse(headers=LOG_HEADERS)
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body)
+    await response.write_eof()
+    return response
+
+
+async def _copied(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """For HTTP/1.0, which knows no chunks."""
+    response = web.StreamResponse(headers=LOG_HEADERS)
+    await response.prepare(request)
+    await while_connected(request, copy_body(answer, response))
+    return response
 
 
 async def _over_websocket(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import aiohttp
-import msgspec
 from aiohttp import web
 
 HIGH_WATER = 256 * 1024
@@ -242,8 +241,8 @@ class RawStream(asyncio.Protocol):
 class Hijacked(web.StreamResponse):
     """What the handler of a hijacked connection returns when it is done: aiohttp must write nothing."""
 
-    def __init__(self) -> None:
-        super().__init__(status=101)
+    def __init__(self, status: int = 101) -> None:
+        super().__init__(status=status)
         self.force_close()
 
     async def prepare(self, request: web.BaseRequest) -> None:
@@ -294,32 +293,6 @@ async def dial(host: str, port: int, *, sock: socket.socket | None = None) -> Ra
     else:
         _, stream = await loop.create_connection(RawStream, host, port)
     return stream
-
-
-class Answered(msgspec.Struct, frozen=True):
-    """The head of an answer; names of headers in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-
-
-async def upgrade(stream: RawStream, method: str, target: str, headers: Mapping[str, str]) -> Answered:
-    """Ask for an upgrade on a fresh connection; the stream then stands after the head of the answer."""
-    await stream.write(f"{method} {target} HTTP/1.1\r\n".encode() + header_lines(headers))
-    head = b""
-    while b"\r\n\r\n" not in head:
-        data = await stream.read()
-        if not data or len(head) > HIGH_WATER:
-            raise ConnectionResetError("the peer closed the connection before it answered")
-        head += data
-    head, _, rest = head.partition(b"\r\n\r\n")
-    stream.unread(rest)
-    first, *lines = head.decode("latin-1").split("\r\n")
-    status = [*first.split(" ", 2), ""][1]
-    fields = (line.partition(":") for line in lines)
-    return Answered(
-        int(status) if status.isdigit() else 0, {name.strip().lower(): value.strip() for name, _, value in fields}
-    )
 
 
 async def splice(client: RawStream, backend: RawStream) -> None:

@@ -26,8 +26,9 @@ from yarl import URL
 
 from minikube.errors import NodeUnreachable
 from minikube.kit.backoff import Backoff
+from minikube.transport.by_hand import Answered, ask
 from minikube.transport.client import watch
-from minikube.transport.hijack import RawStream, hijack_response, upgrade
+from minikube.transport.hijack import RawStream, hijack_response
 from minikube.transport.server import Handler
 
 log = logging.getLogger(__name__)
@@ -120,6 +121,18 @@ class Nodes:
             return await self._session.request(method, url, headers=headers, data=data, allow_redirects=False)
         except (aiohttp.ClientError, OSError) as error:
             raise NodeUnreachable(f"error dialing backend: {error}") from error
+
+    async def ask(self, node: str, method: str, path: str) -> Answered:
+        """The same, by hand: what follows the head of the answer is left on its stream, which is to be closed.
+        Raises NodeUnreachable."""
+        stream = await self.take(node)
+        try:
+            return await ask(stream, method, path, {"Host": node, "Connection": "close"})
+        except BaseException as error:
+            stream.abort()
+            if isinstance(error, ConnectionError):
+                raise NodeUnreachable(f"error dialing backend: {error}") from error
+            raise
 
     async def dial(self, node: str, host: str, port: int, *, tls: bool = False) -> RawStream:
         """A connection to host:port as that node sees it (a pod, or the node itself), through its agent.
@@ -293,7 +306,7 @@ class Parkers:
         async with asyncio.timeout(DIAL_SECONDS):
             _, stream = await loop.create_connection(RawStream, host, port, ssl=self._context())
             try:
-                answer = await upgrade(stream, "GET", f"/minikube/v1/nodes/{self._node}/connection", headers)
+                answer = await ask(stream, "GET", f"/minikube/v1/nodes/{self._node}/connection", headers)
                 if answer.status != 101:
                     text = (await stream.read()).decode(errors="replace")
                     raise ConnectionRefusedError(f"{server} answered {answer.status}: {text[:300]}")

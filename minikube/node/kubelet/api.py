@@ -6,12 +6,13 @@ Rules of paths and wording: k8s.io/kubernetes/pkg/kubelet/server. Errors are pla
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 import logging
 import mimetypes
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,12 +24,14 @@ from minikube.api.core_v1 import Pod
 from minikube.api.meta import to_dict
 from minikube.auth.certificates import CertificateAuthenticator
 from minikube.errors import ApiError
+from minikube.kit.inotify import NextChange
 from minikube.node.container.spec import log_directory
 from minikube.node.kubelet import portforward, remotecommand
 from minikube.node.kubelet.access import Access
 from minikube.node.kubelet.attached import Attached
 from minikube.node.kubelet.choose import NoLogs, containers_of, ended, logged_run, running_container
-from minikube.node.kubelet.logs import Wanted, moment, read
+from minikube.node.kubelet.log_lines import Wanted, moment
+from minikube.node.kubelet.logs import read
 from minikube.node.kubelet.metrics import cadvisor_text, kubelet_text, probes_text, resource_text, volumes_text
 from minikube.node.kubelet.routes import parts_of
 from minikube.node.kubelet.stats import Stats
@@ -64,6 +67,7 @@ class KubeletApi:
         certificates = CertificateAuthenticator([client_ca])
         self._access = Access(agent.client, agent.clock, agent.node_name, certificates)
         self._stats = Stats(agent)
+        self._changes = NextChange()
         self._handlers: dict[str, Handler] = {
             "healthz": self._healthz,
             "pods": self._pods,
@@ -198,19 +202,8 @@ class KubeletApi:
         except NoLogs as error:
             raise Refused(400, str(error)) from error
         path = Path(log_directory(worker.pod, self._agent.settings)) / container / f"{run.attempt}.log"
-        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-        response.enable_chunked_encoding()
-        await response.prepare(request)
-
-        try:
-            async for piece in read(path, wanted, lambda: ended(worker.observed, run.id)):
-                await response.write(piece)
-        except FileNotFoundError:
-            pass
-        except ConnectionError:
-            return response
-        await response.write_eof()
-        return response
+        async with contextlib.aclosing(read(path, wanted, _Run(worker, run.id), self._changes)) as pieces:
+            return await _sent(request, pieces, wanted)
 
     def _wanted(self, request: web.BaseRequest) -> Wanted:
         query = request.query
@@ -354,6 +347,45 @@ class KubeletApi:
         if container is None:
             raise Refused(500, f'container not found ("{parts[-1]}")')
         return worker, container.id
+
+
+class _Run:
+    """One run of a container of a pod."""
+
+    def __init__(self, worker: PodWorker, identifier: str) -> None:
+        self._worker, self._id = worker, identifier
+
+    def over(self) -> bool:
+        return ended(self._worker.observed, self._id)
+
+    def looked(self) -> asyncio.Future[None]:
+        return self._worker.looked()
+
+
+async def _sent(
+    request: web.BaseRequest, pieces: AsyncGenerator[bytes, None], wanted: Wanted
+) -> web.StreamResponse:
+    """A log: whole, if all of it is there at once."""
+    first = second = b""
+    if not wanted.follow:
+        with contextlib.suppress(FileNotFoundError):  # nothing was written yet, or it has been tidied away
+            first, second = await anext(pieces, b""), await anext(pieces, b"")
+        if not second:
+            return web.Response(body=first, content_type="text/plain")
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    try:
+        for piece in (first, second):
+            await response.write(piece)
+        async for piece in pieces:
+            await response.write(piece)
+    except FileNotFoundError:
+        pass
+    except ConnectionError:
+        return response
+    await response.write_eof()
+    return response
 
 
 def _said(error: OSError) -> str:

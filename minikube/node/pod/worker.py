@@ -67,7 +67,7 @@ class PodWorker:
         self.observed = Observed()
         self.ending: Ending | None = None
         self._wake = asyncio.Event()
-        self._looked = asyncio.Event()
+        self._looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._starter = Starter(agent)
         self._stopper = Stopper(agent)
         self._resizer = Resizer(agent, pod)
@@ -114,8 +114,11 @@ class PodWorker:
     async def ended(self) -> None:
         """Until nothing of the pod runs any more."""
         while self.observed.running or self._lanes:
-            self._looked.clear()
-            await self._looked.wait()
+            await asyncio.wait({self._looked})
+
+    def looked(self) -> asyncio.Future[None]:
+        """Done when `observed` is another. It is shared: never cancel it."""
+        return self._looked
 
     @property
     def accounted(self) -> Pod:
@@ -159,7 +162,8 @@ class PodWorker:
         agent, now = self._agent, self._agent.clock.now()
         ended = self._ended
         self.observed = observed = await self._look()
-        self._looked.set()
+        self._looked.set_result(None)
+        self._looked = asyncio.get_running_loop().create_future()
         if ended != self._ended:
             return 0.0  # what was done meanwhile may not be in the picture: look again before acting on it
         if is_static(self.pod) and self.mirror is None and self.pod.metadata.deletion_timestamp is None:

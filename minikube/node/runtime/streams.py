@@ -12,7 +12,8 @@ import msgspec
 from yarl import URL
 
 from minikube.node.runtime.base import RuntimeFault
-from minikube.transport.hijack import RawStream, dial, upgrade
+from minikube.transport.by_hand import ask
+from minikube.transport.hijack import RawStream, dial
 from minikube.transport.spdy import SpdyConnection, SpdyStream
 
 PROTOCOL = "v4.channel.k8s.io"
@@ -96,7 +97,7 @@ async def _connection(url: URL) -> tuple[RawStream, SpdyConnection]:
         "Content-Length": "0",
     }
     try:
-        status = (await upgrade(stream, "POST", url.raw_path_qs, headers)).status
+        status = (await ask(stream, "POST", url.raw_path_qs, headers)).status
         if status != 101:
             text = (await stream.read()).decode(errors="replace").strip()
             raise RuntimeFault(text or f"the runtime's streaming server answered {status}")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp import web
 
+from minikube.transport.by_hand import ask
 from minikube.transport.hijack import (
     HIGH_WATER,
     Hijacked,
@@ -16,7 +17,6 @@ from minikube.transport.hijack import (
     hijack,
     hijack_response,
     splice,
-    upgrade,
 )
 
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "raw"}
@@ -72,7 +72,7 @@ async def pair() -> tuple[RawStream, RawStream]:
 async def test_bytes_flow_both_ways_after_the_101_and_nothing_stays_behind() -> None:
     async with serving(echo) as (server, port):
         stream = await dial("127.0.0.1", port)
-        assert (await upgrade(stream, "POST", "/", {"Host": "x", **UPGRADE})).status == 101
+        assert (await ask(stream, "POST", "/", {"Host": "x", **UPGRADE})).status == 101
         await stream.write(b"one")
         assert await stream.read() == b"one"
         stream.write_eof()
