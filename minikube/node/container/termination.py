@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from minikube.api.core_v1 import Container
-from minikube.node.kubelet.log_lines import Renderer, Wanted
+from minikube.node.kubelet.log_text import Renderer, Wanted
 
 POD_LIMIT, LIMIT = 12 * 1024, 4 * 1024
 LOG_LIMIT, LOG_LINES = 2 * 1024, 80

@@ -30,7 +30,7 @@ from minikube.node.kubelet import portforward, remotecommand
 from minikube.node.kubelet.access import Access
 from minikube.node.kubelet.attached import Attached
 from minikube.node.kubelet.choose import NoLogs, containers_of, ended, logged_run, running_container
-from minikube.node.kubelet.log_lines import Wanted, moment
+from minikube.node.kubelet.log_text import Wanted, moment
 from minikube.node.kubelet.logs import read
 from minikube.node.kubelet.metrics import cadvisor_text, kubelet_text, probes_text, resource_text, volumes_text
 from minikube.node.kubelet.routes import parts_of

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from minikube.node.kubelet.log_lines import Block, Wanted, moment
+from minikube.node.kubelet.log_text import Block, Wanted, moment
 
 BLOCK = 256 * 1024
 HEAD = 64

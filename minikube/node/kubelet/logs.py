@@ -14,7 +14,7 @@ from typing import Protocol
 
 from minikube.kit.inotify import NextChange
 from minikube.node.kubelet.log_files import Reader
-from minikube.node.kubelet.log_lines import Renderer, Wanted
+from minikube.node.kubelet.log_text import Renderer, Wanted
 
 SLICES = 4
 """So many blocks are made at a time."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minikube.kit.inotify import NextChange
 from minikube.node.kubelet.log_files import Reader
-from minikube.node.kubelet.log_lines import Renderer, Wanted
+from minikube.node.kubelet.log_text import Renderer, Wanted
 from minikube.node.kubelet.logs import read
 from minikube.node.upkeep.log_rotation import set_aside
 

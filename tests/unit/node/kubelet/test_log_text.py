@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minikube.node.kubelet.log_lines import AT_ONCE, Renderer, Wanted, moment
+from minikube.node.kubelet.log_text import AT_ONCE, Renderer, Wanted, moment
 
 CONTENT = (
     b"2026-01-01T00:00:00.123456789Z stdout F one\n"
