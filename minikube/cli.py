@@ -72,6 +72,7 @@ HELP: dict[str, str] = {
     "private_registry": "File with mirrors, credentials and TLS of registries.",
     "max_parallel_image_pulls": "Most images pulled at the same time.",
     "kubelet_port": "Port of the node's API.",
+    "resolv_conf": "File with the node's own name servers.",
     "max_pods": "Most pods on this node.",
     "cgroup_root": "Control group that holds all pods.",
     "pod_logs_dir": "Where the logs of containers are.",

@@ -79,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_parallel_image_pulls: int = 3
     kubelet_port: int = 10250
     max_pods: int = 110
+    resolv_conf: Path = Path("/etc/resolv.conf")
+    """Where the node's name servers are."""
     cgroup_root: str = "/kubepods-minikube"
     """The control group that holds all pods, ours alone: what runs in there and is not known is killed."""
     pod_logs_dir: Path = Path("/var/log/pods")

@@ -104,7 +104,7 @@ class Agent:
         self.scheme = runtime.scheme
         self.simulated = self.scheme == "simulated"
         self.starting = Gate(AT_ONCE if not self.simulated else 1000)
-        self.host_dns = resolver.own() if not self.simulated else {}
+        self.host_dns = resolver.own(settings.resolv_conf) if not self.simulated else {}
         self.shutting_down = False
         """The machine goes down: no more pods."""
         self.roster = Roster(self, informers)

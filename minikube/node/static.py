@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,17 @@ from msgspec.structs import replace
 from minikube.api.core_v1 import Node, Pod, PodStatus, Toleration
 from minikube.api.meta import OwnerReference, from_dict, replace_meta
 from minikube.client.base import Client
-from minikube.errors import AlreadyExists, ApiError, Conflict, NotFound
+from minikube.errors import AlreadyExists, ApiError, Conflict, FieldError, NotFound
 from minikube.kit.clock import Clock
 from minikube.kit.inotify import stirring
-from minikube.node.pod.pods import CONFIG_HASH_ANNOTATION, MIRROR_ANNOTATION, SOURCE_ANNOTATION
+from minikube.node.pod.pods import CONFIG_HASH_ANNOTATION, MIRROR_ANNOTATION, SOURCE_ANNOTATION, every_container
+from minikube.resources.rules.pod import PodRules
 
 log = logging.getLogger(__name__)
 
 SETTLE = 0.2
 """Seconds in which an editor is done with the several steps of a save."""
-SUFFIXES = (".yaml", ".yml", ".json")
+POD = "io.k8s.api.core.v1.Pod"
 
 
 class StaticPods:
@@ -94,7 +96,7 @@ class StaticPods:
     def _files(self) -> Iterator[Path]:
         if self._directory.is_dir():
             for path in sorted(self._directory.iterdir()):
-                if path.suffix in SUFFIXES and not path.name.startswith("."):
+                if not path.name.startswith(".") and path.is_file():
                     yield path
 
 
@@ -103,9 +105,11 @@ def static_pod(manifest: bytes, path: str, node_name: str) -> Pod:
     tree: Any = yaml.safe_load(manifest)
     if not isinstance(tree, Mapping) or tree.get("kind") != "Pod":
         raise ValueError("a Pod is expected")
-    pod = from_dict(Pod, tree)
-    if not pod.metadata.name or not pod.spec.containers:
-        raise ValueError("metadata.name and spec.containers are required")
+    pod = _defaulted(tree)
+    if why := ", ".join(map(str, _errors(pod))):
+        raise ValueError(f"invalid pod: {why}")
+    if what := api_object(pod):
+        raise ValueError(f"static pods may not reference {what}")
     digest = hashlib.sha256(f"{node_name}\0{path}\0".encode() + manifest).hexdigest()[:32]
     annotations = {**pod.metadata.annotations, SOURCE_ANNOTATION: "file", CONFIG_HASH_ANNOTATION: digest}
     named = replace_meta(
@@ -118,6 +122,52 @@ def static_pod(manifest: bytes, path: str, node_name: str) -> Pod:
     tolerations = (*pod.spec.tolerations, Toleration(operator="Exists", effect="NoExecute"))
     spec = replace(pod.spec, node_name=node_name, tolerations=tolerations, automount_service_account_token=False)
     return replace(named, spec=spec, status=PodStatus(phase="Pending"))
+
+
+def _defaulted(tree: Mapping[str, Any]) -> Pod:
+    """As the API would have it. Raises ValueError."""
+    from minikube.schema.clean import WrongType, clean  # a node without static pods does not load these
+    from minikube.schema.defaults import apply_defaults
+    from minikube.schema.structure import builtin
+
+    found, structure = deepcopy(dict(tree)), builtin(POD)
+    try:
+        clean(found, structure)
+    except WrongType as error:
+        raise ValueError(str(error)) from error
+    apply_defaults(found, structure)
+    return from_dict(Pod, found)
+
+
+def _errors(pod: Pod) -> Iterator[FieldError]:
+    if not pod.metadata.name:
+        yield FieldError("metadata.name", "FieldValueRequired", "Required value: name or generateName is required")
+    yield from PodRules().validate(pod, None)
+
+
+def api_object(pod: Pod) -> str:
+    """What a pod needs of the API; a static one needs nothing (podutil.HasAPIObjectReference)."""
+    spec = pod.spec
+    sources = [source for each in spec.volumes if each.projected is not None for source in each.projected.sources]
+    variables = [each.value_from for one in every_container(pod) for each in one.env if each.value_from is not None]
+    froms = [each for one in every_container(pod) for each in one.env_from]
+    needed = {
+        "serviceaccounts": bool(spec.service_account_name),
+        "secrets": bool(spec.image_pull_secrets)
+        or any(each.secret is not None for each in spec.volumes)
+        or any(each.secret is not None for each in sources)
+        or any(each.secret_ref is not None for each in froms)
+        or any(each.secret_key_ref is not None for each in variables),
+        "configmaps": any(each.config_map is not None for each in spec.volumes)
+        or any(each.config_map is not None for each in sources)
+        or any(each.config_map_ref is not None for each in froms)
+        or any(each.config_map_key_ref is not None for each in variables),
+        "persistentvolumeclaims": any(each.persistent_volume_claim or each.ephemeral for each in spec.volumes),
+        "resourceclaims": bool(spec.resource_claims),
+        "csidrivers": any(each.csi is not None for each in spec.volumes),
+        "clustertrustbundles": any(each.cluster_trust_bundle is not None for each in sources),
+    }
+    return next((what for what, needs in needed.items() if needs), "")
 
 
 def mirrors(mirror: Pod, static: Pod) -> bool:

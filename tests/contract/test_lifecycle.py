@@ -213,6 +213,7 @@ async def test_a_dead_sandbox_is_replaced_with_all_that_ran_in_it(node: NodeUnde
     await node.start()
     await node.until(lambda each: is_running(each) and status(each).restart_count == 1)
     assert await running_attempts(node) == [1]
+    assert ("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.") in node.told.events
 
 
 async def test_a_pod_deleted_while_the_agent_was_down_is_cleaned_away(node: NodeUnderTest) -> None:

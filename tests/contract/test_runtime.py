@@ -82,6 +82,9 @@ class Pod:
         await self.runtime.start_container(container)
         return container
 
+    async def run(self, container: str, command: str) -> None:
+        assert (await self.runtime.exec_sync(container, ("sh", "-c", command), timeout=20)).exit_code == 0
+
     async def containers(self) -> dict[str, Container]:
         return {each.id: each for each in await self.runtime.containers(self.uid)}
 
@@ -133,6 +136,15 @@ async def test_a_good_end_is_called_completed(pod: Pod) -> None:
     await pod.up(exit_after="0")
     found = await pod.until(await pod.start("exit 0"), State.EXITED)
     assert (found.exit_code, found.reason) == (0, "Completed")
+
+
+async def test_a_container_is_stopped_with_the_signal_that_is_asked_for(pod: Pod) -> None:
+    await pod.up()
+    container = await pod.start("trap 'exit 0' USR1; trap '' TERM; touch /ready; while :; do sleep 0.05; done")
+    await pod.run(container, "while [ ! -e /ready ]; do sleep 0.05; done")
+    await pod.runtime.stop_container(container, grace=20, signal="SIGUSR1")
+    found = await pod.until(container, State.EXITED)
+    assert found.exit_code == 0
 
 
 async def test_stopping_and_removing_what_is_gone_succeeds(pod: Pod) -> None:

@@ -11,6 +11,16 @@ from minikube.api.core_v1 import Pod
 from minikube.settings import Settings
 
 MAX_SERVERS, MAX_SEARCHES, MAX_SEARCH_CHARACTERS = 3, 32, 2048
+LONGEST_SEARCH = 253
+RESOLV_CONF = Path("/etc/resolv.conf")
+STUB_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
+"""Where systemd-resolved keeps the true servers, when resolv.conf names only its stub."""
+TOO_MANY_SERVERS = (
+    "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+)
+TOO_MANY_SEARCHES = (
+    "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+)
 _WORDS = {"nameserver": "servers", "search": "searches", "options": "options"}
 
 
@@ -18,10 +28,22 @@ class Resolver(msgspec.Struct, frozen=True):
     servers: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What had to be left out, as its event says it."""
 
 
-def own(path: Path = Path("/etc/resolv.conf")) -> Mapping[str, Sequence[str]]:
+def own(path: Path = RESOLV_CONF, behind_stub: Path = STUB_RESOLV_CONF) -> Mapping[str, Sequence[str]]:
     """servers, searches and options of the node; nothing when there is no such file."""
+    found = _read(path)
+    return _read(behind_stub) if _loopback(found["servers"]) and behind_stub.exists() else found
+
+
+def _loopback(servers: Sequence[str]) -> bool:
+    """Servers that only processes of the host itself reach."""
+    return all(each.startswith("127.") or each == "::1" for each in servers)
+
+
+def _read(path: Path) -> Mapping[str, Sequence[str]]:
     found: dict[str, list[str]] = {"servers": [], "searches": [], "options": []}
     try:
         lines = path.read_text().splitlines()
@@ -30,9 +52,9 @@ def own(path: Path = Path("/etc/resolv.conf")) -> Mapping[str, Sequence[str]]:
     for line in lines:
         parts = line.split()
         if parts and parts[0] in _WORDS:
-            if parts[0] == "search":
-                found["searches"] = []
-            found[_WORDS[parts[0]]] += parts[1:]
+            if parts[0] != "nameserver":  # the last such line counts
+                found[_WORDS[parts[0]]] = []
+            found[_WORDS[parts[0]]] += [each.removesuffix(".") or "." for each in parts[1:]]
     return found
 
 
@@ -41,6 +63,8 @@ def resolver_of(pod: Pod, settings: Settings, host: Mapping[str, Sequence[str]])
     if policy == "ClusterFirst" and pod.spec.host_network:
         policy = "Default"
     servers, searches, options = (list(host.get(name, ())) for name in ("servers", "searches", "options"))
+    if policy == "Default" and not pod.spec.host_network and servers and _loopback(servers):
+        servers = [settings.cluster_dns]  # which asks them on the pod's behalf
     if policy == "None":
         servers, searches, options = [], [], []
     elif policy in ("ClusterFirst", "ClusterFirstWithHostNet"):
@@ -53,15 +77,18 @@ def resolver_of(pod: Pod, settings: Settings, host: Mapping[str, Sequence[str]])
         searches += more.searches
         added = {each.name: f"{each.name}:{each.value}" if each.value else each.name for each in more.options}
         options = [each for each in options if each.split(":")[0] not in added] + list(added.values())
-    return Resolver(tuple(dict.fromkeys(servers))[:MAX_SERVERS], _fitting(dict.fromkeys(searches)), tuple(options))
+    return _fitting(tuple(dict.fromkeys(servers)), tuple(dict.fromkeys(searches)), tuple(options))
 
 
-def _fitting(searches: Mapping[str, None]) -> tuple[str, ...]:
-    """What a resolver takes: the rest is left out."""
-    kept, size = [], 0
-    for each in list(searches)[:MAX_SEARCHES]:
-        size += len(each) + 1
-        if size > MAX_SEARCH_CHARACTERS + 1:
-            break
-        kept.append(each)
-    return tuple(kept)
+def _fitting(servers: tuple[str, ...], searches: tuple[str, ...], options: tuple[str, ...]) -> Resolver:
+    """What a resolver takes: the rest is left out, and told."""
+    problems = []
+    if len(servers) > MAX_SERVERS:
+        servers = servers[:MAX_SERVERS]
+        problems.append(TOO_MANY_SERVERS + " ".join(servers))
+    kept = [each for each in searches[:MAX_SEARCHES] if len(each) <= LONGEST_SEARCH]
+    while len(" ".join(kept)) > MAX_SEARCH_CHARACTERS:
+        kept.pop()
+    if len(kept) < len(searches):
+        problems.append(TOO_MANY_SEARCHES + " ".join(kept))
+    return Resolver(servers, tuple(kept), options, tuple(problems))

@@ -36,7 +36,7 @@ class Dns:
         self._zone = Zone(services.lister, slices.lister, settings.cluster_domain)
         self._bind = bind
         self._keeper = keeper
-        self._upstream = Upstream()
+        self._upstream = Upstream(settings.resolv_conf)
 
     async def run(self) -> None:
         for informer in self._informers:

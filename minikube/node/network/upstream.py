@@ -17,16 +17,6 @@ from minikube.node.container import resolver
 ASK_SECONDS, KEEP_SECONDS, KEEP = 2.0, 30.0, 2000
 SILENCES, REST_SECONDS = 2, 10.0
 """After so many questions without an answer a resolver rests; then one question tries it again."""
-RESOLV_CONF = Path("/etc/resolv.conf")
-STUB_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
-"""Where systemd-resolved keeps the true servers, when resolv.conf names only its stub."""
-
-
-def servers(path: Path = RESOLV_CONF, behind_stub: Path = STUB_RESOLV_CONF) -> list[str]:
-    found = list(resolver.own(path)["servers"])
-    if all(each.startswith("127.") for each in found) and behind_stub.exists():
-        return list(resolver.own(behind_stub)["servers"])
-    return found
 
 
 class Upstream:
@@ -34,7 +24,7 @@ class Upstream:
 
     def __init__(
         self,
-        resolv_conf: Path = RESOLV_CONF,
+        resolv_conf: Path = resolver.RESOLV_CONF,
         *,
         port: int = 53,
         patience: float = ASK_SECONDS,
@@ -52,7 +42,7 @@ class Upstream:
         kept = self._kept.get(key)
         if kept is not None and kept[0] > loop.time():
             return packet[:2] + kept[1][2:]
-        for server in await asyncio.to_thread(servers, self._resolv_conf):
+        for server in (await asyncio.to_thread(resolver.own, self._resolv_conf))["servers"]:
             if self._rests.get(server, 0.0) > loop.time():
                 continue
             if server in self._rests:

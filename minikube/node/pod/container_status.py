@@ -66,6 +66,7 @@ def container_status(
         restart_count=shown.attempt,
         state=state,
         last_state=last,
+        stop_signal=shown.stop_signal or (wanted.lifecycle.stop_signal if wanted.lifecycle is not None else ""),
         user=_user(shown.user),
         allocated_resources=_requests(allocated),
         resources=actual,

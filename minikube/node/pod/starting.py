@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from minikube.api.core_v1 import Container, Pod
+from minikube.node.container.resolver import resolver_of
 from minikube.node.container.spec import ConfigProblem, container_spec, host_ports, sandbox_spec
 from minikube.node.network.base import AddressesExhausted
 from minikube.node.pod.decide import StartContainer, StartSandbox
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from minikube.node.agent import Agent
 
 R = TypeVar("R")
+SANDBOX_CHANGED = "Pod sandbox changed, it will be killed and re-created."
 START, CONTAINER, SANDBOX = range(3)
 """Who goes first when many pods start: what has begun is brought to its end before something new begins."""
 
@@ -43,12 +45,16 @@ class Starter:
     async def sandbox(self, pod: Pod, action: StartSandbox, observed: Observed) -> None:
         agent = self._agent
         try:
+            if observed.sandboxes:
+                agent.recorder.normal(pod, "SandboxChanged", SANDBOX_CHANGED)
             await agent.prepare(pod)
             for old in observed.sandboxes:  # frees names and addresses of what died
                 await agent.runtime.stop_sandbox(old.id)
             if observed.sandboxes:
                 await agent.network.detach(pod.metadata.uid)
             spec = sandbox_spec(pod, action.attempt, agent.settings, agent.host_dns, agent.handler_of(pod))
+            for problem in resolver_of(pod, agent.settings, agent.host_dns).problems:
+                agent.recorder.warning(pod, "DNSConfigForming", problem)
             async with agent.starting.enter(SANDBOX):
                 sandbox = await _whole(agent.runtime.run_sandbox(spec))
             await self.network(pod, sandbox)

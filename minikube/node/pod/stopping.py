@@ -38,15 +38,17 @@ class Stopper:
         }
         try:
             for wave in action.waves:
-                await asyncio.gather(*(self._stop(kill, hooks[kill.container], begun) for kill in wave))
+                await asyncio.gather(*(self._stop(pod, kill, hooks[kill.container], begun) for kill in wave))
         finally:
             for hook in hooks.values():
                 hook.cancel()
 
-    async def _stop(self, kill: Kill, hook: asyncio.Task[None], begun: float) -> None:
+    async def _stop(self, pod: Pod, kill: Kill, hook: asyncio.Task[None], begun: float) -> None:
         await hook
         left = kill.grace - (self._agent.clock.monotonic() - begun)
-        await self._agent.runtime.stop_container(kill.container, grace=max(LEAST_GRACE, left))
+        wanted = container_named(pod, kill.name)
+        signal = wanted.lifecycle.stop_signal if wanted is not None and wanted.lifecycle is not None else ""
+        await self._agent.runtime.stop_container(kill.container, grace=max(LEAST_GRACE, left), signal=signal)
 
     async def _pre_stop(self, pod: Pod, kill: Kill, *, hook: bool) -> None:
         wanted = container_named(pod, kill.name)

@@ -209,6 +209,8 @@ class Container(msgspec.Struct, frozen=True):
     annotations: Mapping[str, str] = {}
     user: User | None = None
     """Whom its first process began as; None where the runtime does not tell."""
+    stop_signal: str = ""
+    """SIGUSR1; empty where the runtime does not tell."""
 
 
 class ContainerEvent(msgspec.Struct, frozen=True):
@@ -332,8 +334,9 @@ class Runtime(Protocol):
         """It may have exited when this returns."""
         ...
 
-    async def stop_container(self, container: str, *, grace: float) -> None:
-        """The stop signal, then SIGKILL after `grace` seconds; returns when it has exited."""
+    async def stop_container(self, container: str, *, grace: float, signal: str = "") -> None:
+        """The stop signal (`signal`, such as SIGUSR1, or else the image's), then SIGKILL after `grace` seconds;
+        returns when it has exited."""
         ...
 
     async def remove_container(self, container: str) -> None: ...

@@ -40,7 +40,7 @@ from minikube.node.runtime.base import (
     User,
 )
 from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore, translated
-from minikube.node.runtime.processes import Process, Tasks
+from minikube.node.runtime.processes import Process, Tasks, signal_number
 from minikube.node.runtime.snapshots import Snapshots
 from minikube.node.runtime.specs import Specs, changes
 from minikube.node.runtime.streams import CriStreams
@@ -148,9 +148,22 @@ class CriRuntime:
             request = cri.StartContainerRequest(container_id=container)
             await _call(self._runtime.StartContainer(request, timeout=120), CreateFailed)
 
-    async def stop_container(self, container: str, *, grace: float) -> None:
+    async def stop_container(self, container: str, *, grace: float, signal: str = "") -> None:
+        if signal and grace > 0:
+            status = await self._status_of(container)
+            if status is not None and not messages.stop_signal(status):  # it would send that of the image
+                await self._end_with(container, signal, grace)
+                grace = 0
         request = cri.StopContainerRequest(container_id=container, timeout=int(grace))
         await _gone(self._runtime.StopContainer(request, timeout=grace + 60))
+
+    async def _end_with(self, container: str, signal: str, grace: float) -> None:
+        """Until it has ended, or the time is over."""
+        tasks = Tasks(self._channel)
+        with contextlib.suppress(NotFound, TimeoutError):
+            async with asyncio.timeout(grace):
+                await tasks.kill(container, signal_number(signal))
+                await tasks.ended(container)
 
     async def remove_container(self, container: str) -> None:
         request = cri.RemoveContainerRequest(container_id=container)

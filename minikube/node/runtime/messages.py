@@ -198,8 +198,14 @@ def container(status: Any, sandbox_id: str, pod_uid: str) -> Container:
         log_path=status.log_path,
         labels=dict(status.labels),
         annotations=dict(status.annotations),
+        stop_signal=stop_signal(status),
         user=_user(status.user.linux) if status.HasField("user") and status.user.HasField("linux") else None,
     )
+
+
+def stop_signal(status: Any) -> str:
+    """Of a container's status; empty: it does not tell (containerd before 2.1)."""
+    return str(cri.Signal.Name(status.stop_signal)) if status.stop_signal else ""
 
 
 def _user(linux: Any) -> User:

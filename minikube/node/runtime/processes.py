@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,14 @@ class Tasks:
     async def call(self, method: str, request: bytes, timeout: float | None = 30) -> bytes:
         return await self._send(f"/containerd.services.tasks.v1.Tasks/{method}", request, timeout)
 
+    async def kill(self, container: str, number: int) -> None:
+        """Send this signal to its first process."""
+        await self.call("Kill", encode((1, container), (3, number)))
+
+    async def ended(self, container: str) -> None:
+        """Returns when its first process has exited."""
+        await self.call("Wait", encode((1, container)), timeout=None)
+
     async def process_of(self, container: str) -> dict[str, Any]:
         """The OCI process that the container was made with."""
         process: dict[str, Any] = (await Specs(self._channel).get(container))["process"]
@@ -61,6 +70,14 @@ def command_spec(process: Mapping[str, Any], command: Sequence[str], *, tty: boo
     """The OCI process of a command that runs beside the container's own, as containerd's CRI makes it."""
     env = [*process.get("env", ()), "TERM=xterm"] if tty else process.get("env", [])
     return {**process, "args": list(command), "terminal": tty, "env": env}
+
+
+def signal_number(name: str) -> int:
+    """Of SIGUSR1, SIGRTMIN+3, SIGRTMAX-2."""
+    for base in ("SIGRTMIN", "SIGRTMAX"):
+        if name.startswith(base):
+            return int(signal.Signals[base]) + int(name.removeprefix(base) or 0)
+    return int(signal.Signals[name])
 
 
 class Process:

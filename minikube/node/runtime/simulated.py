@@ -137,7 +137,7 @@ class SimulatedRuntime:
                 self._exit_later(container, float(after), int(code)), name=f"exit of {container}"
             )
 
-    async def stop_container(self, container: str, *, grace: float) -> None:
+    async def stop_container(self, container: str, *, grace: float, signal: str = "") -> None:
         if container in self._containers:
             self._exit(container, 137 if grace <= 0 else 0)
 

@@ -25,6 +25,30 @@ def test_a_manifest_becomes_a_pod_of_this_node() -> None:
     assert [(each.operator, each.effect) for each in pod.spec.tolerations] == [("Exists", "NoExecute")]
 
 
+def test_what_a_manifest_leaves_out_is_as_the_api_would_have_it() -> None:
+    probed = MANIFEST.replace(b"image: i", b"image: 'i:latest', livenessProbe: {exec: {command: [a]}}")
+    pod = static_pod(probed, "/m/web.yaml", "n1")
+    [container] = pod.spec.containers
+    assert container.image_pull_policy == "Always"
+    assert container.liveness_probe is not None
+    assert (container.liveness_probe.period_seconds, container.liveness_probe.failure_threshold) == (10, 3)
+    assert (pod.spec.restart_policy, pod.spec.termination_grace_period_seconds) == ("Always", 30)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (b"restartPolicy: Sometimes", "spec.restartPolicy: Unsupported value"),
+        (b"serviceAccountName: me", "static pods may not reference serviceaccounts"),
+        (b"volumes: [{name: v, secret: {secretName: s}}]", "static pods may not reference secrets"),
+        (b"volumes: [{name: v, projected: {sources: [{configMap: {name: c}}]}}]", "may not reference configmaps"),
+    ],
+)
+def test_a_manifest_that_cannot_be_is_refused(more: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        static_pod(MANIFEST + b"  " + more + b"\n", "/m/x", "n1")
+
+
 def test_another_content_is_another_pod() -> None:
     one, other = static_pod(MANIFEST, "/m/w", "n1"), static_pod(MANIFEST + b"# x", "/m/w", "n1")
     assert one.metadata.uid != other.metadata.uid

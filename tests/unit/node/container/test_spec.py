@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from minikube.api.core_v1 import PodDNSConfig, PodDNSConfigOption
-from minikube.node.container.resolver import Resolver, resolver_of
+from minikube.node.container.resolver import Resolver, own, resolver_of
 from minikube.node.container.spec import expand, node_name_of, sandbox_spec
 from minikube.node.pod.problems import ConfigProblem
 from minikube.settings import Settings
@@ -40,9 +42,33 @@ def test_the_dns_config_adds_and_its_options_win() -> None:
     assert found == Resolver(("10.43.0.10", "9.9.9.9"), (*CLUSTER, "own.test"), ("ndots:2", "edns0"))
 
 
-def test_at_most_three_servers_are_asked() -> None:
+def test_at_most_three_servers_are_asked_and_the_others_told_of() -> None:
     more = PodDNSConfig(nameservers=("9.9.9.1", "9.9.9.2", "9.9.9.3"))
-    assert len(resolver_of(pod(dns_config=more), SETTINGS, HOST).servers) == 3
+    found = resolver_of(pod(dns_config=more), SETTINGS, HOST)
+    assert found.servers == ("10.43.0.10", "9.9.9.1", "9.9.9.2")
+    assert found.problems == (
+        "Nameserver limits were exceeded, some nameservers have been omitted, "
+        "the applied nameserver line is: 10.43.0.10 9.9.9.1 9.9.9.2",
+    )
+
+
+def test_searches_that_a_resolver_does_not_take_are_left_out_and_told_of() -> None:
+    more = PodDNSConfig(searches=("a" * 254, *(f"{number}.test" for number in range(40))))
+    found = resolver_of(pod(dns_policy="None", dns_config=more), SETTINGS, HOST)
+    assert found.searches == tuple(f"{number}.test" for number in range(31))
+    assert found.problems[0].startswith("Search Line limits were exceeded, some search paths have been omitted, ")
+
+
+def test_pods_are_not_sent_to_servers_that_only_the_host_reaches(tmp_path: Path) -> None:
+    conf, stub = tmp_path / "resolv.conf", tmp_path / "stub"
+    conf.write_text("nameserver 127.0.0.53\nsearch a.test\nsearch b.test.\noptions edns0\n")
+    host = own(conf, stub)
+    assert host["searches"] == ["b.test"]
+    default = pod(dns_policy="Default")
+    assert resolver_of(default, SETTINGS, host).servers == (SETTINGS.cluster_dns,)
+    assert resolver_of(pod(dns_policy="Default", host_network=True), SETTINGS, host).servers == ("127.0.0.53",)
+    stub.write_text("nameserver 10.1.1.1\nsearch c.test\n")
+    assert resolver_of(default, SETTINGS, own(conf, stub)) == Resolver(("10.1.1.1",), ("c.test",), ())
 
 
 def test_a_pod_is_called_by_its_hostname() -> None:
