@@ -93,6 +93,17 @@ HOOKS = (
 """What has to be done once after the start for the API to be ready, as kube-apiserver names it."""
 SOCKETS_ASKED_WITHIN = 60.0
 
+MANAGERS = {
+    "api-services": "kube-apiserver",
+    "cluster-authentication-info": "kube-apiserver",
+    "clusterrole-aggregation-controller": "clusterrole-aggregation-controller",
+    "flow-control": "api-priority-and-fairness-config-consumer-v1",
+    "local-path-provisioner": "local-path-provisioner",
+    "scheduler": "kube-scheduler",
+}
+"""As whom they show in managedFields (there it is the program, and tools look for it); the others are below."""
+CONTROLLER_MANAGER = "kube-controller-manager"
+
 ENCRYPTED = (bucket_of(Secret.resource),)
 """What is encrypted at rest once that is switched on."""
 
@@ -119,7 +130,7 @@ class Server:
         await self.registry.start()
         self.custom = CustomResources(self.registry)
         self.custom.start()
-        client = self._master("kube-apiserver")
+        client = self._master()
         rbac = RbacAuthorizer(self.informers)
         authorizer = UnionAuthorizer((NodeAuthorizer(self.informers, NODE), rbac))
         sessions = ServiceSessions(Services(self.informers), self.nodes)
@@ -213,9 +224,9 @@ class Server:
         except StoreError as error:
             raise HealthError(str(error)) from error
 
-    def _master(self, name: str) -> LocalClient:
-        """Acts as the server itself, under this field manager's name."""
-        return LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), name)
+    def _master(self) -> LocalClient:
+        """Acts as the server itself."""
+        return LocalClient(self.registry, User("system:apiserver", groups=(MASTERS,)), "kube-apiserver")
 
     def client(self, name: str) -> LocalClient:
         """Acts as a built-in controller's own service account."""
@@ -223,7 +234,7 @@ class Server:
             f"system:serviceaccount:kube-system:{name}",
             groups=("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED),
         )
-        return LocalClient(self.registry, user, name)
+        return LocalClient(self.registry, user, MANAGERS.get(name, CONTROLLER_MANAGER))
 
     def _context(self, recorders: dict[str, Recorder], name: str) -> Context:
         """What the controller of this name is built from; its recorder goes into `recorders`, to be run."""
@@ -268,7 +279,7 @@ class Server:
 
     async def run(self) -> None:
         """Everything, until cancelled."""
-        admin = self._master("minikube")
+        admin = self._master()
         recorder = Recorder(self.client("scheduler"), SCHEDULER)
         scheduling = LocalClient(self.registry, User("system:kube-scheduler", groups=(MASTERS,)), "kube-scheduler")
         scheduler = Scheduler(scheduling, self.informers, recorder, SYSTEM)
@@ -311,7 +322,7 @@ class Server:
         await ensure_flow_control(admin)
         self.health.done("priority-and-fairness-config-producer")
         await ensure_bootstrap_roles(admin)
-        await ensure_joining(admin, self.pki)
+        await ensure_joining(admin, self.pki, self.settings)
         self.health.done("rbac/bootstrap-roles")
 
 

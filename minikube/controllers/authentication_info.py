@@ -15,7 +15,8 @@ from minikube.api.core_v1 import ConfigMap, Namespace
 from minikube.api.meta import Key, ObjectMeta
 from minikube.auth.join_roles import CLIENT_CA
 from minikube.controllers.base import After, Context, Watch
-from minikube.pki.server import PROXY_CA, PROXY_NAME
+from minikube.pki.rotation import PROXY_CA
+from minikube.pki.server import PROXY_NAME
 from minikube.settings import Settings
 
 NAMESPACE, NAME = "kube-system", CLIENT_CA

@@ -10,25 +10,28 @@ from minikube.auth import node_identity as identity
 from minikube.auth.bootstrap_tokens import own_token_secret
 from minikube.auth.join_roles import CLIENT_CA, join_roles
 from minikube.client.base import Client
+from minikube.controllers.authentication_info import published
 from minikube.errors import NotFound
 from minikube.pki.certificates import Pair, load
 from minikube.pki.requests import key_fingerprint
 from minikube.pki.server import ServerPki
+from minikube.settings import Settings
 
 
-async def ensure_joining(client: Client, pki: ServerPki) -> None:
+async def ensure_joining(client: Client, pki: ServerPki, settings: Settings) -> None:
     for role in join_roles():
         await _ensure(client, role)
     await _ensure(client, own_token_secret(pki.node_token.bootstrap))
-    await publish_client_ca(client, pki.client_ca.pem.decode())
+    await publish_authentication(client, settings)
 
 
-async def publish_client_ca(client: Client, pem: str) -> None:
+async def publish_authentication(client: Client, settings: Settings) -> None:
     """Into ConfigMap kube-system/extension-apiserver-authentication, where nodes and API extensions look for it."""
     meta = ObjectMeta(name=CLIENT_CA, namespace="kube-system")
-    found = await _ensure(client, ConfigMap(metadata=meta, data={"client-ca-file": pem}))
-    if found.data.get("client-ca-file") != pem:
-        await client.patch(ConfigMap, meta.name, meta.namespace, patch={"data": {"client-ca-file": pem}})
+    data = published(settings)
+    found = await _ensure(client, ConfigMap(metadata=meta, data=data))
+    if not data.items() <= found.data.items():
+        await client.patch(ConfigMap, meta.name, meta.namespace, patch={"data": data})
 
 
 async def bind_node(client: Client, node: str, pair: Pair, now: datetime) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from minikube.api.core_v1 import ConfigMap
 from minikube.auth.join_roles import CLUSTER_INFO, INFO_NAMESPACE
 from minikube.client.base import Client, Informers
-from minikube.controllers.joining import publish_client_ca
+from minikube.controllers.joining import publish_authentication
 from minikube.kit.clock import Clock
 from minikube.kit.inotify import stirring
 from minikube.pki.certificates import Pair, load, renewal, until_renewal
@@ -80,7 +80,7 @@ class ServerCertificates:
         write_kubeconfig(self._settings.write_kubeconfig, pki, self._settings.https_listen_port)
         self._changed()
         await self._publish(pki.server_ca.pem.decode())
-        await publish_client_ca(self._client, pki.client_ca.pem.decode())
+        await publish_authentication(self._client, self._settings)
         self._seen = self._files()
         log.info("the server's certificates are renewed")
 
@@ -114,7 +114,8 @@ class ServerCertificates:
 
     def _files(self) -> tuple[int, ...]:
         """Changes when a certificate does."""
-        paths = [*self._leaves(), self._pki.server_ca.certificate, self._pki.client_ca.certificate]
+        authorities = (self._pki.server_ca, self._pki.client_ca, self._pki.proxy_ca)
+        paths = [*self._leaves(), *(each.certificate for each in authorities)]
         return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
 

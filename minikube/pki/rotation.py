@@ -1,8 +1,8 @@
 """Changing a CA under a running cluster.
 
 `begin` makes the new CA sign at once while both are trusted: the bundle is [new, old]. The old CA also signs the
-new one (the cross certificate, sent along with the server's own), so that whoever trusts only the old one still
-accepts the server. `finish` forgets the old CA. In each step one rename counts; what a crash leaves is done later.
+new one (the cross certificate, sent along with the server's own and with ours as a front proxy), so that whoever
+trusts only the old one still accepts us. `finish` forgets the old CA. In each step one rename counts; what a crash leaves is done later.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from minikube.pki.certificates import ca_builder, ensure_key, self_signed, write_private
 
-CAS = ("server-ca", "client-ca")
+PROXY_CA = "request-header-ca"
+CAS = ("server-ca", "client-ca", PROXY_CA)
 ROTATE = "rotate-now"
 """A file of this name in a directory of certificates asks the running process for new ones."""
 

@@ -21,12 +21,12 @@ from minikube.pki.join_token import (
     parse_join_token,
 )
 from minikube.pki.node import GROUP, PREFIX, NodePki, node_pki
-from minikube.pki.rotation import CAS, cross_certificate, finish_interrupted
+from minikube.pki.rotation import CAS, PROXY_CA, cross_certificate, finish_interrupted
 from minikube.settings import Settings, SettingsError
 
 OWN_TOKEN = "node-token"
 MASTERS = "system:masters"
-PROXY_CA, PROXY_NAME = "request-header-ca", "system:auth-proxy"
+PROXY_NAME = "system:auth-proxy"
 
 
 class ServerPki(msgspec.Struct, frozen=True):
@@ -64,10 +64,12 @@ def ensure_server_pki(settings: Settings, addresses: Sequence[str]) -> ServerPki
         chain=cross_certificate(directory, "server-ca"),
     )
     proxy_ca = ensure_ca(directory, PROXY_CA)
+    crossed = {PROXY_CA: cross_certificate(directory, PROXY_CA)}
 
     def client(stem: str, ca: Pair, name: str, *groups: str) -> Pair:
         pair = Pair(directory / f"{stem}.crt", directory / f"{stem}.key")
-        return ensure_leaf(pair, ca, common_name=name, groups=groups, client=True, lifetime=lifetime)
+        chain = crossed.get(ca.certificate.stem, b"")
+        return ensure_leaf(pair, ca, common_name=name, groups=groups, client=True, lifetime=lifetime, chain=chain)
 
     return ServerPki(
         server_ca=server_ca,

@@ -83,30 +83,22 @@ class Bucket:
         """Changes after a revision, oldest first; the caller has checked the floor."""
         return self.history.since(revision, limit)
 
-    def paths(self, namespace: str = "", start: str = "") -> list[str]:
-        """In order; of all namespaces if none is named, and from `start` on."""
-        first, behind = (f"{namespace}/", f"{namespace}0") if namespace else ("", "")
-        low = bisect_left(self._sorted, max(first, start))
-        return self._sorted[low : bisect_left(self._sorted, behind) if behind else None]
+    def paths(self, first: str, behind: str, most: int) -> list[str]:
+        """In order, from `first` on and (unless that is empty) before `behind`."""
+        low = bisect_left(self._sorted, first)
+        return self._sorted[low : min(low + most, self._end(behind))]
+
+    def count(self, first: str, behind: str) -> int:
+        """How many paths there are from `first` on and before `behind`."""
+        return max(0, self._end(behind) - bisect_left(self._sorted, first))
 
     def select(self, namespace: str) -> list[StoredObject]:
         """In the order of their paths."""
-        return [self.objects[path] for path in self.paths(namespace)]
+        low, high = bisect_left(self._sorted, f"{namespace}/"), self._end(f"{namespace}0")
+        return [self.objects[path] for path in self._sorted[low:high]]
 
-    def as_of(self, revision: int, namespace: str) -> dict[str, StoredObject]:
-        """The objects at a past revision: the present with later changes undone."""
-        found = {path: self.objects[path] for path in self.paths(namespace)}
-        for change in self.history.back_to(revision):
-            state = change.new or change.old
-            assert state is not None
-            path = split(state.key)[1]
-            if namespace and not path.startswith(namespace + "/"):
-                continue
-            if change.old is None:
-                found.pop(path, None)
-            else:
-                found[path] = change.old
-        return found
+    def _end(self, behind: str) -> int:
+        return bisect_left(self._sorted, behind) if behind else len(self._sorted)
 
 
 class Cache:

@@ -117,7 +117,7 @@ class CustomResources:
     async def _settle(self, name: str) -> None:
         """Status and clean-up of one definition."""
         registry, kind = self._registry, self._definitions
-        request = Request(user=SERVED_AS, field_manager="apiextensions", warned=False)
+        request = Request(user=SERVED_AS, field_manager="kube-apiserver", warned=False)
         definition = (await registry.get(kind, "", name)).tree(kind)
         metadata = definition["metadata"]
         finalizers = list(metadata.get("finalizers") or ())

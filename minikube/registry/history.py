@@ -7,7 +7,7 @@ by the floor has to list again.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -68,14 +68,10 @@ class History:
         self._drop(bisect_right(self._revisions, revision))
         return before - self._bytes
 
-    def since(self, revision: int, limit: int) -> Sequence[Change]:
+    def since(self, revision: int, limit: int | None = None) -> Sequence[Change]:
         """Changes after a revision, oldest first; the caller has checked the floor."""
         begin = bisect_right(self._revisions, revision)
-        return self._changes[begin : begin + limit]
-
-    def back_to(self, revision: int) -> Iterator[Change]:
-        """Changes after a revision, newest first."""
-        return reversed(self._changes[bisect_right(self._revisions, revision) :])
+        return self._changes[begin : None if limit is None else begin + limit]
 
     def _drop(self, count: int) -> None:
         if not count:

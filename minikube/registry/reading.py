@@ -17,12 +17,11 @@ from minikube.registry.cache import Bucket, Cache
 from minikube.registry.conversion import Converting
 from minikube.registry.history import Change as CacheChange
 from minikube.registry.selection import Matches, compile_selection
+from minikube.registry.snapshot import Snapshot
 from minikube.registry.stored import StoredObject
 from minikube.resources.base import Kind
 
 BOOKMARK_SECONDS = 60.0
-BATCH = 100
-"""So many objects a watcher is told at once to begin with; then others have their turn."""
 INCONSISTENT = -1
 """In place of a continue token's revision: go on from its key in the present state."""
 LIST_EXPIRED = "The resourceVersion for the provided list is too old."
@@ -77,33 +76,25 @@ class Reading:
         _check_match(resource_version, resource_version_match, continue_)
         matches = compile_selection(kind, selection)
         bucket = self._cache.bucket(kind)
-        start = ""
-        past: dict[str, StoredObject] | None
         token = _decode_continue(continue_) if continue_ else None
+        start = token.start if token is not None else ""
         if token is not None and token.rv > 0:
-            revision, start = token.rv, token.start
+            revision = token.rv
             if revision < max(bucket.floor, self._cache.compacted):
                 raise Expired(TOKEN_EXPIRED, continue_=_encode_continue(INCONSISTENT, start))
-            past = bucket.as_of(revision, namespace)
         elif resource_version_match == "Exact":
             revision = parse_revision(resource_version)
             await self._fresh(resource_version)
             if revision < max(bucket.floor, self._cache.compacted):
                 raise Expired(LIST_EXPIRED)
-            past = bucket.as_of(revision, namespace)
         else:
             await self._fresh(resource_version)
-            revision, start = self._cache.revision, token.start if token is not None else ""
-            past = None
-        paths = bucket.paths(namespace, start) if past is None else sorted(path for path in past if path >= start)
-        objects = bucket.objects if past is None else past
-        wanted = [objects[path] for path in paths]
-        if kind.conversion is None:
-            return await _page(paths, wanted, matches, revision, limit)
-        if selection.fields:
-            await self._converting.show(kind, wanted)
-        page = await _page(paths, wanted, matches, revision, limit)
-        await self._converting.show(kind, [each for each in page.items if isinstance(each, StoredObject)])
+            revision = self._cache.revision
+        with Snapshot(bucket, revision, namespace, start) as snapshot:
+            compared = self._converting if kind.conversion is not None and selection.fields else None
+            page = await _page(snapshot, kind, matches, revision, limit, compared)
+        if kind.conversion is not None:
+            await self._converting.show(kind, [each for each in page.items if isinstance(each, StoredObject)])
         return page
 
     @asynccontextmanager
@@ -125,17 +116,24 @@ class Reading:
             await self._fresh(resource_version)
         if start and not send_initial_events and start < bucket.floor:
             raise Expired(f"too old resource version: {start} ({bucket.floor})")
-        initial: list[StoredObject] = []
+        initial: Snapshot | None = None
         if send_initial_events or not start:
             start = self._cache.revision
-            everything = bucket.select(namespace)
-            await self._converting.show(kind, everything)
-            initial = [stored for stored in everything if matches is None or matches(stored)]
+            initial = Snapshot(bucket, start, namespace)
         changes = self._follow(kind, bucket, namespace, matches, start, initial, bookmarks, send_initial_events)
         try:
+            if initial is not None and kind.conversion is not None:
+                await self._show_all(kind, Snapshot(bucket, start, namespace))
             yield changes
         finally:
             await changes.aclose()  # type: ignore[attr-defined]
+            if initial is not None:
+                initial.close()
+
+    async def _show_all(self, kind: Kind, snapshot: Snapshot) -> None:
+        with snapshot:
+            for chunk in snapshot.chunks():
+                await self._converting.show(kind, [stored for _, stored in chunk])
 
     async def _follow(
         self,
@@ -144,13 +142,21 @@ class Reading:
         namespace: str,
         matches: Matches | None,
         position: int,
-        initial: Sequence[StoredObject],
+        initial: Snapshot | None,
         bookmarks: bool,
         end_marker: bool,
     ) -> AsyncIterator[Sequence[Change]]:
-        for begin in range(0, len(initial), BATCH):
-            yield [Change("ADDED", stored.revision, stored) for stored in initial[begin : begin + BATCH]]
-            await asyncio.sleep(0)
+        if initial is not None:
+            for chunk in initial.chunks():
+                selected = [
+                    Change("ADDED", stored.revision, stored)
+                    for _, stored in chunk
+                    if matches is None or matches(stored)
+                ]
+                if selected:
+                    yield selected
+                await asyncio.sleep(0)
+            initial.close()
         if end_marker and bookmarks:
             yield [Change("BOOKMARK", position, initial_events_end=True)]
         told = position
@@ -235,30 +241,29 @@ def _at(change: CacheChange) -> StoredObject:
 
 
 async def _page(
-    paths: Sequence[str], objects: Sequence[StoredObject], matches: Matches | None, revision: int, limit: int
+    snapshot: Snapshot,
+    kind: Kind,
+    matches: Matches | None,
+    revision: int,
+    limit: int,
+    converting: Converting | None,
 ) -> Listing:
-    """`limit` objects that match (0: all of them); looking through many leaves turns to others."""
-    if matches is None:
-        taken, rest = (objects[:limit], paths[limit:]) if limit else (objects, ())
-        return _listing(taken, revision, rest, remaining=len(rest))
+    """`limit` objects that match (0: all of them); `converting`, when fields of converted objects are compared.
+    Looking through many leaves turns to others."""
     found: list[StoredObject] = []
     turns = Turns()
-    for number, stored in enumerate(objects):
-        if limit and len(found) == limit:
-            return _listing(found, revision, paths[number:], remaining=None)
-        if matches(stored):
-            found.append(stored)
-        if turns.over:
-            await turns.pass_on()
+    for chunk in snapshot.chunks():
+        if converting is not None:
+            await converting.show(kind, [stored for _, stored in chunk])
+        for path, stored in chunk:
+            if limit and len(found) == limit:
+                remaining = snapshot.left_from(path) if matches is None else None
+                return Listing(found, revision, _encode_continue(revision, path), remaining)
+            if matches is None or matches(stored):
+                found.append(stored)
+            if turns.over:
+                await turns.pass_on()
     return Listing(found, revision)
-
-
-def _listing(
-    taken: Sequence[StoredObject], revision: int, rest: Sequence[str], *, remaining: int | None
-) -> Listing:
-    if not rest:
-        return Listing(taken, revision)
-    return Listing(taken, revision, _encode_continue(revision, rest[0]), remaining)
 
 
 def _encode_continue(revision: int, start: str) -> str:

@@ -128,3 +128,20 @@ def test_server_side_apply_knows_who_owns_a_field(cluster: Cluster) -> None:
     assert cluster.kubectl("get", "cm", "s", "-o", "jsonpath={.data.a}") == "2"
     cluster.kubectl(*apply, "--field-manager=two", stdin="{apiVersion: v1, kind: ConfigMap, metadata: {name: s}}")
     assert cluster.kubectl("get", "cm", "s", "-o", "jsonpath={.data}") == ""
+
+
+def test_controllers_show_in_managed_fields_as_the_programs_they_are_elsewhere(cluster: Cluster) -> None:
+    cluster.kubectl("create", "deployment", "web", "--image=web:1")
+    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=20s")
+    found = json.loads(cluster.kubectl("get", "deployments,pods", "-o", "json", "--show-managed-fields"))["items"]
+    managers = {
+        (one["kind"], entry["manager"], entry.get("subresource", ""))
+        for one in found
+        for entry in one["metadata"]["managedFields"]
+    }
+    assert managers == {
+        ("Deployment", "kubectl-create", ""),
+        ("Deployment", "kube-controller-manager", "status"),
+        ("Pod", "kube-controller-manager", ""),
+        ("Pod", "kubelet", "status"),
+    }

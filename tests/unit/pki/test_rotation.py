@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from minikube.pki.certificates import Pair, due, ensure_ca, ensure_key, ensure_leaf, load
-from minikube.pki.rotation import begin, clock_problem, cross_certificate, finish, finish_interrupted
+from minikube.pki.rotation import CAS, begin, clock_problem, cross_certificate, finish, finish_interrupted
+from minikube.pki.server import ensure_server_pki
+from minikube.settings import Settings
 from minikube.transport.certificates import LiveContext
 
 NOW = datetime.now(UTC)
@@ -25,7 +27,24 @@ def leaf(directory: Path) -> Pair:
 
 def shakes_hands(serving: ssl.SSLContext, ca: bytes) -> bool:
     """Whether a client that trusts these CAs accepts the server."""
-    client = ssl.create_default_context(cadata=ca.decode())
+    return accepted(serving, ssl.create_default_context(cadata=ca.decode()))
+
+
+def believes(ca: bytes, proxy: Pair, tmp_path: Path) -> bool:
+    """Whether an extension API server that trusts these CAs of front proxies accepts us as one."""
+    own = ensure_leaf(
+        Pair(tmp_path / "api.crt", tmp_path / "api.key"), ensure_ca(tmp_path, "api-ca"), common_name="api", server=True,
+        names=["localhost"],
+    )  # fmt: skip
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=ca.decode())
+    serving.verify_mode = ssl.CERT_REQUIRED
+    serving.load_cert_chain(own.certificate, own.key)
+    client = ssl.create_default_context(cafile=tmp_path / "api-ca.crt")
+    client.load_cert_chain(proxy.certificate, proxy.key)
+    return accepted(serving, client)
+
+
+def accepted(serving: ssl.SSLContext, client: ssl.SSLContext) -> bool:
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     ours = client.wrap_bio(to_client, to_server, server_hostname="localhost")
     theirs = serving.wrap_bio(to_server, to_client, server_side=True)
@@ -57,6 +76,21 @@ def test_during_the_change_clients_of_either_ca_accept_the_server(tmp_path: Path
     leaf(tmp_path)
     live.reload()
     assert [shakes_hands(live.context, trusted) for trusted in (old, new)] == [False, True]
+
+
+def test_during_the_change_extension_servers_of_either_ca_believe_the_proxy(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    pki = ensure_server_pki(settings, ["10.0.0.1"])
+    old = pki.proxy_ca.pem
+    for name in CAS:
+        begin(settings.tls_dir, name, NOW)
+    both = ensure_server_pki(settings, ["10.0.0.1"]).proxy_ca.pem
+    new = both[: both.index(b"-----END") + 26]
+    assert [believes(each, pki.proxy_client, tmp_path) for each in (old, new, both)] == [True, True, True]
+    for name in CAS:
+        assert finish(settings.tls_dir, name)
+    ensure_server_pki(settings, ["10.0.0.1"])
+    assert [believes(each, pki.proxy_client, tmp_path) for each in (old, new)] == [False, True]
 
 
 def test_a_leaf_of_the_old_ca_is_due_at_once(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from minikube.registry import history
 from minikube.registry.cache import Bucket
 from minikube.registry.history import Change, History
+from minikube.registry.snapshot import Snapshot
 from minikube.registry.stored import StoredObject
 from minikube.resources import ALL
 from minikube.store.base import Record
@@ -17,7 +18,9 @@ CONFIG_MAP = next(kind for kind in ALL if kind.resource.plural == "configmaps")
 def stored(revision: int, name: str = "a", namespace: str = "n", size: int = 0) -> StoredObject:
     metadata = {"name": name, "namespace": namespace}
     value = msgspec.json.encode({"metadata": metadata, "data": {"x": "y" * size}})
-    return StoredObject(CONFIG_MAP, Record(f"/registry/configmaps/{namespace}/{name}", value, revision, revision))
+    return StoredObject(
+        CONFIG_MAP, Record(f"/registry/core/configmaps/{namespace}/{name}", value, revision, revision)
+    )
 
 
 def revisions(of: History, since: int = 0) -> list[int]:
@@ -60,16 +63,21 @@ def test_the_last_change_counts_the_state_it_ended() -> None:
     assert gone.size > 100
 
 
+def paths(bucket: Bucket, namespace: str = "", start: str = "") -> list[str]:
+    with Snapshot(bucket, 99, namespace, start) as snapshot:
+        return [path for chunk in snapshot.chunks() for path, _ in chunk]
+
+
 def test_paths_are_in_order_and_of_one_namespace() -> None:
     bucket = Bucket(CONFIG_MAP, 0)
     for revision, (namespace, name) in enumerate(
         [("n", "b"), ("n-1", "a"), ("m", "z"), ("n", "a"), ("n0", "a")], 1
     ):
         bucket.apply(Change(revision, None, stored(revision, name, namespace)), f"{namespace}/{name}")
-    assert bucket.paths() == ["m/z", "n-1/a", "n/a", "n/b", "n0/a"]
-    assert bucket.paths("n") == ["n/a", "n/b"]
-    assert bucket.paths("n", start="n/b") == ["n/b"]
-    assert bucket.paths("n-1") == ["n-1/a"]
+    assert paths(bucket) == ["m/z", "n-1/a", "n/a", "n/b", "n0/a"]
+    assert paths(bucket, "n") == ["n/a", "n/b"]
+    assert paths(bucket, "n", "n/b") == ["n/b"]
+    assert paths(bucket, "n-1") == ["n-1/a"]
     bucket.apply(Change(6, bucket.objects["n/a"], None, stored(6, "a")), "n/a")
-    assert bucket.paths("n") == ["n/b"]
+    assert paths(bucket, "n") == ["n/b"]
     assert [one.name for one in bucket.select("n")] == ["b"]
