@@ -234,9 +234,8 @@ class DeploymentController:
         revision = new.metadata.annotations.get(REVISION, "")
         if deployment.metadata.annotations.get(REVISION) != revision:
             patch = {"metadata": {"annotations": {REVISION: revision}}}
-            await self._client.patch(
-                Deployment, deployment.metadata.name, deployment.metadata.namespace, patch=patch
-            )
+            meta = deployment.metadata
+            await self._client.patch(Deployment, meta.name, meta.namespace, patch=patch, subresource="status")
 
     async def _create(self, deployment: Deployment, old: Sequence[ReplicaSet]) -> ReplicaSet:
         """Raises AlreadyExists after a hash collision: the next try has another hash."""

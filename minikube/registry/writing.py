@@ -43,6 +43,9 @@ from minikube.store.errors import KeyExists, RevisionMismatch, StoreError
 RETRIES = 20
 AFTER_ADMISSION = " after mutating admission happens"
 
+UNTRACKED = "binding"
+"""A pod's node is nobody's field: BindingREST writes past the field manager."""
+
 
 class Writing:
     def __init__(
@@ -220,7 +223,7 @@ class Writing:
             new = split(kind, new, old, subresource)
             rules.keep_system_owned(new, old)
             steps.default(kind, shape, new)
-            if not applied:
+            if not applied and subresource != UNTRACKED:
                 shape.track(old, new, request, subresource, self._clock.now())
             attributes = steps.attributes_of("UPDATE", kind, subresource, namespace, name, new, old, request)
             await self._admission.mutate(attributes)
