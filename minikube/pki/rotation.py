@@ -2,7 +2,8 @@
 
 `begin` makes the new CA sign at once while both are trusted: the bundle is [new, old]. The old CA also signs the
 new one (the cross certificate, sent along with the server's own and with ours as a front proxy), so that whoever
-trusts only the old one still accepts us. `finish` forgets the old CA. In each step one rename counts; what a crash leaves is done later.
+trusts only the old one still accepts us. `finish` forgets the old CA. In each step one rename counts; what a crash
+leaves is done later.
 """
 
 from __future__ import annotations

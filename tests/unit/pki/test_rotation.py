@@ -32,10 +32,8 @@ def shakes_hands(serving: ssl.SSLContext, ca: bytes) -> bool:
 
 def believes(ca: bytes, proxy: Pair, tmp_path: Path) -> bool:
     """Whether an extension API server that trusts these CAs of front proxies accepts us as one."""
-    own = ensure_leaf(
-        Pair(tmp_path / "api.crt", tmp_path / "api.key"), ensure_ca(tmp_path, "api-ca"), common_name="api", server=True,
-        names=["localhost"],
-    )  # fmt: skip
+    pair, ca_of_api = Pair(tmp_path / "api.crt", tmp_path / "api.key"), ensure_ca(tmp_path, "api-ca")
+    own = ensure_leaf(pair, ca_of_api, common_name="api", server=True, names=["localhost"])
     serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=ca.decode())
     serving.verify_mode = ssl.CERT_REQUIRED
     serving.load_cert_chain(own.certificate, own.key)
