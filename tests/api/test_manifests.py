@@ -14,6 +14,7 @@ from tests.api.conftest import Cluster
 HERE = Path(__file__).parent / "manifests"
 DEFINITIONS = HERE / "crds"
 SAMPLES = HERE / "samples" / "of-crds.yaml"
+MORE_SAMPLES = HERE / "samples" / "of-more-crds.yaml"
 
 
 def applied(cluster: Cluster, path: Path, *flags: str) -> str:
@@ -56,16 +57,23 @@ def defined(shared: Cluster) -> Iterator[Cluster]:
     shared.run("delete", "-f", str(DEFINITIONS), "--wait=false")
 
 
-def test_custom_resources_of_well_known_operators_are_taken(defined: Cluster, cluster: Cluster):
-    applied(cluster, SAMPLES, "--validate=strict")
-    before = wanted_state(cluster, SAMPLES)
-    applied(cluster, SAMPLES)
-    assert wanted_state(cluster, SAMPLES) == before
-    assert "serverside-applied" in applied(cluster, SAMPLES, "--server-side", "--force-conflicts")
-    for sample in yaml.safe_load_all(SAMPLES.read_text()):
-        kind, name = sample["kind"], sample["metadata"]["name"]
-        stored = json.loads(cluster.kubectl("get", kind, name, "-o", "json"))
+def taken(cluster: Cluster, samples: Path) -> None:
+    """Applied twice and by the server, without a change or a warning."""
+    applied(cluster, samples, "--validate=strict")
+    before = wanted_state(cluster, samples)
+    applied(cluster, samples)
+    assert wanted_state(cluster, samples) == before
+    assert "serverside-applied" in applied(cluster, samples, "--server-side", "--force-conflicts")
+    differing = cluster.run("diff", "-f", str(samples))
+    assert (differing.returncode, differing.stdout) == (0, "")
+    for sample in yaml.safe_load_all(samples.read_text()):
+        kind = f"{sample['kind']}.{sample['apiVersion'].partition('/')[2]}.{sample['apiVersion'].partition('/')[0]}"
+        stored = json.loads(cluster.kubectl("get", kind, sample["metadata"]["name"], "-o", "json"))
         assert contains(stored["spec"], sample["spec"])
+
+
+def test_custom_resources_of_well_known_operators_are_taken(defined: Cluster, cluster: Cluster):
+    taken(cluster, SAMPLES)
     route = json.loads(
         cluster.kubectl("get", "httproutes.v1beta1.gateway.networking.k8s.io", "http-app", "-o", "json")
     )
@@ -80,6 +88,64 @@ def test_custom_resources_of_well_known_operators_are_taken(defined: Cluster, cl
     )
     cluster.kubectl("patch", "application", "guestbook", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
     cluster.kubectl("delete", "-f", str(SAMPLES))
+
+
+def test_custom_resources_of_more_operators_are_taken_and_shown(defined: Cluster, cluster: Cluster):
+    taken(cluster, MORE_SAMPLES)
+    try:
+        shown = cluster.kubectl("get", "vs,gitrepo,knp,ipaddresspools,cpol,schedules.velero.io")
+        for line in (
+            '["reviews.prod.svc.cluster.local"]',
+            "https://github.com/stefanprodan/podinfo",
+            "dual-role   3",
+            '["192.168.10.0/24","192.168.9.1-192.168.9.5"]',
+            "require-labels   true        true",
+            "daily            0 7 * * *",
+        ):
+            assert line in shown, shown
+        cluster.kubectl(
+            "scale", "rollout/rollouts-demo", "cluster.postgresql.cnpg.io/cluster-example", "--replicas=2"
+        )
+        assert cluster.kubectl("get", "cluster.postgresql.cnpg.io", "-o", "jsonpath={..spec.instances}") == "2"
+        group = '{"spec":{"group":"other.example.org"}}'
+        told = cluster.refused(
+            "patch", "xrd", "xpostgresqlinstances.database.example.org", "--type=merge", "-p", group
+        )
+        assert "Value is immutable" in told
+        patch = '{"spec":{"http":[{"fault":{"delay":{"fixedDelay":"5 s"}}}]}}'
+        assert "spec.http[0].fault.delay.fixedDelay" in cluster.refused(
+            "patch", "vs", "reviews-route", "--type=merge", "-p", patch
+        )
+        told = cluster.kubectl("explain", "vs.spec.http.fault.delay", "--api-version=networking.istio.io/v1")
+        assert "fixedDelay" in told
+        assert "FIELDS:" in cluster.kubectl("explain", "ksvc.spec.template.spec.containers", "--recursive")
+        assert (
+            "v1beta1 is deprecated, please use v1beta2" in cluster.run("get", "bgppeers.v1beta1.metallb.io").stderr
+        )
+    finally:
+        cluster.kubectl("delete", "-f", str(MORE_SAMPLES))
+
+
+def test_manifests_are_pruned_replaced_and_edited(cluster: Cluster, tmp_path: Path):
+    redis = HERE / "redis.yaml"
+    labelled = tmp_path / "labelled.yaml"
+    parts = [part for part in yaml.safe_load_all(redis.read_text()) if part["kind"] in ("ConfigMap", "Service")]
+    for part in parts:
+        part["metadata"]["labels"] = {"part-of": "redis"}
+    labelled.write_text(yaml.safe_dump_all(parts))
+    kinds = ("--prune-allowlist=core/v1/ConfigMap", "--prune-allowlist=core/v1/Service")
+    prune = ("apply", "--prune", "-l", "part-of=redis", *kinds, "-f", str(labelled))
+    assert cluster.kubectl(*prune).count("created") == 3
+    labelled.write_text(yaml.safe_dump_all(parts[:-1]))
+    assert "service/redis-master pruned" in cluster.kubectl(*prune)
+    parts[0]["data"] = {"ping.sh": "exit 1"}
+    labelled.write_text(yaml.safe_dump_all(parts[:-1]))
+    assert "configmap/redis-health-wild replaced" in cluster.kubectl("replace", "-f", str(labelled))
+    assert "service/redis-headless replaced" in cluster.kubectl("replace", "--force", "-f", str(labelled))
+    editor = ("edit", "configmap/redis-health-wild", "--windows-line-endings=false")
+    done = cluster.run(*editor, variables={"KUBE_EDITOR": "sed -i s/exit.1/exit.2/"})
+    assert "configmap/redis-health-wild edited" in done.stdout
+    assert cluster.kubectl("get", "cm", "redis-health-wild", "-o", "jsonpath={.data.ping\\.sh}") == "exit.2"
 
 
 def contains(found: object, wanted: object) -> bool:
