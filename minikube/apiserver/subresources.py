@@ -24,6 +24,8 @@ from minikube.registry.base import Request
 from minikube.registry.binding import bind
 from minikube.registry.eviction import evict
 from minikube.registry.registry import StoreRegistry
+from minikube.schema.clean import WrongType, clean
+from minikube.schema.structure import builtin
 from minikube.settings import Settings
 
 
@@ -91,7 +93,13 @@ def _request(request: web.BaseRequest, user: User, *, dry_run: bool = False) -> 
 
 
 async def _object(request: web.BaseRequest, definition: str) -> dict[str, Any]:
+    """The body in the shape of its definition. Raises BadRequest."""
     found = read_body(await request.read(), request.headers.get("Content-Type", ""), definition=definition)
     if not isinstance(found, dict):
         raise BadRequest("the object provided is unrecognized (must be an object)")
+    try:
+        clean(found, builtin(definition))
+    except WrongType as error:
+        version, kind = definition.rsplit(".", 2)[1:]
+        raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from error
     return found

@@ -10,6 +10,7 @@ from minikube.api.certificates_v1 import CertificateSigningRequest, ClusterTrust
 from minikube.resources.base import human_duration
 from minikube.resources.declare import NONE, UNKNOWN, columns, declare, since
 from minikube.resources.rules.certificate import SigningRequestRules, TrustBundleRules
+from minikube.resources.rules.pod_certificate import PodCertificateRequestRules
 
 
 def _condition(request: CertificateSigningRequest) -> str:
@@ -68,6 +69,7 @@ KINDS = (
     declare(ClusterTrustBundle, strategy=TrustBundleRules(), columns=columns("Name", "SignerName"), row=bundle_row),
     declare(
         PodCertificateRequest,
+        strategy=PodCertificateRequestRules(),
         status=True,
         status_metadata=(),
         columns=columns("Name", "PodName", "ServiceAccountName", "NodeName", "SignerName", "State", "Age"),

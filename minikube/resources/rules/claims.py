@@ -49,6 +49,13 @@ def _data_source(spec: PersistentVolumeClaimSpec, path: str) -> Iterator[FieldEr
             yield required(f"{path}.{name}.name")
         if not source.kind:
             yield required(f"{path}.{name}.kind")
+        for why in subdomain_problems(source.api_group) if source.api_group else ():
+            yield invalid(f"{path}.{name}.apiGroup", source.api_group, why)
         if not source.api_group and source.kind != "PersistentVolumeClaim":
             why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
             yield invalid(f"{path}.{name}", source.kind, why)
+    one, other = spec.data_source, spec.data_source_ref
+    if one is None or other is None or other.namespace:
+        return
+    if (one.api_group, one.kind, one.name) != (other.api_group, other.kind, other.name):
+        yield invalid(path, f"{path}.dataSource", "must match dataSourceRef")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from minikube.api.core_v1 import (
     Container,
     ContainerPort,
+    ContainerResizePolicy,
     EnvFromSource,
     EnvVar,
     EnvVarSource,
     EphemeralContainer,
     PodSpec,
+    ResourceClaim,
     Volume,
     VolumeDevice,
     VolumeMount,
@@ -156,6 +158,8 @@ def _mount_options(mount: VolumeMount, path: str) -> Iterator[FieldError]:
         yield from one_of(where, mount.recursive_read_only, ("Disabled", "Enabled", "IfPossible"))
         if mount.recursive_read_only != "Disabled" and not mount.read_only:
             yield forbidden(where, "may only be specified when readOnly is true")
+        if mount.recursive_read_only != "Disabled" and mount.mount_propagation not in ("", "None"):
+            yield forbidden(where, "may only be specified when mountPropagation is None or not specified")
 
 
 def _devices(
@@ -224,10 +228,42 @@ def common(one: AnyContainer, spec: PodSpec, path: str) -> Iterator[FieldError]:
             why = "Bidirectional mount propagation is available only to privileged containers"
             yield forbidden(f"{at(f'{path}.volumeMounts', index)}.mountPropagation", why)
     claims = {claim.name for claim in spec.resource_claims}
-    for index, claim in enumerate(one.resources.claims if one.resources else ()):
-        if claim.name not in claims:
-            yield not_found(at(f"{path}.resources.claims", index), claim.name)
+    yield from _claims(one.resources.claims if one.resources else (), claims, f"{path}.resources.claims")
+    yield from _resizing(one.resize_policy, spec, f"{path}.resizePolicy")
     yield from container_security(context, f"{path}.securityContext", host_users=spec.host_users)
+
+
+def _claims(given: Sequence[ResourceClaim], known: Collection[str], path: str) -> Iterator[FieldError]:
+    """The pod's resource claims that a container uses."""
+    seen: set[str] = set()
+    for index, claim in enumerate(given):
+        where = at(path, index)
+        if not claim.name:
+            yield required(where)
+            continue
+        for why in label_problems(claim.request) if claim.request else ():
+            yield invalid(f"{where}.request", claim.request, why)
+        shown = f"{claim.name}/{claim.request}" if claim.request else claim.name
+        if taken := next((one for one in (claim.name, shown) if one in seen), ""):
+            yield duplicate(where, taken)
+        seen.add(shown)
+        if claim.name not in known:
+            missing = not_found(where, claim.name)
+            why = f": {', '.join(sorted(known))}" if known else " which is empty"
+            detail = f"{missing.detail}: must be one of the names in pod.spec.resourceClaims{why}"
+            yield FieldError(missing.path, missing.reason, detail)
+
+
+def _resizing(given: Sequence[ContainerResizePolicy], spec: PodSpec, path: str) -> Iterator[FieldError]:
+    seen: set[str] = set()
+    for index, one in enumerate(given):
+        if one.resource_name in seen:
+            yield duplicate(at(path, index), one.resource_name)
+        seen.add(one.resource_name)
+        yield from one_of(path, one.resource_name, ("cpu", "memory"))
+        yield from one_of(path, one.restart_policy, ("NotRequired", "RestartContainer"))
+        if spec.restart_policy == "Never" and one.restart_policy != "NotRequired":
+            yield invalid(path, one.restart_policy, "must be 'NotRequired' when `restartPolicy` is 'Never'")
 
 
 def _watched(one: Container, spec: PodSpec, path: str) -> Iterator[FieldError]:

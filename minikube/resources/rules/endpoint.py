@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from minikube.api.coordination_v1 import Lease
 from minikube.api.core_v1 import EndpointPort, Endpoints, EndpointSubset
@@ -10,6 +10,7 @@ from minikube.api.discovery_v1 import EndpointSlice
 from minikube.api.names import (
     ip_problems,
     label_problems,
+    label_value_problems,
     port_number_problems,
     qualified_name_problems,
     subdomain_problems,
@@ -31,7 +32,7 @@ from minikube.resources.rules.invalid import (
 from minikube.resources.warnings.kinds import endpoint_slice_warnings, endpoints_warnings
 
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
-_MOST_ENDPOINTS, _MOST_ADDRESSES, _MOST_PORTS = 1000, 100, 20_000
+_MOST_ENDPOINTS, _MOST_ADDRESSES, _MOST_PORTS, _MOST_HINTS = 1000, 100, 20_000, 8
 
 
 def _plain_ip(text: str, path: str) -> Iterator[FieldError]:
@@ -124,6 +125,23 @@ def _slice_endpoints(new: EndpointSlice) -> Iterator[FieldError]:
             yield invalid(f"{where}.nodeName", endpoint.node_name, why)
         for why in label_problems(endpoint.hostname) if endpoint.hostname else ():
             yield invalid(f"{where}.hostname", endpoint.hostname, why)
+        if endpoint.hints is not None:
+            zones = [one.name for one in endpoint.hints.for_zones]
+            yield from _hints(zones, f"{where}.hints.forZones", label_value_problems)
+            nodes = [one.name for one in endpoint.hints.for_nodes]
+            yield from _hints(nodes, f"{where}.hints.forNodes", subdomain_problems)
+
+
+def _hints(names: Sequence[str], path: str, problems: Callable[[str], Iterator[str]]) -> Iterator[FieldError]:
+    if len(names) > _MOST_HINTS:
+        yield too_many(path, len(names), _MOST_HINTS)
+        return
+    for index, name in enumerate(names):
+        where = f"{at(path, index)}.name"
+        if name in names[:index]:
+            yield duplicate(where, name)
+        for why in problems(name):
+            yield invalid(where, name, why)
 
 
 def _typed_address(type: str, address: str, path: str) -> Iterator[FieldError]:

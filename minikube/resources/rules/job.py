@@ -72,6 +72,17 @@ class JobRules(Strategy[Job]):
         if changed(new, old):
             yield from _job_warnings(new.spec, "spec")
 
+    def validate_status(self, new: Job, old: Job) -> Iterator[FieldError]:
+        status = new.status
+        for name, count in (
+            ("active", status.active),
+            ("succeeded", status.succeeded),
+            ("failed", status.failed),
+            ("ready", status.ready),
+            ("terminating", status.terminating),
+        ):
+            yield from not_negative(f"status.{name}", count)
+
     def fields(self, obj: Any) -> Mapping[str, str]:
         return {"status.successful": str(obj.status.succeeded or 0)}
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 
+from minikube.api.core_v1 import TypedLocalObjectReference
 from minikube.api.names import (
     cidr_problems,
     ip_problems,
     label_1035_problems,
+    label_problems,
+    path_segment_problems,
     port_name_problems,
     port_number_problems,
     subdomain_problems,
@@ -19,23 +22,37 @@ from minikube.api.networking_v1 import (
     Ingress,
     IngressBackend,
     IngressClass,
+    IngressClassParametersReference,
     IPAddress,
     IPBlock,
     NetworkPolicy,
     NetworkPolicyPeer,
     NetworkPolicyPort,
+    ServiceBackendPort,
     ServiceCIDR,
 )
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, Strategy
+from minikube.resources.rules.addresses import balancer_address, is_ip
 from minikube.resources.rules.containers import PROTOCOLS
-from minikube.resources.rules.invalid import at, duplicate, forbidden, immutable, invalid, not_supported, required
+from minikube.resources.rules.invalid import (
+    IMMUTABLE,
+    at,
+    forbidden,
+    immutable,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 from minikube.resources.rules.labelling import label_selector, port_or_name
 from minikube.resources.warnings.kinds import ingress_status_warnings, ingress_warnings, network_policy_warnings
 
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _BAD_SEQUENCES = ("//", "/./", "/../", "%2f", "%2F")
 _BAD_ENDINGS = ("/..", "/.")
+_LONGEST_CONTROLLER = 250
+_CLASS = "kubernetes.io/ingress.class"
 
 
 class IngressRules(Strategy[Ingress]):
@@ -57,10 +74,23 @@ class IngressRules(Strategy[Ingress]):
             for number, one in enumerate(paths):
                 yield from _path(one, at(f"{where}.http.paths", number))
         for index, tls in enumerate(spec.tls):
+            where = at("spec.tls", index)
             for number, host in enumerate(tls.hosts):
-                yield from _host(host, at(f"{at('spec.tls', index)}.hosts", number))
+                for why in _host_problems(host):
+                    yield invalid(at(f"{where}.hosts", number), host, why)
+            for why in subdomain_problems(tls.secret_name) if tls.secret_name else ():
+                yield invalid(f"{where}.secretName", tls.secret_name, why)
         for why in subdomain_problems(spec.ingress_class_name) if spec.ingress_class_name else ():
             yield invalid("spec.ingressClassName", spec.ingress_class_name, why)
+        annotated = new.metadata.annotations.get(_CLASS)
+        if old is None and annotated is not None and annotated != (spec.ingress_class_name or annotated):
+            why = "must match `ingressClassName` when both are specified"
+            yield invalid(f"annotations.{_CLASS}", annotated, why)
+
+    def validate_status(self, new: Ingress, old: Ingress) -> Iterator[FieldError]:
+        balancer = new.status.load_balancer
+        for index, one in enumerate(balancer.ingress if balancer else ()):
+            yield from balancer_address(one.ip, one.hostname, at("status.loadBalancer.ingress", index))
 
     def status_warnings(self, new: Ingress, old: Ingress) -> Iterator[str]:
         yield from ingress_status_warnings(new)
@@ -73,22 +103,21 @@ class IngressRules(Strategy[Ingress]):
 def _host(host: str, path: str) -> Iterator[FieldError]:
     if not host:
         return
-    if not ip_problem(host):
+    if is_ip(host):
         yield invalid(path, host, "must be a DNS name, not an IP address")
-        return
-    check = wildcard_subdomain_problems if "*" in host else subdomain_problems
-    for why in check(host):
+    for why in _host_problems(host):
         yield invalid(path, host, why)
 
 
-def ip_problem(text: str) -> str:
-    return next(ip_problems(text), "")
+def _host_problems(host: str) -> Iterator[str]:
+    return wildcard_subdomain_problems(host) if "*" in host else subdomain_problems(host)
 
 
 def _path(one: HTTPIngressPath, path: str) -> Iterator[FieldError]:
     if not one.path_type:
         yield required(f"{path}.pathType", "pathType must be specified")
-    elif one.path_type not in _PATH_TYPES:
+        return
+    if one.path_type not in _PATH_TYPES:
         yield not_supported(f"{path}.pathType", one.path_type, _PATH_TYPES)
     elif one.path_type in ("Exact", "Prefix"):
         if not one.path.startswith("/"):
@@ -109,12 +138,9 @@ def _backend(backend: IngressBackend, path: str) -> Iterator[FieldError]:
     if service is not None and backend.resource is not None:
         yield invalid(path, "", "cannot set both resource and service backends")
     elif backend.resource is not None:
-        if not backend.resource.kind:
-            yield required(f"{path}.resource.kind")
-        if not backend.resource.name:
-            yield required(f"{path}.resource.name")
+        yield from _reference(backend.resource, f"{path}.resource")
     elif service is None:
-        yield required(path, "resource or service backend is required")
+        yield invalid(path, "", "resource or service backend is required")
     else:
         where = f"{path}.service"
         if not service.name:
@@ -122,9 +148,9 @@ def _backend(backend: IngressBackend, path: str) -> Iterator[FieldError]:
         else:
             for why in label_1035_problems(service.name):
                 yield invalid(f"{where}.name", service.name, why)
-        port = service.port
-        if port is None or (port.name and port.number):
-            yield required(where, "port name or number is required")
+        port = service.port or ServiceBackendPort()
+        if port.name and port.number:
+            yield invalid(path, "", "cannot set both port name & port number")
         elif port.name:
             for why in port_name_problems(port.name):
                 yield invalid(f"{where}.port.name", port.name, why)
@@ -132,7 +158,22 @@ def _backend(backend: IngressBackend, path: str) -> Iterator[FieldError]:
             for why in port_number_problems(port.number):
                 yield invalid(f"{where}.port.number", port.number, why)
         else:
-            yield required(where, "port name or number is required")
+            yield required(path, "port name or number is required")
+
+
+def _reference(to: TypedLocalObjectReference | IngressClassParametersReference, path: str) -> Iterator[FieldError]:
+    for why in subdomain_problems(to.api_group) if to.api_group else ():
+        yield invalid(f"{path}.apiGroup", to.api_group, why)
+    yield from _segment(to.kind, f"{path}.kind")
+    yield from _segment(to.name, f"{path}.name")
+
+
+def _segment(name: str, path: str) -> Iterator[FieldError]:
+    """A name that is there, and fits in a URL."""
+    if not name:
+        yield required(path)
+    for why in path_segment_problems(name):
+        yield invalid(path, name, why)
 
 
 class IngressClassRules(Strategy[IngressClass]):
@@ -140,9 +181,9 @@ class IngressClassRules(Strategy[IngressClass]):
         controller, path = new.spec.controller, "spec.controller"
         if not controller:
             yield required(path)
-        elif len(controller) > 250:
-            yield invalid(path, controller, "must be no more than 250 bytes")
         else:
+            if len(controller) > _LONGEST_CONTROLLER:
+                yield too_long(path, _LONGEST_CONTROLLER)
             domain, slash, _ = controller.partition("/")
             if not slash:
                 yield invalid(path, controller, 'must be a domain-prefixed path (such as "acme.io/foo")')
@@ -154,13 +195,12 @@ class IngressClassRules(Strategy[IngressClass]):
         if parameters is None:
             return
         where = "spec.parameters"
-        if not parameters.kind:
-            yield required(f"{where}.kind", "kind is required")
-        if not parameters.name:
-            yield required(f"{where}.name", "name is required")
+        yield from _reference(parameters, where)
         if parameters.scope == "Namespace":
             if not parameters.namespace:
                 yield required(f"{where}.namespace", "`parameters.scope` is set to 'Namespace'")
+            for why in label_problems(parameters.namespace) if parameters.namespace else ():
+                yield invalid(f"{where}.namespace", parameters.namespace, why)
         elif parameters.scope == "Cluster":
             if parameters.namespace:
                 yield forbidden(f"{where}.namespace", "`parameters.scope` is set to 'Cluster'")
@@ -252,17 +292,33 @@ def _within(inner: str, outer: str) -> bool:
 class ServiceCIDRRules(Strategy[ServiceCIDR]):
     def validate(self, new: ServiceCIDR, old: ServiceCIDR | None) -> Iterator[FieldError]:
         cidrs = new.spec.cidrs
-        if not cidrs:
-            yield required("spec.cidrs", "at least one CIDR required")
-        if len(cidrs) > 2:
-            yield invalid("spec.cidrs", cidrs, "may only hold up to 2 values")
-        for index, one in enumerate(cidrs):
-            for why in cidr_problems(one):
-                yield invalid(at("spec.cidrs", index), one, why)
-        if len(set(cidrs)) != len(cidrs):
-            yield duplicate("spec.cidrs[1]", cidrs[-1])
-        if old is not None and cidrs[: len(old.spec.cidrs)] != old.spec.cidrs:
-            yield invalid("spec.cidrs", cidrs, "field is immutable")
+        if old is None:
+            yield from _service_ranges(cidrs)
+            return
+        before = old.spec.cidrs
+        if len(before) not in (len(cidrs), len(cidrs) - 1) or len(cidrs) > 2:
+            yield invalid("spec.cidrs", cidrs, IMMUTABLE)
+            return
+        for index, (one, was) in enumerate(zip(cidrs, before, strict=False)):
+            yield from immutable(at("spec.cidrs", index), one, was)
+        if len(cidrs) > len(before):
+            yield from _service_ranges(cidrs)
+
+
+def _service_ranges(cidrs: Sequence[str]) -> Iterator[FieldError]:
+    """One, or one of each family."""
+    if not cidrs:
+        yield required("spec.cidrs", "at least one CIDR required")
+    if len(cidrs) > 2:
+        yield invalid("spec.cidrs", cidrs, "may only hold up to 2 values")
+        return
+    wrong = [
+        invalid(at("spec.cidrs", index), one, why) for index, one in enumerate(cidrs) for why in cidr_problems(one)
+    ]
+    yield from wrong
+    if not wrong and len(cidrs) != len({":" in one for one in cidrs}):
+        why = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+        yield invalid("spec.cidrs", cidrs, why)
 
 
 class IPAddressRules(Strategy[IPAddress]):
@@ -270,10 +326,13 @@ class IPAddressRules(Strategy[IPAddress]):
         return ip_problems(name)
 
     def validate(self, new: IPAddress, old: IPAddress | None) -> Iterator[FieldError]:
-        parent = new.spec.parent_ref
-        if not parent.resource:
-            yield required("spec.parentRef.resource")
-        if not parent.name:
-            yield required("spec.parentRef.name")
+        parent, path = new.spec.parent_ref, "spec.parentRef"
         if old is not None:
-            yield from immutable("spec.parentRef", parent, old.spec.parent_ref)
+            yield from immutable(path, parent, old.spec.parent_ref)
+            return
+        for why in subdomain_problems(parent.group) if parent.group else ():
+            yield invalid(f"{path}.group", parent.group, why)
+        yield from _segment(parent.resource, f"{path}.resource")
+        yield from _segment(parent.name, f"{path}.name")
+        for why in path_segment_problems(parent.namespace):
+            yield invalid(f"{path}.namespace", parent.namespace, why)

@@ -16,6 +16,7 @@ from minikube.api.core_v1 import (
     TopologySpreadConstraint,
     WeightedPodAffinityTerm,
 )
+from minikube.api.meta_v1 import LabelSelector
 from minikube.api.names import label_problems, label_value_problems, subdomain_problems
 from minikube.errors import FieldError
 from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, not_supported, required
@@ -175,10 +176,18 @@ def _constraint(one: TopologySpreadConstraint, path: str) -> Iterator[FieldError
         if policy not in ("", "Honor", "Ignore"):
             yield not_supported(f"{path}.{name}", policy, ("Honor", "Ignore"))
     yield from label_selector(one.label_selector, f"{path}.labelSelector")
-    for index, label in enumerate(one.match_label_keys):
-        yield from label_name(label, at(f"{path}.matchLabelKeys", index))
-        if one.label_selector is None:
-            yield forbidden(f"{path}.matchLabelKeys", "must not be specified when labelSelector is not set")
+    yield from _label_keys(one.match_label_keys, one.label_selector, f"{path}.matchLabelKeys")
+
+
+def _label_keys(given: Sequence[str], selector: LabelSelector | None, path: str) -> Iterator[FieldError]:
+    """Keys whose values of the pod itself are added to a selector."""
+    if given and selector is None:
+        yield forbidden(path, "must not be specified when labelSelector is not set")
+    taken = {*selector.match_labels, *(one.key for one in selector.match_expressions)} if selector else set()
+    for index, name in enumerate(given):
+        yield from label_name(name, at(path, index))
+        if name in taken:
+            yield invalid(at(path, index), name, "exists in both matchLabelKeys and labelSelector")
 
 
 def pod_placement(spec: PodSpec, path: str) -> Iterator[FieldError]:

@@ -14,13 +14,14 @@ from minikube.api.names import (
 )
 from minikube.errors import FieldError
 from minikube.resources.rules.containers import containers, ephemeral_containers, init_containers
-from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, key, not_supported, one_of, required
+from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, key, one_of, required
 from minikube.resources.rules.labelling import labels, template_metadata
 from minikube.resources.rules.placement import pod_placement
 from minikube.resources.rules.security import pod_security
 from minikube.resources.rules.volumes import volumes
 
 RESTART_POLICIES = ("Always", "Never", "OnFailure")
+_LONGEST_SEARCH = 2048
 _DNS = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 
 
@@ -61,8 +62,10 @@ def _policies(spec: PodSpec, path: str) -> Iterator[FieldError]:
     deadline = spec.active_deadline_seconds
     if deadline is not None and not 1 <= deadline < 2**31:
         yield invalid(f"{path}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive")
-    if spec.os and spec.os.name not in ("linux", "windows"):
-        yield not_supported(f"{path}.os.name", spec.os.name, ("linux", "windows"))
+    if spec.os and not spec.os.name:
+        yield required(f"{path}.os.name", "cannot be empty")
+    elif spec.os:
+        yield from one_of(f"{path}.os.name", spec.os.name, ("linux", "windows"))
 
 
 def _names(spec: PodSpec, path: str) -> Iterator[FieldError]:
@@ -95,6 +98,12 @@ def _names(spec: PodSpec, path: str) -> Iterator[FieldError]:
         elif both == (False, False):
             why = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
             yield invalid(where, claim, why)
+        for field, name in (
+            ("resourceClaimName", claim.resource_claim_name),
+            ("resourceClaimTemplateName", claim.resource_claim_template_name),
+        ):
+            for why in subdomain_problems(name) if name else ():
+                yield invalid(f"{where}.{field}", name, why)
 
 
 def _network(spec: PodSpec, path: str) -> Iterator[FieldError]:
@@ -129,6 +138,9 @@ def _dns(config: PodDNSConfig | None, policy: str, path: str) -> Iterator[FieldE
             yield invalid(at(f"{path}.nameservers", index), server, why)
     if len(config.searches) > 32:
         yield invalid(f"{path}.searches", config.searches, "must not have more than 32 search paths")
+    if len(" ".join(config.searches)) > _LONGEST_SEARCH:
+        why = f"must not have more than {_LONGEST_SEARCH} characters (including spaces) in the search list"
+        yield invalid(f"{path}.searches", config.searches, why)
     for index, search in enumerate(config.searches):
         for why in subdomain_problems(search.removesuffix(".").replace("_", "-")) if search != "." else ():
             yield invalid(at(f"{path}.searches", index), search, why)

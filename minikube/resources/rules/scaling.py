@@ -17,13 +17,13 @@ from minikube.api.policy_v1 import PodDisruptionBudget
 from minikube.errors import FieldError
 from minikube.kit.structs import fields
 from minikube.resources.base import Obj, Strategy
+from minikube.resources.rules.conditions import conditions
 from minikube.resources.rules.invalid import (
     at,
     forbidden,
     invalid,
     not_negative,
     not_supported,
-    one_of,
     required,
 )
 from minikube.resources.rules.labelling import at_most_all, count_or_percent, label_selector
@@ -68,6 +68,10 @@ class AutoscalerRules(Strategy[HorizontalPodAutoscaler]):
             for name, rules in (("scaleUp", spec.behavior.scale_up), ("scaleDown", spec.behavior.scale_down)):
                 if rules is not None:
                     yield from _scaling(rules, f"spec.behavior.{name}")
+
+    def validate_status(self, new: HorizontalPodAutoscaler, old: HorizontalPodAutoscaler) -> Iterator[FieldError]:
+        yield from not_negative("status.currentReplicas", new.status.current_replicas)
+        yield from not_negative("status.desiredReplicas", new.status.desired_replicas)
 
 
 class AutoscalerV1Rules(Strategy[autoscaling_v1.HorizontalPodAutoscaler]):
@@ -117,15 +121,21 @@ def _metric(metric: MetricSpec, path: str) -> Iterator[FieldError]:
         yield from _target(described.kind, described.name, f"{where}.describedObject")
         yield from _named(metric.object.metric.name, f"{where}.metric.name", "must specify a metric name")
         yield from _positive(metric.object.target, f"{where}.target")
+        yield from _some_value(metric.object.target, f"{where}.target")
     if metric.external:
         where = f"{path}.external"
         yield from _named(metric.external.metric.name, f"{where}.metric.name", "must specify a metric name")
         yield from label_selector(metric.external.metric.selector, f"{where}.metric.selector")
         yield from _positive(metric.external.target, f"{where}.target")
-        target = metric.external.target
-        if target.value is None and target.average_value is None:
-            why = "must set either a target value for metric or a per-pod target"
-            yield required(f"{where}.target.averageValue", why)
+        yield from _some_value(metric.external.target, f"{where}.target")
+        if metric.external.target.value is not None and metric.external.target.average_value is not None:
+            why = "may not set both a target value for metric and a per-pod target"
+            yield forbidden(f"{where}.target.value", why)
+
+
+def _some_value(target: MetricTarget, path: str) -> Iterator[FieldError]:
+    if target.value is None and target.average_value is None:
+        yield required(f"{path}.averageValue", "must set either a target value for metric or a per-pod target")
 
 
 def _named(name: str, path: str, why: str) -> Iterator[FieldError]:
@@ -138,7 +148,10 @@ def _is_positive(amount: Quantity) -> bool:
 
 
 def _positive(target: MetricTarget, path: str) -> Iterator[FieldError]:
-    yield from one_of(f"{path}.type", target.type, ("AverageValue", "Utilization", "Value"))
+    if not target.type:
+        yield required(f"{path}.type", "must specify a metric target type")
+    if target.type not in ("AverageValue", "Utilization", "Value"):
+        yield invalid(f"{path}.type", target.type, "must be either Utilization, Value, or AverageValue")
     for name, amount in (("value", target.value), ("averageValue", target.average_value)):
         if amount is not None and not _is_positive(amount):
             yield invalid(f"{path}.{name}", quantity.canonical(amount), "must be positive")
@@ -161,6 +174,9 @@ def _scaling(rules: HPAScalingRules, path: str) -> Iterator[FieldError]:
     yield from not_negative(f"{path}.stabilizationWindowSeconds", window)
     if window is not None and window > _WINDOW:
         yield invalid(f"{path}.stabilizationWindowSeconds", window, f"must be less than or equal to {_WINDOW}")
+    if rules.tolerance is not None and quantity.parse(rules.tolerance) < 0:
+        why = "must be greater than or equal to 0"
+        yield invalid(f"{path}.tolerance", quantity.canonical(rules.tolerance), why)
     choices = ("Disabled", "Max", "Min")
     if rules.select_policy and rules.select_policy not in choices:
         yield not_supported(f"{path}.selectPolicy", rules.select_policy, choices)
@@ -196,3 +212,11 @@ class DisruptionBudgetRules(Strategy[PodDisruptionBudget]):
         if spec.unhealthy_pod_eviction_policy and spec.unhealthy_pod_eviction_policy not in policies:
             path = "spec.unhealthyPodEvictionPolicy"
             yield not_supported(path, spec.unhealthy_pod_eviction_policy, policies)
+
+    def validate_status(self, new: PodDisruptionBudget, old: PodDisruptionBudget) -> Iterator[FieldError]:
+        status = new.status
+        yield from conditions(status.conditions, "status.conditions")
+        yield from not_negative("status.disruptionsAllowed", status.disruptions_allowed)
+        yield from not_negative("status.currentHealthy", status.current_healthy)
+        yield from not_negative("status.desiredHealthy", status.desired_healthy)
+        yield from not_negative("status.expectedPods", status.expected_pods)

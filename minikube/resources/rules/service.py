@@ -19,7 +19,7 @@ from minikube.api.names import (
 )
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, ReadOnlyObj, Strategy
-from minikube.resources.rules.addresses import not_special
+from minikube.resources.rules.addresses import balancer_address, not_special
 from minikube.resources.rules.containers import PROTOCOLS
 from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, not_supported, one_of, required
 from minikube.resources.rules.labelling import labels, port_or_name
@@ -69,6 +69,21 @@ class ServiceRules(Strategy[Service]):
 
     def warnings(self, new: Service, old: Service | None) -> Iterator[str]:
         yield from service_warnings(new)
+
+    def validate_status(self, new: Service, old: Service) -> Iterator[FieldError]:
+        path = "status.loadBalancer.ingress"
+        given = new.status.load_balancer.ingress if new.status.load_balancer else ()
+        before = old.status.load_balancer.ingress if old.status.load_balancer else ()
+        if given and given != before and new.spec.type != "LoadBalancer":
+            yield forbidden(path, 'may only be used when `spec.type` is "LoadBalancer"')
+            return
+        for index, one in enumerate(given):
+            where = at(path, index)
+            yield from balancer_address(one.ip, one.hostname, where)
+            if one.ip_mode and not one.ip:
+                yield forbidden(f"{where}.ipMode", "may not be specified when `ip` is not set")
+            elif one.ip_mode and one.ip_mode not in ("Proxy", "VIP"):
+                yield not_supported(f"{where}.ipMode", one.ip_mode, ("Proxy", "VIP"))
 
     def fields(self, obj: Any) -> Mapping[str, str]:
         return {"spec.clusterIP": obj.spec.cluster_ip, "spec.type": obj.spec.type}
@@ -187,6 +202,9 @@ def _addressing(spec: ServiceSpec) -> Iterator[FieldError]:
     if spec.type == "ExternalName":
         if spec.cluster_ips or spec.cluster_ip:
             yield forbidden("spec.clusterIPs", "may not be set for ExternalName services")
+        for name, given in (("ipFamilies", spec.ip_families), ("ipFamilyPolicy", spec.ip_family_policy)):
+            if given:
+                yield forbidden(f"spec.{name}", "may not be set for ExternalName services")
         if not spec.external_name:
             yield required("spec.externalName")
         else:
@@ -208,6 +226,11 @@ def _addressing(spec: ServiceSpec) -> Iterator[FieldError]:
     for index, family in enumerate(spec.ip_families):
         if family not in ("IPv4", "IPv6"):
             yield not_supported(at("spec.ipFamilies", index), family, ("IPv4", "IPv6"))
+        if family in spec.ip_families[:index]:
+            yield duplicate(at("spec.ipFamilies", index), family)
+    for name, several in (("clusterIPs", spec.cluster_ips), ("ipFamilies", spec.ip_families)):
+        if len(several) > 2:
+            yield invalid(f"spec.{name}", several, "may only hold up to 2 values")
     policies = ("PreferDualStack", "RequireDualStack", "SingleStack")
     if spec.ip_family_policy and spec.ip_family_policy not in policies:
         yield not_supported("spec.ipFamilyPolicy", spec.ip_family_policy, policies)

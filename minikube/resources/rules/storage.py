@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from minikube.api import quantity, time
 from minikube.api.core_v1 import (
+    CSIPersistentVolumeSource,
     PersistentVolume,
     PersistentVolumeClaim,
     PersistentVolumeClaimSpec,
     PersistentVolumeSpec,
+    TopologySelectorTerm,
 )
 from minikube.api.names import qualified_name_problems, subdomain_problems
 from minikube.api.storage_v1 import StorageClass, VolumeAttributesClass
@@ -22,6 +24,7 @@ from minikube.resources.base import Obj, ReadOnlyObj, Strategy
 from minikube.resources.rules.claims import access_modes, claim_spec
 from minikube.resources.rules.invalid import (
     at,
+    duplicate,
     forbidden,
     immutable,
     invalid,
@@ -29,7 +32,9 @@ from minikube.resources.rules.invalid import (
     not_supported,
     one_of,
     required,
+    too_long,
 )
+from minikube.resources.rules.labelling import label_name
 from minikube.resources.rules.placement import node_selector
 from minikube.resources.rules.pod import difference
 from minikube.resources.rules.volumes import csi_driver_name, host_path, nfs
@@ -40,6 +45,7 @@ _NO_SOURCE = frozenset({
     "storage_class_name", "volume_attributes_class_name", "volume_mode",
 })  # fmt: skip
 _SOURCES = {one.name: one.encode_name for one in fields(PersistentVolumeSpec) if one.name not in _NO_SOURCE}
+_MOST_PARAMETERS, _LONGEST_PARAMETERS = 512, 256 * 1024
 _CLAIM_FIXED = (
     "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 )
@@ -100,6 +106,9 @@ def _source(spec: PersistentVolumeSpec) -> Iterator[FieldError]:
         yield from host_path(spec.host_path, "spec.hostPath")
     if spec.nfs:
         yield from nfs(spec.nfs, "spec.nfs")
+    if spec.host_path and spec.host_path.path == "/" and spec.persistent_volume_reclaim_policy == "Recycle":
+        why = "may not be 'recycle' for a hostPath mount of '/'"
+        yield forbidden("spec.persistentVolumeReclaimPolicy", why)
     if spec.local:
         if not spec.local.path:
             yield required("spec.local.path")
@@ -108,9 +117,23 @@ def _source(spec: PersistentVolumeSpec) -> Iterator[FieldError]:
         if spec.node_affinity is None:
             yield required("spec.nodeAffinity", "Local volume requires node affinity")
     if spec.csi:
-        yield from csi_driver_name(spec.csi.driver, "spec.csi.driver")
-        if not spec.csi.volume_handle:
-            yield required("spec.csi.volumeHandle")
+        yield from _csi(spec.csi, "spec.csi")
+
+
+def _csi(source: CSIPersistentVolumeSource, path: str) -> Iterator[FieldError]:
+    yield from csi_driver_name(source.driver, f"{path}.driver")
+    if not source.volume_handle:
+        yield required(f"{path}.volumeHandle")
+    for name, secret in (
+        ("controllerPublishSecretRef", source.controller_publish_secret_ref),
+        ("controllerExpandSecretRef", source.controller_expand_secret_ref),
+        ("nodePublishSecretRef", source.node_publish_secret_ref),
+        ("nodeExpandSecretRef", source.node_expand_secret_ref),
+    ):
+        if secret is not None:
+            for part, value in (("name", secret.name), ("namespace", secret.namespace)):
+                if not value:
+                    yield required(f"{path}.{name}.{part}")
 
 
 def _volume_update(new: PersistentVolumeSpec, old: PersistentVolumeSpec) -> Iterator[FieldError]:
@@ -169,18 +192,12 @@ class StorageClassRules(Strategy[StorageClass]):
         else:
             for why in qualified_name_problems(new.provisioner.lower()):
                 yield invalid("provisioner", new.provisioner, why)
-        for name in new.parameters:
-            if not name:
-                yield invalid("parameters", name, "field can not be empty.")
+        yield from _parameters(new.parameters)
         if new.reclaim_policy and new.reclaim_policy not in ("Delete", "Retain"):
             yield not_supported("reclaimPolicy", new.reclaim_policy, ("Delete", "Retain"))
         modes = ("Immediate", "WaitForFirstConsumer")
         yield from one_of("volumeBindingMode", new.volume_binding_mode, modes)
-        for index, term in enumerate(new.allowed_topologies):
-            for number, one in enumerate(term.match_label_expressions):
-                if not one.values:
-                    where = at(f"{at('allowedTopologies', index)}.matchLabelExpressions", number)
-                    yield required(f"{where}.values")
+        yield from _topologies(new.allowed_topologies)
         if old is None:
             return
         if new.parameters != old.parameters:
@@ -190,9 +207,39 @@ class StorageClassRules(Strategy[StorageClass]):
         if new.reclaim_policy != old.reclaim_policy:
             yield forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden.")
         yield from immutable("volumeBindingMode", new.volume_binding_mode, old.volume_binding_mode)
+        yield from immutable("allowedTopologies", new.allowed_topologies, old.allowed_topologies)
 
     def warnings(self, new: StorageClass, old: StorageClass | None) -> Iterator[str]:
         yield from storage_class_warnings(new)
+
+
+def _topologies(given: Sequence[TopologySelectorTerm]) -> Iterator[FieldError]:
+    for index, term in enumerate(given):
+        keys: set[str] = set()
+        for number, one in enumerate(term.match_label_expressions):
+            where = at(f"{at('allowedTopologies', index)}.matchLabelExpressions", number)
+            if not one.values:
+                yield required(f"{where}.values")
+            for position, value in enumerate(one.values):
+                if value in one.values[:position]:
+                    yield duplicate(at(f"{where}.values", position), value)
+            yield from label_name(one.key, f"{where}.key")
+            if one.key in keys:
+                yield duplicate(f"{where}.key", one.key)
+            keys.add(one.key)
+        if term in given[:index]:
+            yield duplicate(f"{at('allowedTopologies', index)}.matchLabelExpressions", "")
+
+
+def _parameters(given: Mapping[str, str]) -> Iterator[FieldError]:
+    if len(given) > _MOST_PARAMETERS:
+        yield too_long("parameters", _MOST_PARAMETERS)
+        return
+    for name in given:
+        if not name:
+            yield invalid("parameters", name, "field can not be empty.")
+    if sum(len(name.encode()) + len(value.encode()) for name, value in given.items()) > _LONGEST_PARAMETERS:
+        yield too_long("parameters", _LONGEST_PARAMETERS)
 
 
 class VolumeAttributesClassRules(Strategy[VolumeAttributesClass]):
@@ -200,6 +247,7 @@ class VolumeAttributesClassRules(Strategy[VolumeAttributesClass]):
         yield from csi_driver_name(new.driver_name, "driverName")
         if not new.parameters:
             yield required("parameters", "must contain at least one key/value pair")
+        yield from _parameters(new.parameters)
         if old is not None:
             if new.driver_name != old.driver_name:
                 yield forbidden("driverName", "updates to driverName are forbidden.")

@@ -39,6 +39,12 @@ from minikube.resources.rules.invalid import (
 )
 from minikube.resources.rules.labelling import at_most_all, count_or_percent, is_empty, is_zero, label_selector
 from minikube.resources.rules.podspec import pod_template
+from minikube.resources.rules.workload_status import (
+    daemon_set_status,
+    deployment_status,
+    replica_set_status,
+    stateful_set_status,
+)
 from minikube.resources.warnings.common import changed, claim_warnings, pod_name_warnings
 from minikube.resources.warnings.pod import template_warnings
 
@@ -103,6 +109,9 @@ class DeploymentRules(Strategy[Deployment]):
         if changed(new, old):
             yield from template_warnings(new.spec.template)
 
+    def validate_status(self, new: Deployment, old: Deployment) -> Iterator[FieldError]:
+        yield from deployment_status(new.status, old.status)
+
 
 def _deployment_strategy(strategy: DeploymentStrategy, path: str) -> Iterator[FieldError]:
     if strategy.type == "Recreate":
@@ -142,35 +151,10 @@ class ReplicaSetRules(Strategy[ReplicaSet]):
             yield from template_warnings(new.spec.template)
 
     def validate_status(self, new: ReplicaSet, old: ReplicaSet) -> Iterator[FieldError]:
-        status = new.status
-        yield from replica_counts(
-            status.replicas, status.fully_labeled_replicas, status.ready_replicas, status.available_replicas
-        )
+        yield from replica_set_status(new.status)
 
     def fields(self, obj: Any) -> Mapping[str, str]:
         return {"status.replicas": str(obj.status.replicas)}
-
-
-def replica_counts(
-    replicas: int, labeled: int | None, ready: int | None, available: int | None
-) -> Iterator[FieldError]:
-    """Each is part of the ones before it (ValidateReplicaSetStatus)."""
-    for name, count in (
-        ("replicas", replicas),
-        ("fullyLabeledReplicas", labeled),
-        ("readyReplicas", ready),
-        ("availableReplicas", available),
-    ):
-        yield from not_negative(f"status.{name}", count)
-    for name, count in (
-        ("fullyLabeledReplicas", labeled),
-        ("readyReplicas", ready),
-        ("availableReplicas", available),
-    ):
-        if (count or 0) > replicas:
-            yield invalid(f"status.{name}", count or 0, "cannot be greater than status.replicas")
-    if (available or 0) > (ready or 0):
-        yield invalid("status.availableReplicas", available, "cannot be greater than readyReplicas")
 
 
 class ReplicationControllerRules(Strategy[ReplicationController]):
@@ -195,6 +179,9 @@ class ReplicationControllerRules(Strategy[ReplicationController]):
         if changed(new, old):
             yield from template_warnings(new.spec.template)
 
+    def validate_status(self, new: ReplicationController, old: ReplicationController) -> Iterator[FieldError]:
+        yield from replica_set_status(new.status)
+
     def fields(self, obj: Any) -> Mapping[str, str]:
         return {"status.replicas": str(obj.status.replicas)}
 
@@ -217,6 +204,9 @@ class DaemonSetRules(Strategy[DaemonSet]):
     def warnings(self, new: DaemonSet, old: DaemonSet | None) -> Iterator[str]:
         if changed(new, old):
             yield from template_warnings(new.spec.template)
+
+    def validate_status(self, new: DaemonSet, old: DaemonSet) -> Iterator[FieldError]:
+        yield from daemon_set_status(new.status, old.status)
 
 
 def _daemon_strategy(strategy: DaemonSetUpdateStrategy, path: str) -> Iterator[FieldError]:
@@ -271,6 +261,9 @@ class StatefulSetRules(Strategy[StatefulSet]):
                 "spec.revisionHistoryLimit: a negative value retains all historical revisions; "
                 "a value >= 0 is recommended"
             )
+
+    def validate_status(self, new: StatefulSet, old: StatefulSet) -> Iterator[FieldError]:
+        yield from stateful_set_status(new.status, old.status)
 
 
 def _fixed(spec: StatefulSetSpec) -> StatefulSetSpec:

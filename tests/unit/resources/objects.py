@@ -110,6 +110,14 @@ VALID: dict[str, dict[str, Any]] = {
             "pool": {"name": "p", "resourceSliceCount": 1, "generation": 0},
         }
     },
+    "PodCertificateRequest": {
+        "spec": {
+            "signerName": "example.com/signer", "maxExpirationSeconds": 3600, "stubPKCS10Request": "",
+            "podName": "p", "podUID": "u", "serviceAccountName": "s", "serviceAccountUID": "u",
+            "nodeName": "n", "nodeUID": "u",
+        }
+    },
+    "StorageVersionMigration": {"spec": {"resource": {"group": "apps", "resource": "deployments"}}},
     "ControllerRevision": {"data": {"a": 1}, "revision": 1},
     "VolumeAttributesClass": {"driverName": "example.com", "parameters": {"a": "b"}},
     "IPAddress": {

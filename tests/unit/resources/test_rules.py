@@ -72,6 +72,9 @@ RULES: list[tuple[str, dict[str, Any], str]] = [
      {"spec.devices": GONE, "spec.sharedCounters": [
          {"name": "a", "counters": {f"c{number}": {"value": "1"} for number in range(33)}}]},
      "spec.sharedCounters[0].counters: Too many: 33: must have at most 32 items"),
+    ("StorageClass", {"parameters": {f"p{number}": "" for number in range(513)}},
+     "parameters: Too long: may not be more than 512 bytes"),
+    ("StorageClass", {"parameters": {"": "a"}}, 'parameters: Invalid value: "": field can not be empty.'),
     ("Secret", {"type": "kubernetes.io/service-account-token"},
      "metadata.annotations[kubernetes.io/service-account.name]: Required value"),
     ("Node", {"spec.taints": [{"key": "a", "effect": "X"}]},
