@@ -50,17 +50,18 @@ def change(kind: Kind, one_: Change, view: str) -> bytes:
     if one_.type == "ERROR":
         return protobuf_encode.event("ERROR", status(one_.status or {}))
     if one_.type == "BOOKMARK":
-        return protobuf_encode.event("BOOKMARK", _bookmark(kind, one_))
+        return protobuf_encode.event("BOOKMARK", _bookmark(kind, one_, view))
     assert one_.object is not None
     return protobuf_encode.event(one_.type, one(kind, one_.object, view))
 
 
-def _bookmark(kind: Kind, bookmark: Change) -> bytes:
+def _bookmark(kind: Kind, bookmark: Change, view: str) -> bytes:
     metadata: dict[str, Any] = {"resourceVersion": str(bookmark.revision)}
     if bookmark.initial_events_end:
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
     resource = kind.resource
-    return protobuf_encode.envelope(resource.api_version, resource.kind, protobuf_encode.partial(metadata))
+    version, name = (META, view) if view else (resource.api_version, resource.kind)
+    return protobuf_encode.envelope(version, name, protobuf_encode.partial(metadata))
 
 
 def _raw(kind: Kind, stored: Stored, view: str) -> bytes:

@@ -11,7 +11,7 @@ import msgspec
 from minikube.apiserver import protobuf_views
 from minikube.apiserver.negotiation import PROTOBUF, Wanted
 from minikube.kit.turns import Turns
-from minikube.registry.base import Listing, Stored
+from minikube.registry.base import Change, Listing, Stored
 from minikube.resources.base import Kind
 
 PIECE = 256 * 1024
@@ -24,12 +24,13 @@ COLUMN_HELP = {
 }
 
 
-def one(kind: Kind, stored: Stored, offer: Wanted, include: str, now: datetime) -> bytes:
+def one(kind: Kind, stored: Stored, offer: Wanted, include: str, now: datetime, *, headers: bool = True) -> bytes:
+    """`headers`: a Table says its columns."""
     view = offer.view
     if offer.media == PROTOBUF:
         return protobuf_views.one(kind, stored, view)
     if view == "Table":
-        return msgspec.json.encode(table(kind, [stored], str(stored.revision), include, now))
+        return msgspec.json.encode(table(kind, [stored], str(stored.revision), include, now, headers=headers))
     if view == "PartialObjectMetadata":
         return msgspec.json.encode(partial(kind, stored))
     return stored.json(kind)
@@ -46,8 +47,7 @@ async def many(kind: Kind, listing: Listing, offer: Wanted, include: str, now: d
     if offer.media == PROTOBUF:
         return await protobuf_views.many(kind, listing, view, meta)
     if view == "Table":
-        head = {**table(kind, (), "", include, now), "metadata": meta}
-        del head["rows"]
+        head = {**table_head(kind, ""), "metadata": meta}
         return await _listed(head, "rows", listing.items, lambda one: _encode(_row(kind, one, include, now)))
     if view == "PartialObjectMetadata":
         head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
@@ -90,15 +90,17 @@ def table(
     kind: Kind, items: Sequence[Stored], revision: str, include: str, now: datetime, *, headers: bool = True
 ) -> dict[str, Any]:
     """meta.k8s.io/v1 Table; `include` is Metadata (default), Object or None."""
-    out: dict[str, Any] = {
+    rows = [_row(kind, stored, include, now) for stored in items]
+    return {**table_head(kind, revision, headers=headers), "rows": rows}
+
+
+def table_head(kind: Kind, revision: str, *, headers: bool = True) -> dict[str, Any]:
+    """A Table but for its rows."""
+    return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": {"resourceVersion": revision},
-        "columnDefinitions": None,
-        "rows": [_row(kind, stored, include, now) for stored in items],
-    }
-    if headers:
-        out["columnDefinitions"] = [
+        "columnDefinitions": [
             {
                 "name": column.name,
                 "type": column.type,
@@ -108,7 +110,9 @@ def table(
             }
             for column in kind.columns
         ]
-    return out
+        if headers
+        else None,
+    }
 
 
 def _row(kind: Kind, stored: Stored, include: str, now: datetime) -> dict[str, Any]:
@@ -126,9 +130,15 @@ def change(kind: Kind, type: str, body: bytes) -> bytes:
     return b'{"type":"%b","object":%b}\n' % (type.encode(), body)
 
 
-def bookmark(kind: Kind, revision: int, *, initial_events_end: bool) -> bytes:
-    metadata: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
-    if initial_events_end:
+def bookmark(kind: Kind, one: Change, view: str, *, headers: bool = True) -> bytes:
+    """An object that has nothing but a revision, in the view of the watch; no creationTimestamp, since 1.34."""
+    metadata: dict[str, Any] = {"resourceVersion": str(one.revision)}
+    if one.initial_events_end:
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
-    body = {"kind": kind.resource.kind, "apiVersion": kind.resource.api_version, "metadata": metadata}
+    resource = kind.resource
+    body: dict[str, Any] = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
+    if view:
+        body = {**body, "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+    if view == "Table":
+        body = {**table_head(kind, str(one.revision), headers=headers), "rows": [{"cells": [], "object": body}]}
     return change(kind, "BOOKMARK", msgspec.json.encode(body))

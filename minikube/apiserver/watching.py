@@ -40,6 +40,8 @@ class Watching:
         self._offer = offer
         self._include = include
         self._clock = clock
+        self._headers = True
+        """Of Tables the first says its columns, the others have the same."""
 
     async def answer(self, request: web.BaseRequest, events: Events, seconds: float) -> web.StreamResponse:
         """Until the time is over or the client goes."""
@@ -114,15 +116,17 @@ class Watching:
 
     def _encoded(self, batch: Sequence[Change]) -> list[bytes]:
         now = self._clock.now()
-        return [_line(self._kind, one, self._offer, self._include, now) for one in batch]
+        return [self._line(one, now) for one in batch]
 
-
-def _line(kind: Kind, one: Change, offer: Wanted, include: str, now: datetime) -> bytes:
-    if offer.media == PROTOBUF:
-        return protobuf_views.change(kind, one, offer.view)
-    if one.type == "BOOKMARK":
-        return views.bookmark(kind, one.revision, initial_events_end=one.initial_events_end)
-    if one.type == "ERROR":
-        return views.change(kind, "ERROR", msgspec.json.encode(one.status))
-    assert one.object is not None
-    return views.change(kind, one.type, views.one(kind, one.object, offer, include, now))
+    def _line(self, one: Change, now: datetime) -> bytes:
+        kind, offer = self._kind, self._offer
+        if offer.media == PROTOBUF:
+            return protobuf_views.change(kind, one, offer.view)
+        if one.type == "ERROR":
+            return views.change(kind, "ERROR", msgspec.json.encode(one.status))
+        headers, self._headers = self._headers, False
+        if one.type == "BOOKMARK":
+            return views.bookmark(kind, one, offer.view, headers=headers)
+        assert one.object is not None
+        shown = views.one(kind, one.object, offer, self._include, now, headers=headers)
+        return views.change(kind, one.type, shown)

@@ -1,8 +1,9 @@
 """What a person does with kubectl, done with the real kubectl."""
 
 import json
+import subprocess
 
-from tests.api.conftest import Cluster
+from tests.api.conftest import KUBECTL, Cluster
 
 
 def test_the_node_is_ready(cluster: Cluster) -> None:
@@ -145,3 +146,16 @@ def test_controllers_show_in_managed_fields_as_the_programs_they_are_elsewhere(c
         ("Pod", "kube-controller-manager", ""),
         ("Pod", "kubelet", "status"),
     }
+
+
+def test_get_watch_prints_one_heading_and_a_row_for_every_change(cluster: Cluster) -> None:
+    cluster.kubectl("create", "configmap", "watched", "--from-literal=a=b")
+    assert KUBECTL is not None
+    command = [KUBECTL, "--kubeconfig", str(cluster.kubeconfig), "get", "configmap", "watched", "--watch"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert [watching.stdout.readline().split()[:2] for _ in range(2)] == [["NAME", "DATA"], ["watched", "1"]]
+        for number in ("2", "3"):
+            cluster.kubectl("patch", "configmap", "watched", "-p", json.dumps({"data": {f"c{number}": "d"}}))
+            assert watching.stdout.readline().split()[:2] == ["watched", number]
+        watching.terminate()

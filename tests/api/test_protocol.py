@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import aiohttp
 import pytest
@@ -128,7 +129,27 @@ def test_a_streaming_list_ends_with_its_bookmark(http: Http, place: str):
     query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
     seen = http.events(f"{place}?watch=1&timeoutSeconds=1&{query}")
     assert [event["type"] for event in seen] == ["ADDED", "BOOKMARK"]
-    assert seen[1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    ended = {"annotations": {"k8s.io/initial-events-end": "true"}}
+    assert int(seen[1]["object"]["metadata"].pop("resourceVersion")) > 0
+    assert seen[1]["object"] == {"kind": "PodTemplate", "apiVersion": "v1", "metadata": ended}
+    partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": ended}
+    last = watched(http, f"{place}?watch=1&timeoutSeconds=1&{query}", "PartialObjectMetadata")[1]
+    assert int(last["metadata"].pop("resourceVersion")) > 0
+    assert last == partial
+    tables = watched(http, f"{place}?watch=1&timeoutSeconds=1&{query}", "Table")
+    assert [table["kind"] for table in tables] == ["Table", "Table"]
+    assert [column["name"] for column in tables[0]["columnDefinitions"]][:2] == ["Name", "Containers"]
+    assert tables[1]["columnDefinitions"] is None
+    shown = tables[1]["rows"][0]["object"]
+    assert shown["metadata"].pop("resourceVersion") == tables[1]["metadata"]["resourceVersion"]
+    assert shown == partial
+
+
+def watched(http: Http, path: str, view: str) -> list[Any]:
+    """The objects of a watch in this view."""
+    accept = f"application/json;as={view};v=v1;g=meta.k8s.io"
+    lines = http.get(path, accept=accept).body.splitlines()
+    return [json.loads(line)["object"] for line in lines]
 
 
 def test_concurrent_watches_see_one_order(http: Http, place: str):
