@@ -55,3 +55,33 @@ def test_a_manifest_without_a_suffix_is_a_static_pod_with_the_apis_defaults(mach
     names = machine.kubectl("get", "pods", "-o", "name")
     assert "hidden" not in names
     assert "bad" not in names
+
+
+def test_a_memory_limit_does_not_fall_below_what_is_used(machine: Machine, ns: Namespace) -> None:
+    volume = {"name": "memory", "emptyDir": {"medium": "Memory"}}
+    script = f"dd if=/dev/zero of=/m/full bs=1M count=60; {STILL}"
+    made = pod("full", script, volumes=[volume], mounts=[{"name": "memory", "mountPath": "/m"}])
+    given = {"limits": {"memory": "100Mi"}, "requests": {"memory": "20Mi"}}
+    made["spec"]["containers"][0]["resources"] = given
+    ns.apply(made)
+    ns.running("full")
+    machine.wait(lambda: ns.inside("full", "stat -c %s /m/full") == f"{60 << 20}\n")
+    less = {"spec": {"containers": [{"name": "c0", "resources": {"limits": {"memory": "40Mi"}}}]}}
+    ns.kubectl("patch", "pod", "full", "--subresource=resize", "-p", json.dumps(less))
+
+    def progress() -> str:
+        path = '{.status.conditions[?(@.type=="PodResizeInProgress")].message}'
+        return ns.kubectl("get", "pod", "full", "-o", f"jsonpath={path}")
+
+    machine.wait(
+        lambda: progress().startswith("cannot decrease memory limits: [attempting to set pod memory limit ")
+    )
+    assert 'attempting to set container "c0" memory limit (41943040) below current usage (' in progress()
+    assert any(reason == "ResizeError" for reason, _ in ns.events("full"))
+    [status] = ns.get("pod", "full")["status"]["containerStatuses"]
+    assert status["resources"]["limits"]["memory"] == "100Mi"
+    ns.inside("full", "rm /m/full")
+    machine.wait(lambda: not progress(), 30)
+    [status] = ns.get("pod", "full")["status"]["containerStatuses"]
+    assert status["resources"]["limits"]["memory"] == "40Mi"
+    assert status["restartCount"] == 0

@@ -7,13 +7,15 @@ Deferred, the rest is allocated and actuated container by container.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 
 import msgspec
 from msgspec.structs import replace
 
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Node, Pod, PodCondition, ResourceRequirements
-from minikube.api.pod_resources import pod_requests
+from minikube.api.meta import to_dict
+from minikube.api.pod_resources import pod_limits, pod_requests
 from minikube.api.quantity import parse
 from minikube.node.pod.admit import not_enough, shortages
 from minikube.node.pod.conditions import condition
@@ -116,6 +118,36 @@ def needs_restart(wanted: Wanted, before: ResourceRequirements, after: ResourceR
         )
 
     return any(policies.get(name) == "RestartContainer" and changes(name) for name in RESIZABLE)
+
+
+def too_small(pod: Pod, before: Given, after: Given, used: Mapping[str, int]) -> str:
+    """Why memory limits cannot become less: what runs holds more; "" when they can. `used`: bytes by container.
+
+    The kernel would kill what runs (validateMemoryResizeAction of the kubelet).
+    """
+    old, new = (pod_limits(with_allocation(pod, given)).get("memory") for given in (before, after))
+    wrong = [_below("pod", old, new, sum(used.values()))]
+    for name, given in after.items():
+        limits = [each.limits.get("memory") for each in (before.get(name, NOTHING), given)]
+        old, new = (None if limit is None else parse(limit) for limit in limits)
+        wrong.append(_below(f'container "{name}"', old, new, used.get(name, 0)))
+    wrong = list(filter(None, wrong))
+    if not wrong:
+        return ""
+    return f"cannot decrease memory limits: {wrong[0] if len(wrong) == 1 else '[' + ', '.join(wrong) + ']'}"
+
+
+def _below(what: str, old: Fraction | None, new: Fraction | None, used: int) -> str:
+    if new is None or (old is not None and old <= new) or used < new:
+        return ""
+    return f"attempting to set {what} memory limit ({int(new)}) below current usage ({used})"
+
+
+def described(pod: Pod, allocated: Given, error: str = "") -> str:
+    """What the events of a resize say of it."""
+    containers = [{"name": name, "resources": to_dict(given)} for name, given in allocated.items()]
+    told = {"containers": containers, "generation": pod.metadata.generation, **({"error": error} if error else {})}
+    return msgspec.json.encode(told).decode()
 
 
 def told(verdict: Verdict, *, in_progress: bool, error: str) -> tuple[PodCondition, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ from minikube.node.container.spec import resources_of
 from minikube.node.pod.resize import (
     Verdict,
     asked,
+    described,
     judge,
     needs_restart,
     outstanding,
     remembered,
     told,
+    too_small,
     with_allocation,
 )
 from minikube.node.runtime.base import Container, RuntimeFault
@@ -23,6 +26,8 @@ from minikube.node.runtime.base import Container, RuntimeFault
 if TYPE_CHECKING:
     from minikube.node.agent import Agent
 
+RETRY = 10.0
+"""Seconds until what did not fit is tried again."""
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +39,8 @@ class Resizer:
         """Container id -> what it runs with."""
         self._verdict = Verdict(self.allocated)
         self._error = ""
+        self._held = False
+        """What could not be done is to be left alone for a while."""
 
     def consider(self, pod: Pod, containers: Sequence[Container]) -> None:
         """Allocate what the spec asks now, if the node can give it."""
@@ -48,8 +55,9 @@ class Resizer:
         if verdict.reason and (verdict.reason, verdict.message) != (self._verdict.reason, self._verdict.message):
             self._agent.recorder.warning(pod, f"Resize{verdict.reason}", f"Pod resize {verdict.message}")
         if verdict.allocated != self.allocated:
-            self._error = ""
-            self._agent.recorder.normal(pod, "ResizeStarted", "Pod resize started")
+            self._error, self._held = "", False
+            started = f"Pod resize started: {described(pod, verdict.allocated)}"
+            self._agent.recorder.normal(pod, "ResizeStarted", started)
         self._verdict, self.allocated = verdict, verdict.allocated
 
     def conditions(self, pod: Pod, containers: Sequence[Container]) -> tuple[PodCondition, ...]:
@@ -62,19 +70,41 @@ class Resizer:
         restart: set[str] = set()
         for wanted, container in outstanding(pod, containers, self.allocated, self.actual):
             before, after = self.actual[container.id], self.allocated[wanted.name]
-            (restart if needs_restart(wanted, before, after) else update).add(container.id)
+            if needs_restart(wanted, before, after):
+                restart.add(container.id)
+            elif not self._held:
+                update.add(container.id)
         return frozenset(update), frozenset(restart)
 
     async def update(self, pod: Pod, container: Container) -> None:
         agent, given = self._agent, self.allocated[container.name]
         whole = with_allocation(pod, self.allocated)
+        if why := await self._too_small(pod):
+            self._failed(pod, why)
+            self._held = True
+            asyncio.get_running_loop().call_later(RETRY, self._again, pod)
+            return
         try:
             await agent.regroup(whole)
             await agent.runtime.update_container(container.id, resources_of(whole, given, agent.memory_capacity))
         except RuntimeFault as error:
-            self._error = error.message
-            agent.recorder.warning(pod, "ResizeError", f"Pod resize error: {error.message}")
+            self._failed(pod, error.message)
             raise
         self._error = ""
         self.actual[container.id] = given
-        agent.recorder.normal(pod, "ResizeCompleted", "Pod resize completed")
+        agent.recorder.normal(pod, "ResizeCompleted", f"Pod resize completed: {described(pod, self.allocated)}")
+
+    async def _too_small(self, pod: Pod) -> str:
+        used = [each for each in await self._agent.runtime.usage() if each.container in self.actual]
+        before = {each.name: self.actual[each.container] for each in used}
+        return too_small(pod, before, self.allocated, {each.name: each.memory_usage for each in used})
+
+    def _failed(self, pod: Pod, why: str) -> None:
+        if not self._error:
+            error = described(pod, self.allocated, why)
+            self._agent.recorder.warning(pod, "ResizeError", f"Pod resize error: {error}")
+        self._error = why
+
+    def _again(self, pod: Pod) -> None:
+        self._held = False
+        self._agent.wake(pod)

@@ -14,7 +14,16 @@ from minikube.api.core_v1 import (
     ResourceRequirements,
 )
 from minikube.node.pod.decide import Kill, UpdateResources, decide
-from minikube.node.pod.resize import asked, judge, needs_restart, outstanding, remembered, told, with_allocation
+from minikube.node.pod.resize import (
+    asked,
+    judge,
+    needs_restart,
+    outstanding,
+    remembered,
+    told,
+    too_small,
+    with_allocation,
+)
 from tests.unit.node.seen import NOW, exited, pod, running, seen, wanted
 
 NODE = Node(status=NodeStatus(allocatable={"cpu": "2", "memory": "1Gi"}))
@@ -78,3 +87,17 @@ def test_the_node_accounts_for_the_allocation_not_the_wish() -> None:
     accounted = with_allocation(asking("2"), {"a": given("1")})
     assert accounted.spec.containers[0].resources == given("1")
     assert with_allocation(asking("2"), {"a": given("2")}) == asking("2")
+
+
+def test_a_memory_limit_stays_above_what_is_used() -> None:
+    def limited(amount: str) -> dict[str, ResourceRequirements]:
+        return {"a": ResourceRequirements(limits={"memory": amount})}
+
+    subject = pod(main=(wanted(resources=limited("100Mi")["a"]),))
+    whole = "attempting to set pod memory limit (41943040) below current usage (50000000)"
+    single = 'attempting to set container "a" memory limit (41943040) below current usage (50000000)'
+    found = too_small(subject, limited("100Mi"), limited("40Mi"), {"a": 50_000_000})
+    assert found == f"cannot decrease memory limits: [{whole}, {single}]"
+    assert too_small(subject, limited("100Mi"), limited("40Mi"), {"a": 40_000_000}) == ""
+    assert too_small(subject, limited("20Mi"), limited("40Mi"), {"a": 50_000_000}) == ""
+    assert too_small(subject, {"a": ResourceRequirements()}, limited("40Mi"), {"a": 50_000_000}) != ""
