@@ -39,7 +39,7 @@ from minikube.transport.parking import Dial, Parker, Parkers
 log = logging.getLogger(__name__)
 ADDRESS_EVERY = 10.0
 LOOPBACK = "127.0.0.1"
-"""What a machine without any route finds."""
+"""What a machine without any address finds."""
 
 
 async def run_agent(settings: Settings) -> None:

@@ -56,7 +56,7 @@ def bootstrap_objects(settings: Settings, address: str) -> list[Object]:
 
 
 def _kubernetes(settings: Settings, address: str) -> Iterator[Object]:
-    """The Service at which pods reach the API, and where it leads."""
+    """The Service at which pods reach the API, and where it leads: nowhere while this machine has no address."""
     port = settings.https_listen_port
     yield Service(
         metadata=_metadata({"component": "apiserver", "provider": "kubernetes"}),
@@ -66,6 +66,8 @@ def _kubernetes(settings: Settings, address: str) -> Iterator[Object]:
             type="ClusterIP",
         ),
     )
+    if ipaddress.ip_address(address).is_loopback:
+        return
     yield Endpoints(
         metadata=_metadata({"endpointslice.kubernetes.io/skip-mirror": "true"}),
         subsets=(

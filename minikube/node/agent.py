@@ -23,6 +23,7 @@ from minikube.node.container import resolver, sysctls
 from minikube.node.container.inputs import Inputs
 from minikube.node.container.spec import log_directory
 from minikube.node.host.pod_groups import PodGroups
+from minikube.node.host.user_ranges import RangesExhausted, UserRanges
 from minikube.node.network.base import PodNetwork
 from minikube.node.pod.admit import Abilities, apparmor_enabled
 from minikube.node.pod.hooks import run_hook
@@ -126,6 +127,8 @@ class Agent:
         self._groups = PodGroups(settings)
         self._registries = Registries.load(settings)
         self.abilities = abilities(settings)
+        self._users = UserRanges(settings.pods_dir, settings.max_pods)
+        self._runtime_info: RuntimeInfo | None = None
         self._housekeeping = Housekeeping(self, kept_images)
         self._shutdown = GracefulShutdown(self)
         self.reporting = Reporting(self, self._registration)
@@ -224,6 +227,7 @@ class Agent:
 
     def runtime_is(self, info: RuntimeInfo) -> None:
         """What the runtime says of itself."""
+        self._runtime_info = info
         self._inputs.runtime_is(info)
 
     async def volume_usage(self, pod: Pod) -> Mapping[str, Usage]:
@@ -262,13 +266,26 @@ class Agent:
             if found is None:
                 raise ConfigProblem(f'RuntimeClass "{name}" not found', "FailedCreatePodSandBox")
             handler = found.handler
-        if pod.spec.host_users is False and not self.simulated:
+        return handler
+
+    async def first_user(self, pod: Pod) -> int:
+        """Where the range of users of a pod with a user namespace begins, else 0. Raises ConfigProblem where the
+        pod's handler has none (pkg/kubelet/userns), RuntimeFault, OSError."""
+        if pod.spec.host_users is not False or self.simulated:
+            return 0
+        if self._runtime_info is None:
+            self._runtime_info = await self.runtime.info()
+        handler = self.handler_of(pod)
+        if not self._runtime_info.handler(handler).user_namespaces:
             whose = f'RuntimeClass handler "{handler}"' if handler else "runtime"
             raise ConfigProblem(
                 f"can't set `spec.hostUsers: false`, {whose} does not support user namespaces",
                 "FailedCreatePodSandBox",
             )
-        return handler
+        try:
+            return await asyncio.to_thread(self._users.of, pod.metadata.uid)
+        except RangesExhausted as error:
+            raise ConfigProblem(f"create user namespace: {error}", "FailedCreatePodSandBox") from error
 
     async def delete(self, pod: Pod) -> None:
         meta = pod.metadata

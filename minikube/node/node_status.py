@@ -20,6 +20,8 @@ from minikube.api.core_v1 import (
     NodeCondition,
     NodeDaemonEndpoints,
     NodeFeatures,
+    NodeRuntimeHandler,
+    NodeRuntimeHandlerFeatures,
     NodeStatus,
     NodeSystemInfo,
 )
@@ -96,6 +98,7 @@ def node_status(
             ContainerImage(names=each.digests + each.tags, size_bytes=each.size)
             for each in sorted(images, key=lambda image: -image.size)[:50]
         ),
+        runtime_handlers=_handlers(info) if info else old.runtime_handlers,
         features=NodeFeatures(supplemental_groups_policy=info.strict_groups) if info else old.features,
         node_info=NodeSystemInfo(
             architecture=machine.architecture,
@@ -109,6 +112,19 @@ def node_status(
             os_image=machine.os_image,
             system_uuid=machine.system_uuid,
         ),
+    )
+
+
+def _handlers(info: RuntimeInfo) -> tuple[NodeRuntimeHandler, ...]:
+    """In the order of their names, as upstream has them."""
+    return tuple(
+        NodeRuntimeHandler(
+            name=each.name,
+            features=NodeRuntimeHandlerFeatures(
+                recursive_read_only_mounts=each.recursive_read_only, user_namespaces=each.user_namespaces
+            ),
+        )
+        for each in sorted(info.handlers, key=lambda handler: handler.name)
     )
 
 

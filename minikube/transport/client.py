@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from minikube.transport.interfaces import wired_address
+
 IDLE_SECONDS, PROBE_SECONDS, PROBES = 15, 5, 3
 """A connection whose other machine vanished without a word ends after half a minute."""
 
@@ -21,13 +23,14 @@ def client_context(ca: Path, certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def address_towards(server: str = "") -> str:
-    """This machine's address on the way to a URL (default: to the world); nothing is sent."""
+    """This machine's address on the way to a URL (default: to the world); without a way there its address on a
+    wire, without that 127.0.0.1. Nothing is sent."""
     host = urlsplit(server).hostname or "192.0.2.1"
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((host, 9))
         except OSError:
-            return "127.0.0.1"
+            return wired_address() or "127.0.0.1"
         address: str = probe.getsockname()[0]
         return address
 

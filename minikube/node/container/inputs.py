@@ -98,7 +98,7 @@ class Inputs:
 
     def runtime_is(self, info: RuntimeInfo) -> None:
         """What the runtime says of itself decides what a mount may ask for."""
-        self._mounts.recursive_read_only = info.recursive_read_only
+        self._mounts.recursive_read_only = info.handler("").recursive_read_only
 
     @property
     def recursive_read_only(self) -> bool:

@@ -13,7 +13,8 @@ APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
 NOTHING, NOTHING_OWN = PodSecurityContext(), Own()
 
 
-def sandbox_security(pod: Pod) -> SecurityContext:
+def sandbox_security(pod: Pod, first_user: int = 0) -> SecurityContext:
+    """`first_user`: see SecurityContext."""
     whole = pod.spec.security_context or NOTHING
     privileged = any(
         each.security_context is not None and each.security_context.privileged for each in every_container(pod)
@@ -27,16 +28,23 @@ def sandbox_security(pod: Pod) -> SecurityContext:
         host_pid=bool(pod.spec.host_pid),
         host_ipc=bool(pod.spec.host_ipc),
         share_process_namespace=bool(pod.spec.share_process_namespace),
-        host_users=pod.spec.host_users is not False,
+        first_user=first_user,
         seccomp=RUNTIME_DEFAULT,
     )
 
 
 def container_security(
-    pod: Pod, wanted: Container, image_user: str, seccomp_root: str, target: str = "", *, confine: bool = False
+    pod: Pod,
+    wanted: Container,
+    image_user: str,
+    seccomp_root: str,
+    target: str = "",
+    *,
+    confine: bool = False,
+    first_user: int = 0,
 ) -> SecurityContext:
     """The container's settings win over the pod's. `target`: the container whose processes it sees; `confine`: with
-    the runtime's seccomp profile unless it asks for another.
+    the runtime's seccomp profile unless it asks for another; `first_user`: as its sandbox has it.
 
     Raises ConfigProblem when runAsNonRoot does not hold.
     """
@@ -68,7 +76,7 @@ def container_security(
         host_ipc=bool(pod.spec.host_ipc),
         share_process_namespace=bool(pod.spec.share_process_namespace),
         target_container=target,
-        host_users=pod.spec.host_users is not False,
+        first_user=first_user,
     )
 
 

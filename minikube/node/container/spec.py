@@ -75,9 +75,16 @@ def node_name_of(pod: Pod, settings: Settings) -> str:
 
 
 def sandbox_spec(
-    pod: Pod, attempt: int, settings: Settings, host_dns: Mapping[str, Sequence[str]], handler: str = ""
+    pod: Pod,
+    attempt: int,
+    settings: Settings,
+    host_dns: Mapping[str, Sequence[str]],
+    handler: str = "",
+    first_user: int = 0,
 ) -> SandboxSpec:
-    """`host_dns` has servers, searches and options of the node's own resolv.conf. Raises ConfigProblem."""
+    """`host_dns` has servers, searches and options of the node's own resolv.conf; `first_user` is where the range
+    of a pod with a user namespace begins. Raises ConfigProblem.
+    """
     resolver = resolver_of(pod, settings, host_dns)
     context = pod.spec.security_context
     return SandboxSpec(
@@ -94,7 +101,7 @@ def sandbox_spec(
         annotations=dict(pod.metadata.annotations),
         cgroup_parent=pod_parent(settings.cgroup_root, pod),
         sysctls={each.name.replace("/", "."): each.value for each in context.sysctls} if context else {},
-        security=sandbox_security(pod),
+        security=sandbox_security(pod, first_user),
         runtime_handler=handler,
     )
 
@@ -115,9 +122,10 @@ def container_spec(
     confine: bool = False,
     resources: ResourceRequirements | None = None,
     unified: Mapping[str, str] | None = None,
+    first_user: int = 0,
 ) -> ContainerSpec:
     """`resources` is what the node has set aside for it; `target` the container whose processes it sees; `unified`
-    more settings of its control group of version 2.
+    more settings of its control group of version 2; `first_user` as its sandbox has it.
 
     Raises ConfigProblem when runAsNonRoot does not hold.
     """
@@ -147,7 +155,9 @@ def container_spec(
             "io.kubernetes.container.terminationMessagePath": wanted.termination_message_path,
         },
         resources=replace(resources_of(pod, resources, memory_capacity), unified=unified or {}),
-        security=container_security(pod, wanted, image_user, seccomp_root, target, confine=confine),
+        security=container_security(
+            pod, wanted, image_user, seccomp_root, target, confine=confine, first_user=first_user
+        ),
         stop_signal=wanted.lifecycle.stop_signal if wanted.lifecycle is not None else "",
     )
 

@@ -52,7 +52,8 @@ class Starter:
                 await agent.runtime.stop_sandbox(old.id)
             if observed.sandboxes:
                 await agent.network.detach(pod.metadata.uid)
-            spec = sandbox_spec(pod, action.attempt, agent.settings, agent.host_dns, agent.handler_of(pod))
+            handler, first_user = agent.handler_of(pod), await agent.first_user(pod)
+            spec = sandbox_spec(pod, action.attempt, agent.settings, agent.host_dns, handler, first_user)
             for problem in resolver_of(pod, agent.settings, agent.host_dns).problems:
                 agent.recorder.warning(pod, "DNSConfigForming", problem)
             async with agent.starting.enter(SANDBOX):
@@ -134,6 +135,7 @@ class Starter:
             confine=agent.settings.seccomp_default,
             resources=observed.allocated.get(wanted.name, wanted.resources),
             unified=agent.container_settings(),
+            first_user=await agent.first_user(pod),
         )
         if shown:
             told = msgspec.json.encode(shown).decode()

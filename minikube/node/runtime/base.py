@@ -14,6 +14,9 @@ from typing import Protocol
 
 import msgspec
 
+USER_IDS = 65_536
+"""How many user ids, and group ids, a pod with a user namespace of its own has."""
+
 
 class RuntimeFault(Exception):
     """Base of what a runtime can answer; `message` is fit for a container status or an event."""
@@ -110,7 +113,9 @@ class SecurityContext(msgspec.Struct, frozen=True):
     share_process_namespace: bool = False
     target_container: str = ""
     """Container id whose PID namespace an ephemeral container joins."""
-    host_users: bool = True
+    first_user: int = 0
+    """The host's user (and group) that the pod's root is in truth; the USER_IDS after it are its other users.
+    0: the pod's users are the host's."""
 
 
 class SandboxSpec(msgspec.Struct, frozen=True):
@@ -261,17 +266,30 @@ class ContainerUsage(msgspec.Struct, frozen=True):
     processes: int = 0
 
 
+class Handler(msgspec.Struct, frozen=True):
+    """What one of the runtime's ways to run a pod can do."""
+
+    name: str = ""
+    """Empty: the default one."""
+    recursive_read_only: bool = False
+    """It can make a mount and all that is mounted in it read-only."""
+    user_namespaces: bool = False
+
+
 class RuntimeInfo(msgspec.Struct, frozen=True):
     name: str
     version: str
     ready: bool
     network_ready: bool
     message: str = ""
-    handlers: tuple[str, ...] = ()
+    handlers: tuple[Handler, ...] = ()
+    """Empty where the runtime does not tell (containerd before 2.0)."""
     strict_groups: bool = False
     """Containers can have the supplemental groups that the pod names, and no others."""
-    recursive_read_only: bool = False
-    """The default handler can make a mount and all that is mounted in it read-only."""
+
+    def handler(self, name: str) -> Handler:
+        """One that is not known can do nothing."""
+        return next((each for each in self.handlers if each.name == name), Handler(name))
 
 
 class ExecStreams(Protocol):

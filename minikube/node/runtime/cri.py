@@ -86,11 +86,8 @@ class CriRuntime:
             ready="RuntimeReady" in ready and ready["RuntimeReady"].status,
             network_ready="NetworkReady" in ready and ready["NetworkReady"].status,
             message="; ".join(condition.message for condition in status.conditions if condition.message),
-            handlers=("", "runc"),
+            handlers=tuple(messages.handler(each) for each in answer.runtime_handlers),
             strict_groups=True,
-            recursive_read_only=any(
-                each.features.recursive_read_only_mounts for each in answer.runtime_handlers if not each.name
-            ),
         )
 
     async def run_sandbox(self, spec: SandboxSpec) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 from cri_api.v1 import api_pb2
 
 from minikube.node.runtime.base import (
+    USER_IDS,
     Container,
     ContainerSpec,
     ContainerUsage,
+    Handler,
     Image,
     Resources,
     Sandbox,
@@ -57,7 +59,17 @@ def namespaces(security: SecurityContext) -> Any:
         pid=pid,
         ipc=2 if security.host_ipc else 0,
         target_id=security.target_container,
+        userns_options=cri.UserNamespace(
+            mode=0 if security.first_user else 2, uids=_mapped(security), gids=_mapped(security)
+        ),
     )
+
+
+def _mapped(security: SecurityContext) -> Any:
+    """From the pod's ids to the host's; empty: they are the same."""
+    if not security.first_user:
+        return []
+    return [cri.IDMapping(container_id=0, host_id=security.first_user, length=USER_IDS)]
 
 
 def resources(wanted: Resources) -> Any:
@@ -130,6 +142,8 @@ def container_config(spec: ContainerSpec) -> Any:
             readonly=mount.read_only,
             propagation=_PROPAGATION[mount.propagation],
             recursive_read_only=mount.recursive_read_only,
+            uidMappings=_mapped(security),
+            gidMappings=_mapped(security),
         )
         for mount in spec.mounts
     ]
@@ -210,6 +224,14 @@ def stop_signal(status: Any) -> str:
 
 def _user(linux: Any) -> User:
     return User(linux.uid, linux.gid, tuple(linux.supplemental_groups))
+
+
+def handler(found: Any) -> Handler:
+    return Handler(
+        name=found.name,
+        recursive_read_only=found.features.recursive_read_only_mounts,
+        user_namespaces=found.features.user_namespaces,
+    )
 
 
 def image(found: Any) -> Image:

@@ -25,6 +25,7 @@ from minikube.node.runtime.base import (
     CreateFailed,
     ExecResult,
     ExecStreams,
+    Handler,
     Image,
     ImagePullFailed,
     NotFound,
@@ -57,7 +58,9 @@ class SimulatedRuntime:
         self._listeners: set[asyncio.Queue[ContainerEvent]] = set()
 
     async def info(self) -> RuntimeInfo:
-        return RuntimeInfo("simulated", "1.0.0", ready=True, network_ready=True, handlers=("",), strict_groups=True)
+        return RuntimeInfo(
+            "simulated", "1.0.0", ready=True, network_ready=True, handlers=(Handler(),), strict_groups=True
+        )
 
     async def run_sandbox(self, spec: SandboxSpec) -> str:
         identifier = self._new_id(spec.pod_uid)
