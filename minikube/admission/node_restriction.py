@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from minikube.admission.base import Attributes
+from minikube.admission.token_audiences import TokenAudiences
 from minikube.api import local_path
 from minikube.api.core_v1 import Node, PersistentVolume, Pod
 from minikube.api.labels import may_label_itself
 from minikube.api.meta import from_dict
-from minikube.api.well_known import NODE_LEASES
+from minikube.api.well_known import MIRROR_POD, NODE_LEASES
 from minikube.auth.node_names import node_of
-from minikube.auth.pod_references import references
+from minikube.auth.pod_references import projected_sources, references
 from minikube.client.base import Lister
 from minikube.errors import Forbidden, NotFound
 from minikube.pki.node import PREFIX
 from minikube.pki.requests import read_request
 
-MIRROR = "kubernetes.io/config.mirror"
 NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
 _CLAIM_STATUS = ("capacity", "conditions", "allocatedResources", "allocatedResourceStatuses")
 
@@ -30,8 +30,8 @@ _CLAIM_STATUS = ("capacity", "conditions", "allocatedResources", "allocatedResou
 class NodeRestriction:
     name: ClassVar[str] = "NodeRestriction"
 
-    def __init__(self, pods: Lister[Pod], nodes: Lister[Node]) -> None:
-        self._pods, self._nodes = pods, nodes
+    def __init__(self, pods: Lister[Pod], nodes: Lister[Node], audiences: TokenAudiences) -> None:
+        self._pods, self._nodes, self._audiences = pods, nodes, audiences
         self._checks: Mapping[tuple[str, str], Callable[[str, Attributes], str]] = {
             ("", "pods"): self._pod,
             ("", "nodes"): _node,
@@ -82,8 +82,8 @@ class NodeRestriction:
 
     def _new_pod(self, node: str, obj: Mapping[str, Any]) -> str:
         pod = from_dict(Pod, obj)
-        if MIRROR not in pod.metadata.annotations:
-            return f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
+        if MIRROR_POD not in pod.metadata.annotations:
+            return f'pod does not have "{MIRROR_POD}" annotation, node "{node}" can only create mirror pods'
         if pod.spec.node_name != node:
             return f'node "{node}" can only create pods with spec.nodeName set to itself'
         owners = pod.metadata.owner_references
@@ -107,6 +107,10 @@ class NodeRestriction:
         ):  # fmt: skip
             if any(each == plural for each, _ in references(pod)):
                 return f'node "{node}" can not create pods that reference {what}'
+        if pod.spec.resource_claims:
+            return f'node "{node}" can not create pods that reference resourceclaims'
+        if any(each.cluster_trust_bundle is not None for each in projected_sources(pod)):
+            return f'node "{node}" can not create pods that reference clustertrustbundles'
         return ""
 
     def _token(self, node: str, request: Attributes) -> str:
@@ -125,7 +129,8 @@ class NodeRestriction:
             )
         if pod.spec.node_name != node:
             return "node requested token bound to a pod scheduled on a different node"
-        return ""
+        wanted = ((request.object or {}).get("spec") or {}).get("audiences") or ()
+        return self._audiences.problem(request.user, request.name, pod, wanted)
 
     def _found(self, name: str, namespace: str) -> Pod:
         pod = self._pods.get(name, namespace)
@@ -147,7 +152,8 @@ def _node(node: str, request: Attributes) -> str:
     if request.name != node:
         return f'node "{node}" is not allowed to modify node "{request.name}"'
     new, old = request.object or {}, request.old or {}
-    if request.operation == "CREATE" and (new.get("spec") or {}).get("podCIDR"):
+    ranges = [(obj.get("spec") or {}).get("podCIDR") or "" for obj in (new, old)]
+    if ranges[0] != ranges[1]:
         return f'node "{node}" is not allowed to choose its podCIDR'  # by which all others send their pods' traffic
     if request.operation == "CREATE" and (forbidden := _forbidden_labels(_labels(new), {})):
         return f'node "{node}" is not allowed to set the following labels: {", ".join(forbidden)}'
@@ -221,6 +227,7 @@ def _csi_node(node: str, request: Attributes) -> str:
 
 
 def _slice(node: str, request: Attributes) -> str:
+    """Whose an existing one is does not change, and the node authorizer has looked at it."""
     verb, obj = {"CREATE": ("create", request.object), "DELETE": ("delete", request.old)}.get(
         request.operation, ("", None)
     )

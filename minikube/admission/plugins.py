@@ -29,6 +29,7 @@ from minikube.admission.runtime_class import RuntimeClassAdmission
 from minikube.admission.service_account import ServiceAccountAdmission
 from minikube.admission.storage_object_in_use_protection import StorageObjectInUseProtection
 from minikube.admission.taint_nodes_by_condition import TaintNodesByCondition
+from minikube.admission.token_audiences import TokenAudiences
 from minikube.api.core_v1 import LimitRange, Namespace, Node, Pod, ResourceQuota, ServiceAccount
 from minikube.api.networking_v1 import IngressClass
 from minikube.api.node_v1 import RuntimeClass
@@ -81,7 +82,7 @@ def known(
         NamespaceLifecycle(namespaces),
         LimitRanger(informers.of(LimitRange).lister),
         ServiceAccountAdmission(informers.of(ServiceAccount).lister),
-        NodeRestriction(pods, informers.of(Node).lister),
+        NodeRestriction(pods, informers.of(Node).lister, TokenAudiences(informers, rbac)),
         TaintNodesByCondition(),
         PodSecurity(namespaces, pods),
         Priority(informers.of(PriorityClass).lister),

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 from minikube.admission.base import Attributes
 from minikube.api.core_v1 import ServiceAccount
+from minikube.api.well_known import MIRROR_POD
 from minikube.client.base import Lister
 from minikube.errors import Forbidden
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-MIRROR = "kubernetes.io/config.mirror"
 ENFORCE = "kubernetes.io/enforce-mountable-secrets"
 VOLUME = "kube-api-access-"
 
@@ -73,7 +73,7 @@ def _new_pod(request: Attributes) -> dict[str, Any] | None:
 
 
 def _is_mirror(pod: Mapping[str, Any]) -> bool:
-    return MIRROR in (pod["metadata"].get("annotations") or {})
+    return MIRROR_POD in (pod["metadata"].get("annotations") or {})
 
 
 def _check_mirror(request: Attributes, spec: Mapping[str, Any]) -> None:

@@ -8,6 +8,9 @@ NODE_LEASES = "kube-node-lease"
 SERVICE_NAME = "kubernetes.io/service-name"
 """The label of an EndpointSlice that names its Service."""
 
+MIRROR_POD = "kubernetes.io/config.mirror"
+"""The annotation of what shows a static pod."""
+
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"

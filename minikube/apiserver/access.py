@@ -34,8 +34,8 @@ class Access:
         user = await self.user(request)
         if trail is not None:
             trail.identified(user)
-        acting = impersonated(user, impersonation_of(request.headers), self._authorizer)
         action = info.action()
+        acting = impersonated(user, impersonation_of(request.headers), self._authorizer, action)
         decision = self._authorizer.authorize(acting, action)
         if trail is not None:
             trail.decided(acting, decision, long_running=is_long_running(info))

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from minikube.api.meta import Resource
 from minikube.apiserver import protobuf_views, views
 from minikube.apiserver.audit.trail import ANNOTATIONS
 from minikube.apiserver.compression import InPieces
@@ -206,12 +207,12 @@ class Resources:
         obj = body.tree
         if not isinstance(obj, dict):
             raise BadRequest("the object provided is unrecognized (must be an object)")
-        _check_kind(obj, kind)
+        check_kind(obj, kind.resource)
         return _with_duplicates(how, body), obj
 
 
-def _check_kind(obj: Mapping[str, Any], kind: Kind) -> None:
-    resource = kind.resource
+def check_kind(obj: Mapping[str, Any], resource: Resource) -> None:
+    """Raises BadRequest for another kind or version than the URL is for; an object may say nothing of itself."""
     given = obj.get("kind") or resource.kind
     version = obj.get("apiVersion") or resource.api_version
     if given != resource.kind or version != resource.api_version:

@@ -27,13 +27,18 @@ from minikube.api.authorization_v1 import (
     SubjectRulesReviewStatus,
 )
 from minikube.api.meta import T, encode, from_dict, to_dict
-from minikube.apiserver.handlers import answer
+from minikube.apiserver.handlers import answer, check_kind
 from minikube.apiserver.negotiation import Wanted, read_body
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
-from minikube.auth.base import Action, Authenticator, Authorizer, Credentials, RuleResolver, User
+from minikube.auth.access_reviews import action_of, check
+from minikube.auth.base import Authenticator, Authorizer, Credentials, RuleResolver, User
+from minikube.auth.node_names import node_of
 from minikube.auth.verifier import audiences_of, unverified
-from minikube.errors import BadRequest, FieldError, Invalid, Unauthorized
+from minikube.errors import BadRequest, Unauthorized
+
+OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+NODE_RULES = "node authorizer does not support user rule resolution"
 
 
 class Reviews:
@@ -59,8 +64,9 @@ class Reviews:
 
     async def own_access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         review = await _read(request, SelfSubjectAccessReview)
+        check(review)
         spec = review.spec
-        status = self._decide(review.kind, user, spec.resource_attributes, spec.non_resource_attributes)
+        status = self._decide(user, spec.resource_attributes, spec.non_resource_attributes)
         return _answered(msgspec.structs.replace(review, status=status))
 
     async def access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
@@ -71,23 +77,20 @@ class Reviews:
         return to_dict(self._reviewed(from_dict(SubjectAccessReview, body)))
 
     def _reviewed(self, review: SubjectAccessReview) -> SubjectAccessReview:
+        check(review)
         spec = review.spec
-        about = self._subject(review.kind, spec.user, spec.uid, spec.groups, dict(spec.extra))
-        status = self._decide(review.kind, about, spec.resource_attributes, spec.non_resource_attributes)
+        about = User(spec.user, spec.uid, spec.groups, dict(spec.extra))
+        status = self._decide(about, spec.resource_attributes, spec.non_resource_attributes)
         return msgspec.structs.replace(review, status=status)
 
     async def local_access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         review = await _read(request, LocalSubjectAccessReview)
+        if review.metadata.namespace not in ("", info.namespace):
+            raise BadRequest(OTHER_NAMESPACE)
+        check(review, info.namespace)
         spec = review.spec
-        about = self._subject(review.kind, spec.user, spec.uid, spec.groups, dict(spec.extra))
-        asked = spec.resource_attributes
-        if asked is not None and asked.namespace != info.namespace:
-            raise _invalid(
-                review.kind,
-                "spec.resourceAttributes.namespace",
-                f'Invalid value: "{asked.namespace}": must match metadata.namespace: {info.namespace}',
-            )
-        status = self._decide(review.kind, about, asked, spec.non_resource_attributes)
+        about = User(spec.user, spec.uid, spec.groups, dict(spec.extra))
+        status = self._decide(about, spec.resource_attributes, spec.non_resource_attributes)
         return _answered(msgspec.structs.replace(review, status=status))
 
     async def own_rules(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
@@ -95,7 +98,10 @@ class Reviews:
         if not review.spec.namespace:
             raise BadRequest("no namespace on request")
         rules = self._rules.rules_of(user, review.spec.namespace)
+        incomplete = node_of(user) is not None
         status = SubjectRulesReviewStatus(
+            incomplete=incomplete,
+            evaluation_error=NODE_RULES if incomplete else "",
             resource_rules=tuple(
                 ResourceRule(
                     api_groups=rule.api_groups,
@@ -134,44 +140,19 @@ class Reviews:
         status = TokenReviewStatus(authenticated=who is not None, user=who, audiences=both)
         return _answered(msgspec.structs.replace(review, status=status))
 
-    def _subject(
-        self, kind: str, name: str, uid: str, groups: tuple[str, ...], extra: dict[str, tuple[str, ...]]
-    ) -> User:
-        if not name and not groups:
-            raise _invalid(kind, "spec.user", 'Invalid value: "": at least one of user or group must be specified')
-        return User(name, uid, groups, extra)
-
     def _decide(
-        self, kind: str, user: User, resource: ResourceAttributes | None, path: NonResourceAttributes | None
+        self, user: User, resource: ResourceAttributes | None, path: NonResourceAttributes | None
     ) -> SubjectAccessReviewStatus:
-        if (resource is None) == (path is None):
-            detail = (
-                "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
-                if resource is None
-                else 'Invalid value: "": cannot be specified in combination with resourceAttributes'
-            )
-            where = "spec.resourceAttributes" if resource is None else "spec.nonResourceAttributes"
-            raise _invalid(kind, where, detail)
-        if resource is not None:
-            action = Action(
-                resource.verb,
-                resource.group,
-                resource.version,
-                resource.resource,
-                resource.subresource,
-                resource.namespace,
-                resource.name,
-            )
-        else:
-            assert path is not None
-            action = Action(path.verb, path=path.path)
-        decision = self._authorizer.authorize(user, action)
+        decision = self._authorizer.authorize(user, action_of(resource, path))
         return SubjectAccessReviewStatus(allowed=decision.allowed, reason=decision.reason)
 
 
 async def _read(request: web.BaseRequest, kind: type[T]) -> T:
     definition = f"io.k8s.api.{kind.resource.group.split('.')[0]}.v1.{kind.resource.kind}"
     body = read_body(await request.read(), request.headers.get("Content-Type", ""), definition=definition)
+    if not isinstance(body, dict):
+        raise BadRequest("the object provided is unrecognized (must be an object)")
+    check_kind(body, kind.resource)
     try:
         return from_dict(kind, body)
     except msgspec.ValidationError as error:
@@ -184,7 +165,3 @@ def _answered(review: Any) -> web.StreamResponse:
 
 def _info(user: User) -> Info:
     return Info(username=user.name, uid=user.uid, groups=user.groups, extra=user.extra)
-
-
-def _invalid(kind: str, path: str, detail: str) -> Invalid:
-    return Invalid.of(kind, "authorization.k8s.io", "", [FieldError(path, "FieldValueInvalid", detail)])

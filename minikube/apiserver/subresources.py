@@ -11,7 +11,7 @@ from minikube.admission.base import Attributes
 from minikube.api.authentication_v1 import TokenRequest
 from minikube.api.core_v1 import ServiceAccount
 from minikube.api.meta import from_dict, to_dict
-from minikube.apiserver.handlers import answer
+from minikube.apiserver.handlers import answer, check_kind
 from minikube.apiserver.negotiation import Wanted, read_body
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
@@ -58,6 +58,8 @@ class Subresources:
 
     async def token(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         body = await _object(request, "io.k8s.api.authentication.v1.TokenRequest")
+        check_kind(body, TokenRequest.resource)
+        token_request(body)  # whoever admits it may rely on its shape
         asked = Attributes("CREATE", ServiceAccount.resource, "token", info.namespace, info.name, body, None, user)
         await self._registry.admission.mutate(asked)
         await self._registry.admission.validate(asked)
@@ -69,11 +71,7 @@ class Subresources:
         given = (body.get("metadata") or {}).get("name") or name
         if given != name:
             raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
-        try:
-            request = from_dict(TokenRequest, body)
-        except msgspec.ValidationError as error:
-            raise BadRequest(f"the object provided is unrecognized: {error}") from error
-        return to_dict(self._tokens.issue(namespace, name, request))
+        return to_dict(self._tokens.issue(namespace, name, token_request(body)))
 
     async def finalize(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
         kind = self._registry.find("", "v1", "namespaces")
@@ -86,6 +84,14 @@ class Subresources:
             kind, "", info.name, patch, PatchType.MERGE, _request(request, user), subresource="finalize"
         )
         return answer(written.object.json(kind), Wanted())
+
+
+def token_request(body: dict[str, Any]) -> TokenRequest:
+    """Raises BadRequest."""
+    try:
+        return from_dict(TokenRequest, body)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"the object provided is unrecognized: {error}") from error
 
 
 def _request(request: web.BaseRequest, user: User, *, dry_run: bool = False) -> Request:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 
 from minikube.api.core_v1 import PersistentVolume, Pod
 from minikube.api.rbac_v1 import PolicyRule
+from minikube.api.resource_v1 import ResourceSlice
 from minikube.api.storage_v1 import VolumeAttachment
-from minikube.api.well_known import NODE_LEASES
+from minikube.api.well_known import MIRROR_POD, NODE_LEASES
 from minikube.auth.base import Action, Decision, User
 from minikube.auth.node_names import node_of
 from minikube.auth.pod_references import references
@@ -32,6 +33,7 @@ class NodeAuthorizer:
         volumes.add_index(BY_SECRET, _volume_secrets)
         self._pods, self._volumes = pods.lister, volumes.lister
         self._attachments = informers.of(VolumeAttachment).lister
+        self._slices = informers.of(ResourceSlice).lister
         self._rules = rules
 
     def authorize(self, user: User, action: Action) -> Decision:
@@ -60,6 +62,8 @@ class NodeAuthorizer:
                 return _lease(node, action)
             case "storage.k8s.io", "csinodes":
                 return _csi_node(node, action)
+            case "resource.k8s.io", "resourceslices":
+                return self._slice(node, action)
         return ALLOWED if any(rule_allows(rule, action) for rule in self._rules) else NO_OPINION
 
     def _read(self, node: str, action: Action) -> Decision:
@@ -98,10 +102,30 @@ class NodeAuthorizer:
             case "", "get":
                 return self._related(node, action)
             case "", "list" | "watch":
-                if f"spec.nodeName={node}" in action.fields.replace("==", "=").split(","):
+                if _selects(action, "spec.nodeName", node):
                     return ALLOWED
                 return Decision(False, "can only list/watch pods with spec.nodeName field selector")
         return NO_OPINION
+
+    def _slice(self, node: str, action: Action) -> Decision:
+        """That a new one is of this node is NodeRestriction's to judge."""
+        if action.subresource:
+            return Decision(False, "cannot authorize ResourceSlice subresources")
+        match action.verb:
+            case "create":
+                return ALLOWED
+            case "get" | "update" | "patch" | "delete":
+                return self._related(node, action)
+            case "list" | "watch" | "deletecollection":
+                if _selects(action, "nodeName", node):
+                    return ALLOWED
+                why = "can only list/watch/deletecollection resourceslices with nodeName field selector"
+                return Decision(False, why)
+        why = (
+            "only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, "
+            "delete, deletecollection"
+        )
+        return Decision(False, why)
 
     def _related(self, node: str, action: Action) -> Decision:
         if not action.name:
@@ -119,6 +143,9 @@ class NodeAuthorizer:
             case "persistentvolumes":
                 volume = self._volumes.get(name)
                 return volume is not None and self._mounts(node, volume)
+            case "resourceslices":
+                found = self._slices.get(name)
+                return found is not None and found.spec.node_name == node
             case "volumeattachments":
                 attachment = self._attachments.get(name)
                 return attachment is not None and attachment.spec.node_name == node
@@ -133,12 +160,17 @@ class NodeAuthorizer:
         return claim is not None and self._reaches(node, "persistentvolumeclaims", claim.namespace, claim.name)
 
 
+def _selects(action: Action, field: str, value: str) -> bool:
+    """Whether a list or watch is of objects with this value alone."""
+    return f"{field}={value}" in action.fields.replace("==", "=").split(",")
+
+
 def _own_node(node: str, action: Action) -> Decision:
     match action.subresource, action.verb:
         case ("", "create" | "update" | "patch") | ("status", "update" | "patch"):
             return ALLOWED
         case "", "get" | "list" | "watch":
-            if action.name == node:
+            if action.name == node or (not action.name and _selects(action, "metadata.name", node)):
                 return ALLOWED
             what = f'"{action.name}"' if action.name else "all nodes"
             return Decision(False, f'node "{node}" cannot read {what}, only its own Node object')
@@ -168,7 +200,7 @@ def _csi_node(node: str, action: Action) -> Decision:
 def _referred(obj: Pod) -> Iterable[str]:
     """<node>/<plural>/<namespace>/<name>"""
     node, namespace = obj.spec.node_name, obj.metadata.namespace
-    if not node:
+    if not node or MIRROR_POD in obj.metadata.annotations:  # what a node makes must not give it rights
         return ()
     return {f"{node}/{plural}/{namespace}/{name}" for plural, name in references(obj)}
 

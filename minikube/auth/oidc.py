@@ -22,6 +22,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS
 CONFIGURATION = "/.well-known/openid-configuration"
 RETRY_SECONDS = 10.0
 """How soon keys are fetched again for a token whose key is not among them."""
+NOT_BEFORE_LEEWAY = 300.0
 
 
 class Documents(Protocol):
@@ -60,7 +61,7 @@ class OidcAuthenticator:
         self._issuer = issuer
         self._documents = documents
         self._clock = clock
-        self._keys: dict[str, jwt.PyJWK] = {}
+        self._keys: list[jwt.PyJWK] = []
         self._asked = float("-inf")
 
     async def authenticate(self, credentials: Credentials) -> User | None:
@@ -69,37 +70,55 @@ class OidcAuthenticator:
         if not token or unverified(token).get("iss") != self._issuer.url:
             return None
         try:
-            key = await self._key(str(jwt.get_unverified_header(token).get("kid", "")))
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=list(ALGORITHMS),
-                audience=self._issuer.client_id,
-                issuer=self._issuer.url,
-                options={"require": ["exp"]},
-            )
+            claims = await self._verified(token, jwt.get_unverified_header(token).get("kid"))
         except (jwt.PyJWTError, DocumentError) as error:
             raise Unauthorized(f"oidc: verify token: {error}") from error
         return user_of(self._issuer, claims)
 
-    async def _key(self, identity: str) -> jwt.PyJWK:
-        """Fetched when first needed and when the issuer signs with a new one. Raises DocumentError, PyJWTError."""
-        found = self._keys.get(identity)
-        if found is not None:
-            return found
-        if self._clock.monotonic() - self._asked >= RETRY_SECONDS:
-            self._asked = self._clock.monotonic()
-            self._keys = await self._published()
-        if identity not in self._keys:
-            raise jwt.InvalidKeyError(f'the issuer has no key "{identity}"')
-        return self._keys[identity]
+    async def _verified(self, token: str, identity: str | None) -> Mapping[str, Any]:
+        """With the key that it names, with any if it names none; keys are fetched when first needed and when the
+        issuer signs with a new one. Raises DocumentError, PyJWTError."""
+        try:
+            return self._verified_now(token, identity)
+        except (jwt.InvalidKeyError, jwt.InvalidSignatureError):
+            if self._clock.monotonic() - self._asked < RETRY_SECONDS:
+                raise
+        self._asked = self._clock.monotonic()
+        self._keys = await self._published()
+        return self._verified_now(token, identity)
 
-    async def _published(self) -> dict[str, jwt.PyJWK]:
+    def _verified_now(self, token: str, identity: str | None) -> Mapping[str, Any]:
+        problem: jwt.PyJWTError = jwt.InvalidKeyError(f'the issuer has no key "{identity or ""}"')
+        for key in self._keys:
+            if identity and key.key_id != identity:
+                continue
+            try:
+                return self._claims(token, key)
+            except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
+                problem = error
+        raise problem
+
+    def _claims(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
+        """Times as upstream's library looks at them: `nbf` may be a little ahead, `iat` does not matter."""
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=list(ALGORITHMS),
+            audience=self._issuer.client_id,
+            issuer=self._issuer.url,
+            options={"require": ["exp"], "verify_nbf": False, "verify_iat": False},
+        )
+        since = claims.get("nbf", 0)
+        if not isinstance(since, int | float) or since > self._clock.now().timestamp() + NOT_BEFORE_LEEWAY:
+            raise jwt.ImmatureSignatureError(f"the token is not valid before {since}")
+        return claims
+
+    async def _published(self) -> list[jwt.PyJWK]:
         configuration = await self._documents.fetch(self._issuer.url.rstrip("/") + CONFIGURATION)
         if configuration.get("issuer") != self._issuer.url:
             raise DocumentError(f"the issuer calls itself {configuration.get('issuer')!r}")
         found = await self._documents.fetch(str(configuration.get("jwks_uri", "")))
-        return {str(key.key_id or ""): key for key in jwt.PyJWKSet.from_dict(dict(found)).keys}
+        return jwt.PyJWKSet.from_dict(dict(found)).keys
 
 
 def user_of(issuer: Issuer, claims: Mapping[str, Any]) -> User:
@@ -110,8 +129,8 @@ def user_of(issuer: Issuer, claims: Mapping[str, Any]) -> User:
     if issuer.username_claim == "email" and claims.get("email_verified") is False:
         raise Unauthorized("oidc: email not verified")
     said = claims.get(issuer.groups_claim) if issuer.groups_claim else None
-    groups = [said] if isinstance(said, str) else list(said or ())
-    if not all(isinstance(group, str) for group in groups):
+    groups = [said] if isinstance(said, str) else said or []
+    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         raise Unauthorized(f'oidc: parse groups claim "{issuer.groups_claim}": strings are expected')
     prefixed = (f"{issuer.groups_prefix}{group}" for group in groups)
     return User(f"{issuer.username_prefix}{name}", groups=(*prefixed, AUTHENTICATED))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from minikube.api.core_v1 import Container, EphemeralContainer, Pod, Volume
+from minikube.api.core_v1 import Container, EphemeralContainer, Pod, Volume, VolumeProjection
 
 AnyContainer = Container | EphemeralContainer
 
@@ -27,6 +27,12 @@ def references(pod: Pod) -> Iterator[tuple[str, str]]:
     for claim in spec.resource_claims:
         if claim.resource_claim_name:
             yield "resourceclaims", claim.resource_claim_name
+
+
+def projected_sources(pod: Pod) -> Iterator[VolumeProjection]:
+    for volume in pod.spec.volumes:
+        if volume.projected is not None:
+            yield from volume.projected.sources
 
 
 def _of_container(container: AnyContainer) -> Iterator[tuple[str, str]]:

@@ -40,7 +40,7 @@ class TokenRequests:
         if account is None:
             raise NotFound.of("serviceaccounts", "", name)
         spec = request.spec
-        seconds = spec.expiration_seconds or DEFAULT_SECONDS
+        seconds = DEFAULT_SECONDS if spec.expiration_seconds is None else spec.expiration_seconds
         problems = list(_problems(seconds))
         if problems:
             raise Invalid.of("TokenRequest", "authentication.k8s.io", "", problems)

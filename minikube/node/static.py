@@ -19,11 +19,12 @@ from msgspec.structs import replace
 
 from minikube.api.core_v1 import Node, Pod, PodStatus, Toleration
 from minikube.api.meta import OwnerReference, from_dict, replace_meta
+from minikube.api.well_known import MIRROR_POD
 from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, Conflict, FieldError, NotFound
 from minikube.kit.clock import Clock
 from minikube.kit.inotify import stirring
-from minikube.node.pod.pods import CONFIG_HASH_ANNOTATION, MIRROR_ANNOTATION, SOURCE_ANNOTATION, every_container
+from minikube.node.pod.pods import CONFIG_HASH_ANNOTATION, SOURCE_ANNOTATION, every_container
 from minikube.resources.rules.pod import PodRules
 
 log = logging.getLogger(__name__)
@@ -173,7 +174,7 @@ def api_object(pod: Pod) -> str:
 def mirrors(mirror: Pod, static: Pod) -> bool:
     """Whether this mirror shows this very version of the static pod."""
     annotations = static.metadata.annotations
-    return mirror.metadata.annotations.get(MIRROR_ANNOTATION) == annotations[CONFIG_HASH_ANNOTATION]
+    return mirror.metadata.annotations.get(MIRROR_POD) == annotations[CONFIG_HASH_ANNOTATION]
 
 
 class Mirrors:
@@ -190,7 +191,7 @@ class Mirrors:
             owner = OwnerReference(
                 api_version="v1", kind="Node", name=self._node, uid=node.metadata.uid, controller=True
             )
-            annotations = {**meta.annotations, MIRROR_ANNOTATION: meta.annotations[CONFIG_HASH_ANNOTATION]}
+            annotations = {**meta.annotations, MIRROR_POD: meta.annotations[CONFIG_HASH_ANNOTATION]}
             wanted = replace_meta(static, uid="", annotations=annotations, owner_references=(owner,))
             return await self._client.create(replace(wanted, status=PodStatus()))
         except AlreadyExists:

@@ -60,6 +60,11 @@ def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
     finally:
         os.close(descriptor)
     temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def ensure_key(path: Path) -> ec.EllipticCurvePrivateKey:

@@ -296,11 +296,13 @@ class SqlStore(LoggedStore):
 
 
 def _take(path: Path) -> int:
-    """A lock that goes with the process, so that two of them never share a SQLite file."""
+    """A lock that goes with the process, so that two of them never share a SQLite file, which is there from now on:
+    the files that SQLite puts beside it become as private."""
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
         raise StoreError(f"{path} is in use by another minikube server") from error
+    path.touch(mode=0o600)
     return lock

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from minikube.api.core_v1 import Container, EphemeralContainer, Pod
+from minikube.api.well_known import MIRROR_POD
 
 DEFAULT_GRACE = 30
 LEAST_GRACE = 2.0
@@ -18,7 +19,6 @@ SIDECAR_POLICY = "Always"
 HASH_ANNOTATION = "io.kubernetes.container.hash"
 IMAGES_ANNOTATION = "minikube.io/container.image-volumes"
 """Of a container of the runtime: volume -> the image that it shows, in JSON."""
-MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 SOURCE_ANNOTATION = "kubernetes.io/config.source"
 CONFIG_HASH_ANNOTATION = "kubernetes.io/config.hash"
 
@@ -75,7 +75,7 @@ def is_static(pod: Pod) -> bool:
 
 
 def is_mirror(pod: Pod) -> bool:
-    return MIRROR_ANNOTATION in pod.metadata.annotations
+    return MIRROR_POD in pod.metadata.annotations
 
 
 def is_critical(pod: Pod) -> bool:

@@ -12,15 +12,32 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from minikube.admission.base import Attributes
 from minikube.admission.node_restriction import NodeRestriction
+from minikube.admission.token_audiences import TokenAudiences
 from minikube.api.certificates_v1 import CertificateSigningRequest
 from minikube.api.coordination_v1 import Lease
-from minikube.api.core_v1 import Container, Node, PersistentVolume, Pod, PodSpec, ServiceAccount
+from minikube.api.core_v1 import (
+    Container,
+    CSIVolumeSource,
+    Node,
+    PersistentVolume,
+    Pod,
+    PodSpec,
+    ProjectedVolumeSource,
+    ServiceAccount,
+    ServiceAccountTokenProjection,
+    Volume,
+    VolumeProjection,
+)
 from minikube.api.meta import Object, ObjectMeta
+from minikube.api.storage_v1 import CSIDriver, CSIDriverSpec
+from minikube.api.storage_v1 import TokenRequest as DriverToken
 from minikube.auth.base import User
+from minikube.auth.rbac import RbacAuthorizer
 from minikube.errors import Forbidden
 from minikube.pki.requests import make_request
 from tests.fakes.cluster import Cluster
 
+TOKENS = (ServiceAccountTokenProjection(path="token"), ServiceAccountTokenProjection(path="v", audience="vault"))
 MINE = User("system:node:mine", groups=("system:nodes",))
 
 
@@ -45,9 +62,22 @@ def admit(request: Attributes) -> str:
     async def scene() -> str:
         cluster = await Cluster.open()
         for name in ("mine", "other"):
-            spec = PodSpec(node_name=name, containers=(Container(name="c", image="i"),))
-            await cluster.client.create(Pod(metadata=ObjectMeta(name=name, namespace="default"), spec=spec))
-        plugin = NodeRestriction(cluster.informers.of(Pod).lister, cluster.informers.of(Node).lister)
+            sources = tuple(VolumeProjection(service_account_token=each) for each in TOKENS)
+            volumes = (
+                Volume(name="v", projected=ProjectedVolumeSource(sources=sources)),
+                Volume(name="c", csi=CSIVolumeSource(driver="vault.example.org")),
+            )
+            spec = PodSpec(node_name=name, containers=(Container(name="c", image="i"),), volumes=volumes)
+            meta = ObjectMeta(name=name, namespace="default", uid=name)
+            await cluster.client.create(Pod(metadata=meta, spec=spec))
+        asks = CSIDriverSpec(token_requests=(DriverToken(audience="csi"),))
+        await cluster.client.create(CSIDriver(metadata=ObjectMeta(name="vault.example.org"), spec=asks))
+        uid = (await cluster.client.get(Pod, "mine", "default")).metadata.uid
+        if request.resource is ServiceAccount.resource and request.object:
+            about = request.object["spec"].get("boundObjectRef")
+            about.update(uid=about["uid"] and uid) if about else None
+        audiences = TokenAudiences(cluster.informers, RbacAuthorizer(cluster.informers))
+        plugin = NodeRestriction(cluster.informers.of(Pod).lister, cluster.informers.of(Node).lister, audiences)
         try:
             await plugin.admit(request)
         except Forbidden as error:
@@ -70,6 +100,13 @@ def signing(common_name: str) -> dict[str, Any]:
     return {"metadata": {}, "spec": {"request": base64.b64encode(pem).decode(), "signerName": signer}}
 
 
+def token(pod: str, *audiences: str, uid: str = "its") -> Attributes:
+    """Asked for, bound to a pod; `its` uid is filled in."""
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": pod, "uid": uid}
+    spec = {"boundObjectRef": bound, "audiences": list(audiences)}
+    return asked(ServiceAccount, "CREATE", "default", {"spec": spec}, subresource="token")
+
+
 PLAIN = node("mine", {"kubernetes.io/os": "linux"})
 TAINTED = node("mine", {}, taints=[{"key": "a", "effect": "NoSchedule"}])
 RANGED = node("mine", {}, podCIDR="10.42.7.0/24")
@@ -86,6 +123,9 @@ OWNED = {**PLAIN, "metadata": {**PLAIN["metadata"], "ownerReferences": [{"kind":
         asked(Lease, "CREATE", "mine", {}, namespace="kube-node-lease"),
         asked(CertificateSigningRequest, "CREATE", "", signing("system:node:mine")),
         asked(Node, "DELETE", "other", user=User("admin")),
+        token("mine"),
+        token("mine", "vault"),
+        token("mine", "csi"),
     ],
     ids=lambda each: f"{each.operation} {each.resource.plural} {each.name}",
 )
@@ -108,6 +148,7 @@ def test_a_node_writes_what_is_its_own(request_: Attributes) -> None:
         (asked(Node, "UPDATE", "mine", PLAIN, old=TAINTED), 'node "mine" is not allowed to modify taints'),
         (asked(Node, "UPDATE", "mine", OWNED, old=PLAIN), 'node "mine" is not allowed to modify ownerReferences'),
         (asked(Node, "CREATE", "mine", RANGED), 'node "mine" is not allowed to choose its podCIDR'),
+        (asked(Node, "UPDATE", "mine", RANGED, old=PLAIN), 'node "mine" is not allowed to choose its podCIDR'),
         (asked(Pod, "DELETE", "other"), 'node "mine" can only delete pods with spec.nodeName set to itself'),
         (
             asked(Pod, "CREATE", "p", {"metadata": {}, "spec": {"containers": []}}),
@@ -127,6 +168,16 @@ def test_a_node_writes_what_is_its_own(request_: Attributes) -> None:
         (
             asked(ServiceAccount, "CREATE", "default", {"spec": {}}, subresource="token"),
             "node requested token not bound to a pod",
+        ),
+        (token("mine", uid=""), "node requested token with a pod binding without a uid"),
+        (
+            token("mine", "vault", "other"),
+            "node may only request 0 or 1 audiences",
+        ),
+        (
+            token("mine", "other"),
+            'audience "other" not found in pod spec volume, system:node:mine is not authorized to request tokens '
+            "for this audience",
         ),
         (
             asked(CertificateSigningRequest, "CREATE", "", signing("system:node:other")),

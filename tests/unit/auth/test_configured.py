@@ -107,6 +107,31 @@ def test_tokens_that_are_not_good_are_refused(claims: dict[str, Any], why: str) 
     assert why in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "claims", [{"iat": int(time.time()) + 40}, {"nbf": int(time.time()) + 60}, {"roles": None}], ids=str
+)
+def test_clocks_that_differ_a_little_are_no_matter(claims: dict[str, Any]) -> None:
+    site = Published()
+    assert user(oidc(site, oidc_groups_claim="roles"), site.token(**claims))
+
+
+@pytest.mark.parametrize(
+    "claims", [{"nbf": int(time.time()) + 3600}, {"nbf": "soon"}, {"roles": 5}, {"sub": 5}], ids=str
+)
+def test_claims_that_nobody_can_read_are_refused(claims: dict[str, Any]) -> None:
+    site = Published()
+    with pytest.raises(Unauthorized, match="oidc: "):
+        user(oidc(site, oidc_groups_claim="roles"), site.token(**claims))
+
+
+def test_a_token_that_names_no_key_may_be_signed_with_any() -> None:
+    site = Published()
+    said = {"iss": URL, "aud": "kubernetes", "exp": int(time.time()) + 60, "sub": "42"}
+    assert user(oidc(site), jwt.encode(said, site.key, "RS256"))
+    with pytest.raises(Unauthorized, match="Signature verification failed"):
+        user(oidc(site), jwt.encode(said, Published().key, "RS256"))
+
+
 def test_tokens_of_other_issuers_are_not_ours_and_forged_ones_refused() -> None:
     site, forger = Published(), Published()
     assert user(oidc(site), site.token(iss="https://other.example.org")) is None

@@ -20,7 +20,9 @@ from minikube.api.core_v1 import (
 )
 from minikube.api.core_v1 import CSIPersistentVolumeSource as Csi
 from minikube.api.core_v1 import SecretReference as Reference
-from minikube.api.meta import ObjectMeta
+from minikube.api.meta import ObjectMeta, replace_meta
+from minikube.api.resource_v1 import ResourcePool, ResourceSlice, ResourceSliceSpec
+from minikube.api.well_known import MIRROR_POD
 from minikube.auth.base import Action, Decision, User
 from minikube.auth.bootstrap_roles import NODE
 from minikube.auth.node_authorizer import NodeAuthorizer
@@ -59,6 +61,12 @@ def volume(name: str) -> PersistentVolume:
     )
 
 
+def devices(node: str) -> ResourceSlice:
+    pool = ResourcePool(name=node, resource_slice_count=1)
+    spec = ResourceSliceSpec(node_name=node, driver="d.example.org", pool=pool)
+    return ResourceSlice(metadata=ObjectMeta(name=node), spec=spec)
+
+
 def decide(action: Action, user: User = MINE) -> Decision:
     async def scene() -> Decision:
         cluster = await Cluster.open()
@@ -66,6 +74,9 @@ def decide(action: Action, user: User = MINE) -> Decision:
         for name in ("mine", "other"):
             await cluster.client.create(pod(name, name))
             await cluster.client.create(volume(name))
+            await cluster.client.create(devices(name))
+        mirror = replace_meta(pod("mirror", "mine"), annotations={MIRROR_POD: "x"})
+        await cluster.client.create(mirror)
         try:
             return authorizer.authorize(user, action)
         finally:
@@ -94,6 +105,10 @@ def get(resource: str, name: str, namespace: str = "default", verb: str = "get",
         get("leases", "mine", "kube-node-lease", "update", group="coordination.k8s.io"),
         get("pods", "", "", "watch", fields="spec.nodeName=mine"),
         get("services", "", "", "list"),
+        get("nodes", "", "", "list", fields="metadata.name=mine"),
+        get("resourceslices", "mine", "", "update", group="resource.k8s.io"),
+        get("resourceslices", "", "", "create", group="resource.k8s.io"),
+        get("resourceslices", "", "", "deletecollection", group="resource.k8s.io", fields="nodeName=mine"),
     ],
     ids=str,
 )
@@ -106,6 +121,12 @@ def test_a_node_may_do_what_its_pods_need(action: Action) -> None:
     [
         (get("secrets", "other"), READS),
         (get("secrets", "other", "vault"), READS),
+        (get("secrets", "mirror"), READS),
+        (get("resourceslices", "other", "", "update", group="resource.k8s.io"), READS),
+        (
+            get("resourceslices", "", "", "watch", group="resource.k8s.io"),
+            "can only list/watch/deletecollection resourceslices with nodeName field selector",
+        ),
         (get("secrets", "mine", verb="delete"), "can only read resources of this type"),
         (get("secrets", "mine", ""), "can only read namespaced object of this type"),
         (get("configmaps", "mine"), READS),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from minikube.api.meta import replace_meta
-from minikube.node.pod.pods import MIRROR_ANNOTATION, is_static
+from minikube.api.well_known import MIRROR_POD
+from minikube.node.pod.pods import is_static
 from minikube.node.static import mirrors, static_pod
 
 MANIFEST = b"""
@@ -57,7 +58,7 @@ def test_another_content_is_another_pod() -> None:
 
 def test_a_mirror_shows_one_version() -> None:
     one, other = static_pod(MANIFEST, "/m/w", "n1"), static_pod(MANIFEST + b"# x", "/m/w", "n1")
-    mirror = replace_meta(one, annotations={MIRROR_ANNOTATION: one.metadata.uid})
+    mirror = replace_meta(one, annotations={MIRROR_POD: one.metadata.uid})
     assert mirrors(mirror, one)
     assert not mirrors(mirror, other)
 
