@@ -16,6 +16,7 @@ from minikube.api import time
 from minikube.api.certificates_v1 import CertificateSigningRequest, CertificateSigningRequestCondition
 from minikube.api.core_v1 import Secret
 from minikube.api.meta import Key
+from minikube.api.names import subdomain_problems
 from minikube.auth import node_identity as identity
 from minikube.controllers import csr_rules as rules
 from minikube.controllers.base import After, Context, itself
@@ -76,6 +77,9 @@ class CsrSigningController:
     async def _bind(self, csr: CertificateSigningRequest, asked: Requested) -> bool:
         """Whether the node's name is now, or was already, this key's."""
         node = asked.common_name.removeprefix(PREFIX)
+        if any(subdomain_problems(node)):
+            await self._fail(csr, "SignerValidationFailure", f'"{node}" is no name of a node')
+            return False
         record = self._secrets.get(identity.secret_name(node), identity.NAMESPACE)
         match identity.decide(record, asked.key):
             case identity.Binding.OWN:

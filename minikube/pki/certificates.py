@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,15 @@ def common_name(subject: x509.Name) -> str:
     he who signs it and he who is shown the certificate must see the same one."""
     found = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(found[-1].value) if found else ""
+
+
+def subject_of(name: str, groups: Iterable[str] = ()) -> x509.Name:
+    """O=groups, CN=name. Longer ones, too, than the 64 characters of X.520, which nobody checks: the user name of a
+    node may have 265."""
+    told = [(NameOID.ORGANIZATION_NAME, group) for group in groups] + [(NameOID.COMMON_NAME, name)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return x509.Name([x509.NameAttribute(oid, text, _validate=False) for oid, text in told])
 
 
 def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -153,17 +163,13 @@ def issue(
     """A PEM certificate: O=groups, CN=common_name, `names` are DNS names or addresses."""
     issuer = x509.load_pem_x509_certificate(ca.pem)
     issuer_key = ensure_key(ca.key)
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-        + [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
-    )
     usages = [ExtendedKeyUsageOID.SERVER_AUTH] if server else []
     if client:
         usages.append(ExtendedKeyUsageOID.CLIENT_AUTH)
     start, end = validity(lifetime)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(subject)
+        .subject_name(subject_of(common_name, groups))
         .issuer_name(issuer.subject)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())

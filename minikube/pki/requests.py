@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from minikube.pki.certificates import Pair, alternatives, common_name, ensure_key, validity
+from minikube.pki.certificates import Pair, alternatives, common_name, ensure_key, subject_of, validity
 
 EXTENDED: dict[str, ObjectIdentifier] = {
     "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
@@ -63,11 +63,7 @@ def make_request(
     key: ec.EllipticCurvePrivateKey, *, common_name: str, groups: Sequence[str] = (), names: Sequence[str] = ()
 ) -> bytes:
     """PEM; `names` are DNS names or addresses."""
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-        + [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
-    )
-    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject_of(common_name, groups))
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(list(alternatives(names))), critical=False)
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)

@@ -28,7 +28,7 @@ from minikube.controllers.base import Context
 from minikube.controllers.csr_approving import CsrApprovingController
 from minikube.controllers.csr_cleaner import CsrCleanerController
 from minikube.controllers.csr_signing import CsrSigningController, lifetime
-from minikube.pki.certificates import ensure_ca
+from minikube.pki.certificates import common_name, ensure_ca
 from minikube.pki.requests import Requested, key_fingerprint, make_request
 from minikube.pki.server import ensure_server_pki
 from minikube.registry.local import LocalClient
@@ -48,8 +48,9 @@ def request(
     names: tuple[str, ...] = (),
     key: ec.EllipticCurvePrivateKey = KEY,
     seconds: int | None = None,
+    node: str = "n",
 ) -> CertificateSigningRequest:
-    pem = make_request(key, common_name="system:node:n", groups=["system:nodes"], names=names)
+    pem = make_request(key, common_name=f"system:node:{node}", groups=["system:nodes"], names=names)
     spec = CertificateSigningRequestSpec(
         request=base64.b64encode(pem).decode(), signer_name=signer, usages=usages, expiration_seconds=seconds
     )
@@ -138,6 +139,23 @@ def test_another_machine_cannot_take_the_name(play: Callable[..., None]) -> None
         assert conditions(found) == [("Approved", "AutoApproved"), ("Failed", "NodeNameTaken")]
         again = await it.ask(replace(request(), metadata=ObjectMeta(name="e")), JOINING)
         assert issued(again)
+
+    play(scene, "nodeclient")
+
+
+def test_a_long_name_is_a_name(play: Callable[..., None]) -> None:
+    async def scene(it: Scene) -> None:
+        found = await it.ask(request(node="n" * 60), JOINING)
+        assert common_name(issued(found).subject) == f"system:node:{'n' * 60}"
+
+    play(scene, "nodeclient")
+
+
+@pytest.mark.parametrize("node", ["", "A/b", "n" * 254])
+def test_a_name_that_no_node_can_have_fails(play: Callable[..., None], node: str) -> None:
+    async def scene(it: Scene) -> None:
+        found = await it.ask(request(node=node), JOINING)
+        assert conditions(found) == [("Approved", "AutoApproved"), ("Failed", "SignerValidationFailure")]
 
     play(scene, "nodeclient")
 
