@@ -161,7 +161,6 @@ VOLUMES: Mapping[str, tuple[PolicyRule, ...]] = {
         rule("update patch", "core", "persistentvolumeclaims/status"),
         rule(READ, "core", "persistentvolumeclaims"),
         EVENTS,
-        rule("get", "core", "services"),
     ),
     "local-path-provisioner": (
         rule(f"{READ} update create delete", "core", "persistentvolumes"),
@@ -181,11 +180,11 @@ VOLUMES: Mapping[str, tuple[PolicyRule, ...]] = {
         rule("list watch", "core", "nodes"),
         EVENTS,
         rule("watch", "core", "events"),
-        rule("get", "core", "services"),
     ),
     "pv-protection-controller": (rule(f"{READ} update", "core", "persistentvolumes"), EVENTS),
     "pvc-protection-controller": (
         rule(f"{READ} update", "core", "persistentvolumeclaims"),
+        rule("update", "core", "persistentvolumeclaims/status"),
         rule(READ, "core", "pods"),
         EVENTS,
     ),
@@ -263,6 +262,7 @@ CLUSTER: Mapping[str, tuple[PolicyRule, ...]] = {
         rule("update patch", "resource.k8s.io", "resourceclaims resourceclaims/status"),
         rule("update patch", "core", "pods/status"),
         EVENTS,
+        rule("update patch", "resource.k8s.io", "resourceclaims/binding"),
     ),
     "resourcequota-controller": (
         rule("list watch", "*", "*"),
