@@ -145,11 +145,12 @@ class Server:
         reviews = Reviews(authenticator, authorizer, rbac, issuer)
         self.registry.subresources["subjectaccessreviews", ""] = reviews.answer_access
         metrics = Metrics(self.informers, self.nodes)
-        self.registry.raw = metrics.raw
         self.health = Health(
             {"ping": ping, "etcd": self._store_answers}, {"informer-sync": self._cache_caught_up}, HOOKS
         )
         self.apis = RemoteApis(self.informers, client, sessions, self.pki.proxy_client, SYSTEM)
+        aggregation = Aggregation(self.apis, metrics.raw)
+        self.registry.raw = aggregation.raw
         self.api = ApiServer(
             self.registry,
             self.settings,
@@ -169,7 +170,7 @@ class Server:
             },
             nodes=self.nodes,
             metrics=metrics,
-            elsewhere=Aggregation(self.apis),
+            elsewhere=aggregation,
             schemas=FlowSchemas(self.informers),
             documents=self._documents(keys, issuer),
         )

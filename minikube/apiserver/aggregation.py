@@ -6,32 +6,39 @@ believes them for our client certificate. Rules: kube-aggregator's handler_proxy
 
 from __future__ import annotations
 
-from urllib.parse import quote
+import asyncio
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import aiohttp
+import msgspec
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
 from minikube.api.apiregistration_v1 import APIService
 from minikube.apiserver.headers import upgrades
+from minikube.apiserver.negotiation import JSON
 from minikube.apiserver.proxy import HOP_BY_HOP, copy_body, passed_on
-from minikube.apiserver.remote_apis import RemoteApis, is_available
+from minikube.apiserver.remote_apis import BACKEND, RemoteApis, is_available
 from minikube.auth.base import User
-from minikube.errors import ApiError, NodeUnreachable
+from minikube.errors import ApiError, NodeUnreachable, ServiceUnavailable, from_status
+from minikube.registry.registry import Raw
 from minikube.transport.hijack import Hijacked, hijack, hijack_response, splice
 from minikube.transport.server import while_connected
 
 TOKEN = "!#$&'*+-.^_`|~"
 """What header names may have beside letters and digits, but for the percent sign that escapes."""
+RAW_SECONDS = 30.0
 
 
 class Aggregation:
     """What ApiServer knows as Elsewhere."""
 
-    def __init__(self, apis: RemoteApis) -> None:
-        self._apis = apis
-        self.versions, self.openapi = apis.versions, apis.openapi
+    def __init__(self, apis: RemoteApis, own: Raw) -> None:
+        """`own` answers raw requests for APIs that are neither somebody else's nor of the registry."""
+        self._apis, self._own = apis, own
+        self.versions, self.openapi, self.swagger = apis.versions, apis.openapi, apis.swagger
 
     def serves(self, path: str) -> APIService | None:
         """The API of /apis/<group>/<version>/… or of its OpenAPI document, if somebody else serves it."""
@@ -39,6 +46,33 @@ class Aggregation:
         if parts[:2] == ["openapi", "v3"]:
             parts = parts[2:]
         return self._apis.of(parts[1], parts[2]) if len(parts) > 2 and parts[0] == "apis" else None
+
+    async def raw(self, method: str, path: str, body: Any, user: User) -> Any:
+        """What it answers to somebody in this process, JSON in and out. Raises ApiError."""
+        api = self.serves(urlsplit(path).path)
+        if api is None:
+            return await self._own(method, path, body, user)
+        if not is_available(api):
+            raise ServiceUnavailable("service unavailable")
+        headers = CIMultiDict({"Accept": JSON, **({"Content-Type": JSON} if body is not None else {})})
+        tell(headers, user)
+        data = msgspec.json.encode(body) if body is not None else None
+        try:
+            async with (
+                asyncio.timeout(RAW_SECONDS),
+                self._apis.session(api) as session,
+                session.request(
+                    method, URL(f"{BACKEND}{path}", encoded=True), headers=headers, data=data, allow_redirects=False
+                ) as answer,
+            ):
+                found = msgspec.json.decode(await answer.read())
+        except TimeoutError as error:
+            raise ServiceUnavailable(f"error trying to reach service: {path} took too long") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ServiceUnavailable(f"error trying to reach service: {error}") from error
+        if answer.status >= 400:
+            raise from_status(found if isinstance(found, dict) else {})
+        return found
 
     async def forward(self, request: web.BaseRequest, api: APIService, user: User) -> web.StreamResponse:
         """Its answer, or the splice of an upgraded connection; 503 when it is known not to answer."""
@@ -49,7 +83,7 @@ class Aggregation:
         authority = f"{service.name}.{service.namespace}.svc:{service.port or 443}"
         headers = passed_on(request, authority, upgrade=upgrade)
         tell(headers, user)
-        url = URL(f"http://backend{request.rel_url.raw_path_qs}", encoded=True)
+        url = URL(f"{BACKEND}{request.rel_url.raw_path_qs}", encoded=True)
         body = request.content if request.can_read_body and not upgrade else None
         try:
             session = self._apis.session(api)

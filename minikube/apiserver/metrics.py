@@ -21,6 +21,7 @@ from minikube.api.selectors import SelectorError, parse_labels
 from minikube.apiserver.handlers import answer
 from minikube.apiserver.negotiation import wanted
 from minikube.apiserver.request_info import RequestInfo, request_info
+from minikube.auth.base import User
 from minikube.client.base import Informers
 from minikube.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
 from minikube.resources.base import Kind
@@ -50,7 +51,7 @@ class Metrics:
         found = await self.read(info, request.query)
         return answer(msgspec.json.encode(found), wanted(request.headers.get("Accept", ""), views=False))
 
-    async def raw(self, method: str, path: str, body: Any = None) -> Any:
+    async def raw(self, method: str, path: str, body: Any, user: User) -> Any:
         """The same for whoever is in this process."""
         parts = urlsplit(path)
         info = request_info(method, parts.path)

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
 
 from minikube.apiserver import discovery
+from minikube.apiserver.remote_apis import Swagger
 from minikube.errors import NotFound
 from minikube.registry.base import Registry
 from minikube.resources.base import Kind
 from minikube.schema import openapi, openapi_protobuf
 from minikube.schema.openapi import Served, Subresource
+from minikube.schema.openapi_merge import merged
 
 JSON = "application/json"
 
 
-class OpenApi:
-    """`remote`: the URLs of the version 3 documents that others serve, by root."""
+class Remote(Protocol):
+    """What others serve."""
 
-    def __init__(self, registry: Registry, remote: Callable[[], Mapping[str, str]] = dict) -> None:
+    def openapi(self) -> Mapping[str, str]:
+        """The URLs of their version 3 documents, by root."""
+        ...
+
+    def swagger(self) -> Mapping[str, Swagger]:
+        """What their version 2 documents say, by API."""
+        ...
+
+
+class OpenApi:
+    def __init__(self, registry: Registry, remote: Remote | None = None) -> None:
         self._registry, self._remote = registry, remote
-        self._made: dict[tuple[str, str], tuple[tuple[Kind, ...], bytes, str]] = {}
+        self._made: dict[tuple[str, str], tuple[object, bytes, str]] = {}
 
     async def serve(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         parts = path.strip("/").split("/")[1:]
@@ -40,7 +52,8 @@ class OpenApi:
 
     async def _index(self) -> web.Response:
         index = openapi.v3_index([served(kind) for kind in self._registry.kinds()])
-        index["paths"].update({root: {"serverRelativeURL": url} for root, url in self._remote().items()})
+        theirs = self._remote.openapi() if self._remote is not None else {}
+        index["paths"].update({root: {"serverRelativeURL": url} for root, url in theirs.items()})
         return web.Response(body=msgspec.json.encode(index), headers={"Content-Type": JSON})
 
     async def _document(self, request: web.BaseRequest, name: str, media: str) -> web.Response:
@@ -54,13 +67,15 @@ class OpenApi:
         kinds = tuple(kind for kind in self._registry.kinds() if name in ("v2", _path_of(kind)))
         if not kinds:
             raise NotFound.path()
+        theirs = tuple(self._remote.swagger().values()) if self._remote is not None and name == "v2" else ()
+        made_of = (kinds, theirs)
         known = self._made.get((name, media))
-        if known is not None and known[0] == kinds:
+        if known is not None and known[0] == made_of:
             return known[1], known[2]
         encode = msgspec.json.encode if media == JSON else openapi_protobuf.encode
-        body = await asyncio.to_thread(lambda: encode(_build(name, kinds)))
+        body = await asyncio.to_thread(lambda: encode(_build(name, kinds, [each.part for each in theirs])))
         etag = hashlib.sha512(body).hexdigest()[:64].upper()
-        self._made[name, media] = (kinds, body, etag)
+        self._made[name, media] = (made_of, body, etag)
         return body, etag
 
 
@@ -69,10 +84,10 @@ def _path_of(kind: Kind) -> str:
     return f"apis/{resource.group}/{resource.version}" if resource.group else f"api/{resource.version}"
 
 
-def _build(name: str, kinds: tuple[Kind, ...]) -> Any:
+def _build(name: str, kinds: tuple[Kind, ...], theirs: Sequence[Mapping[str, Any]]) -> Any:
     all_served = [served(kind) for kind in kinds]
     if name == "v2":
-        return openapi.v2(all_served)
+        return merged(openapi.v2(all_served), theirs)
     resource = kinds[0].resource
     return openapi.v3(resource.group, resource.version, all_served)
 

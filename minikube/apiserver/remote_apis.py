@@ -26,6 +26,7 @@ from minikube.client.base import Client, Informers
 from minikube.errors import ApiError, Conflict, NotFound
 from minikube.kit.clock import Clock
 from minikube.pki.certificates import Pair
+from minikube.schema.openapi_merge import part_of
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,18 @@ ANSWER_SECONDS = 5.0
 ANSWER_LIMIT = 8 * 1024 * 1024
 CHECKER = {"X-Remote-User": "system:kube-aggregator", "X-Remote-Group": "system:masters"}
 
+HEADERS = {**CHECKER, "Accept": "application/json", "User-Agent": "kube-aggregator"}
+BACKEND = "http://backend"
+"""Who that is, the session knows."""
+
 Resources = Sequence[Mapping[str, Any]]
+
+
+class Swagger(msgspec.Struct, frozen=True):
+    """What an API's OpenAPI v2 document says of it, as of this ETag."""
+
+    etag: str
+    part: dict[str, dict[str, Any]]
 
 
 class Unavailable(Exception):
@@ -59,6 +71,7 @@ class RemoteApis:
         self._changed = asyncio.Event()
         self._resources: dict[str, Resources] = {}
         self._openapi: dict[str, str] = {}
+        self._swagger: dict[str, Swagger] = {}
         registered.add_handler(self._on_registration)
         services.add_handler(self._on_change)
         slices.add_handler(self._on_change)
@@ -118,6 +131,10 @@ class RemoteApis:
             if each.metadata.name in self._openapi
         }
 
+    def swagger(self) -> dict[str, Swagger]:
+        """What is known of their OpenAPI v2 documents, by the API's name."""
+        return dict(sorted(self._swagger.items()))
+
     # ---- whether they answer -------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -126,9 +143,9 @@ class RemoteApis:
             self._changed.clear()
             remote = self._remote()
             names = {each.metadata.name for each in remote}
-            for known in (self._resources, self._openapi):
-                for name in known.keys() - names:
-                    del known[name]
+            for name in {*self._resources, *self._openapi, *self._swagger} - names:
+                for known in (self._resources, self._openapi, self._swagger):
+                    known.pop(name, None)
             well = await asyncio.gather(*(self._check(each) for each in remote))
             again = RESYNC_SECONDS if all(well) else RETRY_SECONDS
             try:
@@ -168,6 +185,7 @@ class RemoteApis:
             async with asyncio.timeout(ANSWER_SECONDS), self.session(api, verify=False) as session:
                 document = await _document(session, f"/{root}")
                 index = await _document(session, "/openapi/v3")
+                await self._learn(session, api.metadata.name, root)
         except TimeoutError as error:
             raise Unavailable("FailedDiscoveryCheck", f"timed out waiting for {url}/{root}") from error
         except (aiohttp.ClientError, OSError, ValueError, ApiError) as error:
@@ -185,6 +203,19 @@ class RemoteApis:
         else:
             self._openapi.pop(name, None)
 
+    async def _learn(self, session: aiohttp.ClientSession, name: str, root: str) -> None:
+        """Its OpenAPI v2 document, unless that is what is known. Raises as `_document`."""
+        known = self._swagger.get(name)
+        headers = {**HEADERS, "If-None-Match": known.etag} if known is not None and known.etag else HEADERS
+        async with session.get(URL(f"{BACKEND}/openapi/v2"), headers=headers, allow_redirects=False) as answer:
+            if answer.status == 304:
+                return
+            body = await _whole(answer) if answer.status == 200 else b"{}"
+            etag = answer.headers.get("ETag", "")
+        part = await asyncio.to_thread(lambda: part_of(msgspec.json.decode(body, type=dict[str, Any]), root))
+        if known is None or known.part != part:
+            self._swagger[name] = Swagger(etag, part)
+
     async def _tell(self, api: APIService, found: APIServiceCondition) -> None:
         before = next((each for each in api.status.conditions if each.type == "Available"), None)
         at = self._clock.now().replace(microsecond=0)
@@ -200,12 +231,21 @@ class RemoteApis:
 
 async def _document(session: aiohttp.ClientSession, path: str) -> dict[str, Any] | None:
     """None when it is not there. Raises aiohttp.ClientError, OSError, ValueError, ApiError."""
-    headers = {**CHECKER, "Accept": "application/json", "User-Agent": "kube-aggregator"}
-    async with session.get(URL(f"http://backend{path}"), headers=headers, allow_redirects=False) as answer:
+    async with session.get(URL(f"{BACKEND}{path}"), headers=HEADERS, allow_redirects=False) as answer:
         if not 200 <= answer.status < 300:
             return None
-        found = msgspec.json.decode(await answer.content.read(ANSWER_LIMIT))
+        found = msgspec.json.decode(await _whole(answer))
         return found if isinstance(found, dict) else {}
+
+
+async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+    """Raises ValueError: it does not end."""
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > ANSWER_LIMIT:
+            raise ValueError(f"more than {ANSWER_LIMIT} bytes")
+    return bytes(body)
 
 
 # ---- pure ------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from minikube.apiserver.negotiation import BODY_LIMIT, Wanted, wanted
 from minikube.apiserver.node_connections import NodeConnections
 from minikube.apiserver.openapi import OpenApi
 from minikube.apiserver.parking import node_parked_at, park
+from minikube.apiserver.remote_apis import Swagger
 from minikube.apiserver.request_info import RequestInfo, request_info
 from minikube.apiserver.traffic import CONTENT_TYPE, HEALTH, Traffic
 from minikube.apiserver.warnings import WARNINGS, warning_headers
@@ -80,6 +81,8 @@ class Elsewhere(Protocol):
 
     def openapi(self) -> Mapping[str, str]: ...
 
+    def swagger(self) -> Mapping[str, Swagger]: ...
+
 
 class ApiServer:
     """`subresources` serve what is not plain storage: pods/log, serviceaccounts/token, pods/binding …;
@@ -111,7 +114,7 @@ class ApiServer:
         self._access = Access(authenticator, authorizer, connections)
         self._audit = audit_of(settings, clock)
         self._resources = Resources(registry, clock)
-        self._openapi = OpenApi(registry, elsewhere.openapi) if elsewhere is not None else OpenApi(registry)
+        self._openapi = OpenApi(registry, elsewhere)
         self._address = address
         self._keeper = keeper
         self._subresources = subresources or {}

@@ -16,6 +16,7 @@ from minikube.api.meta import Key, PartialObject, Resource
 from minikube.client.base import Client
 from minikube.controllers.base import After, Context, itself
 from minikube.controllers.following import IGNORED, Following
+from minikube.controllers.foreign_content import Emptied, ForeignContent
 from minikube.controllers.namespace_status import Leftover, status_of
 from minikube.errors import ApiError, NotFound
 
@@ -34,6 +35,7 @@ class NamespaceController:
         self._clock = context.clock
         self._namespaces = context.informers.of(Namespace).lister
         self._informers = context.informers
+        self._foreign = ForeignContent(context.client, context.informers)
         self._left: dict[str, dict[str, tuple[str, ...]]] = {}
         """Of each namespace that waits: uid -> finalizers of the objects it waits for."""
 
@@ -65,16 +67,20 @@ class NamespaceController:
         failures = await self._empty(key.name)
         left = self._left_over(await self._resources(), key.name)
         self._left[key.name] = {one.uid: one.finalizers for one in left}
-        await self._report(namespace, left, failures)
-        if failures:
+        foreign = Emptied() if self._present([Pod.resource], key.name) else await self._foreign.empty(key.name)
+        failures = [*failures, *foreign.failures]
+        await self._report(namespace, [*left, *foreign.left], failures, foreign.unknown)
+        if failures or foreign.left or foreign.unknown:
             return After(RETRY)
         if not left:
             del self._left[key.name]
             await self._finalize(namespace)
         return None
 
-    async def _report(self, namespace: Namespace, left: Sequence[Leftover], failures: Sequence[str]) -> None:
-        status = status_of(namespace.status, left, failures, self._clock.now())
+    async def _report(
+        self, namespace: Namespace, left: Sequence[Leftover], failures: Sequence[str], unknown: Sequence[str]
+    ) -> None:
+        status = status_of(namespace.status, left, failures, unknown, self._clock.now())
         if status != namespace.status:
             await self._client.update(msgspec.structs.replace(namespace, status=status), subresource="status")
 

@@ -23,12 +23,6 @@ class Leftover(msgspec.Struct, frozen=True):
 
 Said = tuple[str, str, str, str]
 """Type, status, reason and message of a condition."""
-DISCOVERED: Said = (
-    "NamespaceDeletionDiscoveryFailure",
-    "False",
-    "ResourcesDiscovered",
-    "All resources successfully discovered",
-)
 PARSED: Said = (
     "NamespaceDeletionGroupVersionParsingFailure",
     "False",
@@ -38,11 +32,15 @@ PARSED: Said = (
 
 
 def status_of(
-    before: NamespaceStatus, left: Sequence[Leftover], failures: Sequence[str], now: datetime
+    before: NamespaceStatus,
+    left: Sequence[Leftover],
+    failures: Sequence[str],
+    unknown: Sequence[str],
+    now: datetime,
 ) -> NamespaceStatus:
     kept = {one.type: one for one in before.conditions}
     for type, status, reason, message in (
-        DISCOVERED,
+        _discovered(unknown),
         PARSED,
         _content(failures),
         _remaining(left),
@@ -56,6 +54,17 @@ def status_of(
             type=type, status=status, reason=reason, message=message, last_transition_time=since
         )
     return NamespaceStatus(phase="Terminating", conditions=tuple(kept.values()))
+
+
+def _discovered(unknown: Sequence[str]) -> Said:
+    """`unknown`: group versions."""
+    type = "NamespaceDeletionDiscoveryFailure"
+    if not unknown:
+        return type, "False", "ResourcesDiscovered", "All resources successfully discovered"
+    why = ", ".join(f"{each}: stale GroupVersion discovery: {each}" for each in sorted(unknown))
+    told = f"unable to retrieve the complete list of server APIs: {why}"
+    message = f"Discovery failed for some groups, {len(unknown)} failing: {told}"
+    return type, "True", "DiscoveryFailed", message
 
 
 def _content(failures: Sequence[str]) -> Said:

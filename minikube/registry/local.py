@@ -196,7 +196,7 @@ class LocalClient:
     async def request(self, method: str, path: str, body: Any = None) -> Any:
         if self._registry.raw is None:
             raise NotFound.path()
-        return await self._registry.raw(method, path, body)
+        return await self._registry.raw(method, path, body, self._user)
 
     def _kind(self, resource: Resource) -> Kind:
         found = self._registry.find(resource.group, resource.version, resource.plural)

@@ -10,6 +10,7 @@ from typing import Any
 
 from minikube.admission.chain import Chain
 from minikube.api.meta import Resource
+from minikube.auth.base import User
 from minikube.client.base import PatchType
 from minikube.errors import NotFound
 from minikube.kit.clock import SYSTEM, Clock
@@ -32,8 +33,8 @@ EXPIRY_SECONDS = 60.0
 COMPACTION_SECONDS = 300.0
 Serve = Callable[[str, str, Obj], Awaitable[Obj]]
 """(namespace, name, body) -> answer."""
-Raw = Callable[[str, str, Any], Awaitable[Any]]
-"""(method, path with query, body) -> answer; raises ApiError."""
+Raw = Callable[[str, str, Any, User], Awaitable[Any]]
+"""(method, path with query, body, who asks) -> answer; raises ApiError."""
 
 
 class StoreRegistry:

@@ -212,11 +212,11 @@ async def test_a_namespace_goes_when_its_last_object_does_and_says_what_it_waits
 
 
 def test_a_namespace_whose_content_cannot_be_deleted_says_so() -> None:
-    status = status_of(NamespaceStatus(), [], ["no", "no"], HandClock().now())
+    status = status_of(NamespaceStatus(), [], ["no", "no"], [], HandClock().now())
     failed = next(one for one in status.conditions if one.type == "NamespaceDeletionContentFailure")
     assert (failed.status, failed.message) == ("True", "Failed to delete all resource types, 2 remaining: no")
     left = [Leftover(WIDGET, "u", ())]
-    again = status_of(status, left, [], HandClock().now())
+    again = status_of(status, left, [], [], HandClock().now())
     assert [one.reason for one in again.conditions][2:] == [
         "ContentDeleted",
         "SomeResourcesRemain",

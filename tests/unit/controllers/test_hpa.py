@@ -143,7 +143,7 @@ async def test_a_busy_set_is_scaled_and_says_why() -> None:
         "ScalingActive": ("False", "FailedGetResourceMetric"),
     }
 
-    async def metrics(method: str, path: str, body: Any) -> Any:
+    async def metrics(method: str, path: str, body: Any, user: User) -> Any:
         assert path == "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods?labelSelector=app%3Dweb"
         usage = [{"name": "c", "usage": {"cpu": "100m"}}]
         at = CLOCK.now().isoformat()
