@@ -24,6 +24,7 @@ from minikube.api.autoscaling_v2 import (
 from minikube.api.core_v1 import Container, Pod, PodCondition, PodSpec, PodStatus, ResourceRequirements
 from minikube.api.meta import Key, ObjectMeta
 from minikube.api.meta_v1 import LabelSelector
+from minikube.auth.base import User
 from minikube.controllers.base import After
 from minikube.controllers.hpa import HorizontalController
 from minikube.controllers.hpa_limits import Past, normalize
