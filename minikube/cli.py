@@ -70,6 +70,8 @@ HELP: dict[str, str] = {
     "node_taint": "Taint key=value:effect for this node when it registers (repeatable).",
     "container_runtime_endpoint": "CRI socket of a runtime to use (default: a containerd of our own).",
     "private_registry": "File with mirrors, credentials and TLS of registries.",
+    "image_pull_credentials_verification_policy": "Images that need their credentials again: NeverVerify, "
+    "NeverVerifyPreloadedImages or AlwaysVerify.",
     "max_parallel_image_pulls": "Most images pulled at the same time.",
     "kubelet_port": "Port of the node's API.",
     "resolv_conf": "File with the node's own name servers.",

@@ -77,6 +77,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     private_registry: Path = Path("/etc/minikube/registries.yaml")
     """Mirrors, credentials and TLS of registries."""
     max_parallel_image_pulls: int = 3
+    image_pull_credentials_verification_policy: str = "NeverVerifyPreloadedImages"
+    """Which images that are here a pod may use only with the credentials that they were pulled with: of all that
+    this node pulled (so), of all (AlwaysVerify), or of none (NeverVerify)."""
     kubelet_port: int = 10250
     max_pods: int = 110
     resolv_conf: Path = Path("/etc/resolv.conf")

@@ -42,9 +42,11 @@ from minikube.node.runtime.base import (
     Image,
     Mount,
     Runtime,
+    RuntimeFault,
     RuntimeInfo,
     State,
 )
+from minikube.node.runtime.pull_records import PullRecords
 from minikube.node.runtime.pulls import pull
 from minikube.node.runtime.registries import Registries
 from minikube.node.shutdown import GracefulShutdown
@@ -125,7 +127,7 @@ class Agent:
         )
         self._prober = Prober(runtime, clock, self._probed)
         self._groups = PodGroups(settings)
-        self._registries = Registries.load(settings)
+        self._registries, self._pull_records = Registries.load(settings), PullRecords(settings)
         self.abilities = abilities(settings)
         self._users = UserRanges(settings.pods_dir, settings.max_pods)
         self._runtime_info: RuntimeInfo | None = None
@@ -320,7 +322,24 @@ class Agent:
     async def pull(self, pod: Pod, reference: str) -> Image:
         """Raises RuntimeFault."""
         secrets = await self._inputs.pull_secrets(pod, reference)
-        return (await pull(self.runtime, self._registries, reference, secrets)).image
+        await asyncio.to_thread(self._pull_records.begin, reference)
+        try:
+            found = await pull(self.runtime, self._registries, reference, secrets)
+        except RuntimeFault:
+            await asyncio.to_thread(self._pull_records.failed, reference)
+            raise
+        await asyncio.to_thread(self._pull_records.pulled, reference, found.image.id, found.auth)
+        return found.image
+
+    async def may_use(self, pod: Pod, reference: str, image: Image) -> bool:
+        """Whether the pod needs not ask the registry for an image that is here."""
+        records = self._pull_records
+        if records.for_everybody(reference, image.id):
+            return True
+        return records.opens(reference, image.id, await self._inputs.pull_secrets(pod, reference))
+
+    async def images_removed(self, images: Iterable[str]) -> None:
+        await asyncio.to_thread(self._pull_records.forget, images)
 
     async def hook(self, pod: Pod, wanted: Wanted, container: str, handler: LifecycleHandler) -> None:
         """Run a postStart or preStop handler. Raises HookFailed."""

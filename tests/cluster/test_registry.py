@@ -124,6 +124,12 @@ def test_a_private_image_needs_the_pods_pull_secret(machine: Machine) -> None:
     machine.kubectl("wait", "--for=condition=Ready", "pod/keyed", "--timeout=30s")
     assert f'Successfully pulled image "{image}"' in machine.kubectl("get", "events")
     assert image in machine.minikube("image", "ls")
+    machine.kubectl("apply", "-f", "-", stdin=POD.format(name="thief", secret="none", image=image))
+    machine.wait(lambda: "ErrImagePull" in waiting(machine, "thief") or "BackOff" in waiting(machine, "thief"))
+    machine.kubectl("apply", "-f", "-", stdin=POD.format(name="again", secret="good", image=image))
+    machine.kubectl("wait", "--for=condition=Ready", "pod/again", "--timeout=30s")
+    text = f'Container image "{image}" already present on machine and can be accessed by the pod'
+    assert text in machine.kubectl("get", "events", "--field-selector", "involvedObject.name=again")
 
 
 def test_a_mirror_has_images_under_names_of_its_own(machine: Machine) -> None:

@@ -34,7 +34,7 @@ async def image_of(agent: Agent, pod: Pod, wanted: Container, problems: Problems
         raise NoImage
     found = await agent.runtime.image(reference)
     policy = wanted.image_pull_policy or "IfNotPresent"
-    if found is not None and policy != "Always":
+    if found is not None and policy != "Always" and await agent.may_use(pod, reference, found):
         text = f'Container image "{reference}" already present on machine and can be accessed by the pod'
         agent.event(pod, wanted, "Pulled", text)
         return found

@@ -186,6 +186,7 @@ class Housekeeping:
         for image in chosen:
             log.info("removing image %s", ", ".join(image.tags or (image.id,)))
             await runtime.remove_image(image.id)
+        await self._agent.images_removed([image.id for image in chosen])
         freed = sum(image.size for image in chosen)
         node = self._agent.node()
         if amount is not None and freed < amount and node is not None:
