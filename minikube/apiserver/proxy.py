@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 import msgspec
@@ -27,6 +27,7 @@ from minikube.apiserver.services import Services
 from minikube.auth.base import User
 from minikube.client.base import Informers
 from minikube.errors import BadRequest, NodeUnreachable, NotFound
+from minikube.transport.by_hand import ask
 from minikube.transport.hijack import Hijacked, RawStream, header_lines, hijack, splice
 from minikube.transport.parking import Nodes, streaming_session
 from minikube.transport.server import while_connected
@@ -169,6 +170,18 @@ def passed_on(request: web.BaseRequest, authority: str, *, upgrade: bool) -> CIM
     return headers
 
 
+def returned(headers: Mapping[str, str], prefix: str, hosts: frozenset[str]) -> CIMultiDict[str]:
+    """The headers of an answer as its client gets them."""
+    found = CIMultiDict(headers)
+    for name in HOP_BY_HOP:
+        found.popall(name, None)
+    for name in [name for name in found if name.lower().startswith("access-control-")]:
+        found.popall(name, None)
+    if "Location" in found:
+        found["Location"] = through(found["Location"], prefix, hosts)
+    return found
+
+
 # ---- bytes -----------------------------------------------------------------------------------------------
 
 
@@ -185,6 +198,8 @@ async def forward(request: web.BaseRequest, target: Target) -> web.StreamRespons
         await backend.write(f"{request.method} {path or '/'}{query} HTTP/1.1\r\n".encode() + header_lines(headers))
         await splice(hijack(request, None), backend)
         return Hijacked()
+    if request.method == "HEAD" and not request.can_read_body:
+        return await _head(request, target, f"{path or '/'}{query}", headers, prefix)
     async with streaming_session(lambda host, port: target.open()) as session:
         try:
             answer = await session.request(
@@ -196,21 +211,39 @@ async def forward(request: web.BaseRequest, target: Target) -> web.StreamRespons
             )
         except (aiohttp.ClientError, OSError) as error:
             raise NodeUnreachable(f"error trying to reach service: {error}") from error
+        except NodeUnreachable as error:
+            raise NodeUnreachable(f"error trying to reach service: {error.message}") from error
         async with answer:
             return await _answered(request, answer, prefix, target.authority)
+
+
+async def _head(
+    request: web.BaseRequest, target: Target, path: str, headers: CIMultiDict[str], prefix: str
+) -> web.StreamResponse:
+    """Some servers send the body all the same: nobody reads it. Raises NodeUnreachable."""
+    headers["Connection"] = "close"
+    try:
+        stream = await target.open()
+        try:
+            answered = await ask(stream, "HEAD", path, headers)
+        finally:
+            stream.close()
+    except NodeUnreachable as error:
+        raise NodeUnreachable(f"error trying to reach service: {error.message}") from error
+    except OSError as error:
+        raise NodeUnreachable(f"error trying to reach service: {error}") from error
+    hosts = frozenset((target.authority, request.headers.get("Host", "")))
+    response = web.StreamResponse(status=answered.status, headers=returned(answered.headers, prefix, hosts))
+    await response.prepare(request)
+    await response.write_eof()
+    return response
 
 
 async def _answered(
     request: web.BaseRequest, answer: aiohttp.ClientResponse, prefix: str, authority: str
 ) -> web.StreamResponse:
     hosts = frozenset((authority, request.headers.get("Host", "")))
-    headers = CIMultiDict(answer.headers)
-    for name in HOP_BY_HOP:
-        headers.popall(name, None)
-    for name in [name for name in headers if name.lower().startswith("access-control-")]:
-        headers.popall(name, None)
-    if "Location" in headers:
-        headers["Location"] = through(headers["Location"], prefix, hosts)
+    headers = returned(answer.headers, prefix, hosts)
     if answer.content_type == "text/html" and request.method != "HEAD":
         body = await _page(answer, prefix, hosts)
         headers.popall("Content-Length", None)

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 
 import msgspec
 from aiohttp import web
+from multidict import CIMultiDict
 
 from minikube.transport.hijack import HIGH_WATER, Hijacked, RawStream, header_lines, hijack, splice
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """The head of an answer; names of headers in lower case. What follows it is still in the stream."""
+    """The head of an answer. What follows it is still in the stream."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: CIMultiDict[str]
     stream: RawStream
 
     @property
@@ -51,8 +52,8 @@ async def ask(stream: RawStream, method: str, target: str, headers: Mapping[str,
     first, *lines = head.decode("latin-1").split("\r\n")
     status = [*first.split(" ", 2), ""][1]
     fields = (line.partition(":") for line in lines)
-    named = {name.strip().lower(): value.strip() for name, _, value in fields}
-    return Answered(int(status) if status.isdigit() else 0, named, stream)
+    found = CIMultiDict((name.strip(), value.strip()) for name, _, value in fields)
+    return Answered(int(status) if status.isdigit() else 0, found, stream)
 
 
 async def pass_on(request: web.BaseRequest, answered: Answered, headers: Mapping[str, str]) -> web.StreamResponse:

@@ -313,5 +313,5 @@ class Parkers:
             except BaseException:
                 stream.abort()
                 raise
-        self._seen(str(server), answer.headers.get(SEEN_FROM.lower(), ""))
+        self._seen(str(server), answer.headers.get(SEEN_FROM, ""))
         return stream

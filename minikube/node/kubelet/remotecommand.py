@@ -133,7 +133,7 @@ async def relay(
     finally:
         for task in (work, leaving, departing):
             task.cancel()
-        await asyncio.wait({work, leaving, departing})
+        await asyncio.gather(work, leaving, departing, return_exceptions=True)  # whose client has gone
 
 
 async def _departure(session: Session, transport: asyncio.WriteTransport | None) -> None:

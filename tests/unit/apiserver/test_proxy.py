@@ -1,11 +1,17 @@
+import asyncio
+
+import aiohttp
 import pytest
+from aiohttp import web
 
 from minikube.api.core_v1 import Service
 from minikube.api.meta import from_dict
 from minikube.apiserver.links import rewritten, through
-from minikube.apiserver.proxy import place, split
+from minikube.apiserver.proxy import Target, forward, place, split
 from minikube.apiserver.services import port_name
-from minikube.errors import BadRequest, ServiceUnavailable
+from minikube.errors import BadRequest, NodeUnreachable, ServiceUnavailable
+from minikube.transport.hijack import RawStream, dial
+from tests.unit.transport.test_hijack import serving
 
 PREFIX = "/api/v1/namespaces/n/pods/p:80/proxy"
 HOSTS = frozenset({"10.42.0.5:80", "cluster:6443"})
@@ -76,3 +82,49 @@ def test_a_page_keeps_everything_but_its_links() -> None:
     assert rewritten(page, PREFIX, HOSTS) == page.replace(
         '<a class=x href="/rewriteme">', f'<a class="x" href="{PREFIX}/rewriteme">'
     )
+
+
+async def test_the_body_that_a_server_sends_to_a_head_is_nobodys() -> None:
+    said: list[bytes] = []
+
+    async def careless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said.append(await reader.readuntil(b"\r\n\r\n"))
+        head = (
+            b"HTTP/1.0 302 Found\r\nLocation: /y\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 4\r\n\r\n"
+        )
+        writer.write(head + b"body")
+        writer.close()
+
+    server = await asyncio.start_server(careless, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+
+    async def proxy(request: web.BaseRequest) -> web.StreamResponse:
+        return await forward(request, Target("pod:80", lambda: dial("127.0.0.1", port)))
+
+    async with serving(proxy) as (_, front), aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{front}{PREFIX}/x?y=1"
+        async with session.head(url, headers={"Authorization": "Bearer x"}) as answer:
+            assert (answer.status, answer.headers["Location"]) == (302, f"{PREFIX}/y")
+            assert answer.headers.getall("Set-Cookie") == ["a=1", "b=2"]
+            assert answer.headers["Content-Length"] == "4"
+    server.close()
+    assert said[0].startswith(b"HEAD /x?y=1 HTTP/1.1\r\n")
+    assert b"Bearer" not in said[0]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_who_cannot_be_reached_is_told_as_upstream_tells_it(method: str) -> None:
+    told: list[str] = []
+
+    async def nowhere() -> RawStream:
+        raise NodeUnreachable("dial tcp 10.42.0.5:80: connect: connection refused")
+
+    async def proxy(request: web.BaseRequest) -> web.StreamResponse:
+        with pytest.raises(NodeUnreachable) as caught:
+            await forward(request, Target("pod:80", nowhere))
+        told.append(caught.value.message)
+        return web.Response()
+
+    async with serving(proxy) as (_, front), aiohttp.ClientSession() as session:
+        await session.request(method, f"http://127.0.0.1:{front}{PREFIX}/x")
+    assert told == ["error trying to reach service: dial tcp 10.42.0.5:80: connect: connection refused"]
