@@ -291,3 +291,42 @@ def test_the_log_of_a_container_that_never_started_is_refused_with_what_it_waits
     machine.wait(lambda: machine.kubectl("get", "pod", pod, "-o", why) == reason)
     told = f'Error from server (BadRequest): container "c" in pod "{pod}" is waiting to start: {reason}\n'
     assert machine.refused("logs", pod) == told
+
+
+LINES = 2_000_000
+COUNTING = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: counting}}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: c
+    image: busybox:test
+    command: [sh, -c, "i=0; while [ $i -lt {LINES} ]; do seq $((i+1)) $((i+=100000)); sleep 0.7; done"]
+"""
+
+
+def test_followers_get_every_line_of_a_log_that_is_rotated_meanwhile(machine: Machine) -> None:
+    machine.kubectl("apply", "-f", "-", stdin=COUNTING)
+    machine.wait(lambda: kubectl(machine, "logs", "counting").stdout)
+    command = [*machine.enter, KUBECTL, "logs", "-f", "counting"]
+    followers = [
+        subprocess.Popen([*command, *more], env=machine.environment, stdout=subprocess.PIPE, text=True)
+        for more in ((), ("--timestamps",), ("--tail=1",))
+    ]
+    shown: dict[int, list[str]] = {}
+    reading = [
+        threading.Thread(target=lambda n=n, each=each: shown.update({n: each.communicate()[0].split("\n")}))
+        for n, each in enumerate(followers)
+    ]
+    for each in reading:
+        each.start()
+    for each in reading:
+        each.join(120)
+    numbers = [str(number) for number in range(1, LINES + 1)]
+    assert shown[0][:-1] == numbers
+    assert [line.split(" ")[1] for line in shown[1][:-1]] == numbers
+    assert all(len(line.split(" ")[0]) == len("2026-01-01T00:00:00.000000000Z") for line in shown[1][:-1])
+    assert shown[2][:-1] == numbers[-len(shown[2]) + 1 :]
+    assert list(machine.root.glob("logs/default_counting_*/c/0.log.*")), "it was never rotated"
