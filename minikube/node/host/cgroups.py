@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from minikube.api.pod_resources import pod_limits, pod_requests
 from minikube.resources.qos import qos_class
 
 FILESYSTEM = Path("/sys/fs/cgroup")
-MIN_SHARES, MAX_SHARES = 2, 262_144
+MIN_SHARES, MAX_SHARES, MAX_WEIGHT = 2, 262_144, 10_000
 PERIOD, MIN_QUOTA = 100_000, 1000
 V2_CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "hugetlb", "io")
 
@@ -78,11 +79,21 @@ def v1_files(group: Group) -> Mapping[str, Mapping[str, str]]:
     }
 
 
+def weight(shares: int) -> int:
+    """Shares of version 1 as a weight of version 2, as upstream converts them since 1.35 (kubernetes issue 131216):
+    one core's 1024 weigh about what a slice of systemd does by default, 100."""
+    if shares <= MIN_SHARES:
+        return 1
+    if shares >= MAX_SHARES:
+        return MAX_WEIGHT
+    bits = math.log2(shares)
+    return math.ceil(10 ** ((bits * bits + 125 * bits) / 612 - 7 / 34))
+
+
 def v2_files(group: Group) -> Mapping[str, str]:
-    """file -> content; shares become a weight as runc converts them."""
-    weight = 1 + (group.cpu_shares - MIN_SHARES) * 9999 // (MAX_SHARES - MIN_SHARES)
+    """file -> content"""
     return {
-        "cpu.weight": str(weight),
+        "cpu.weight": str(weight(group.cpu_shares)),
         "cpu.max": f"{group.cpu_quota or 'max'} {PERIOD}",
         "memory.max": str(group.memory or "max"),
         "pids.max": str(group.pids or "max"),

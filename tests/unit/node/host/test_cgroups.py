@@ -62,14 +62,15 @@ def test_burstable_pods_weigh_what_they_request_together() -> None:
 def test_limits_in_the_words_of_both_versions() -> None:
     group = Group(cpu_shares=1024, cpu_quota=50_000, memory=1 << 20, pids=10)
     assert v2_files(group) == {
-        "cpu.weight": "39",
+        "cpu.weight": "100",
         "cpu.max": "50000 100000",
         "memory.max": "1048576",
         "pids.max": "10",
     }
     assert v1_files(group)["memory"] == {"memory.limit_in_bytes": "1048576"}
     assert v1_files(Group())["cpu"]["cpu.cfs_quota_us"] == "-1"
-    assert v2_files(Group())["cpu.weight"] == "1"
+    weights = [v2_files(Group(cpu_shares=each))["cpu.weight"] for each in (2, 102, 2048, 262_144)]
+    assert weights == ["1", "17", "174", "10000"]
 
 
 def test_the_unified_hierarchy_delegates_its_controllers_on_the_way_down(tmp_path: Path) -> None:
