@@ -19,6 +19,7 @@ from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard, until_signalled
 from minikube.node.agent import Agent
 from minikube.node.certificates import NodeCertificates, Rejoin
+from minikube.node.host.processes import spare_us
 from minikube.node.join import join
 from minikube.node.kubelet import KubeletApi
 from minikube.node.network.base import PodNetwork
@@ -45,6 +46,8 @@ LOOPBACK = "127.0.0.1"
 async def run_agent(settings: Settings) -> None:
     """Join `settings.server` unless this machine has, then run its node until SIGTERM. Raises SettingsError."""
     check_node(settings)
+    if not settings.simulate:
+        spare_us()
     pki, keeper = node_pki(settings), Keeper(os.environ, os.getpid())
 
     async def rejoin(*, anew: bool = True) -> None:
@@ -102,6 +105,8 @@ def check_node(settings: Settings) -> None:
 
 async def launch_runtime(settings: Settings) -> None:
     """Ahead of `run_node`, which waits for it: containerd takes its time to start. Raises SettingsError."""
+    if not settings.simulate:
+        spare_us()
     if not settings.simulate and not settings.container_runtime_endpoint:
         await asyncio.to_thread(Containerd(settings).launch)
 

@@ -34,6 +34,7 @@ async def uninstall(settings: Settings, say: Callable[[str], None], *, data: boo
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+    _forget_units(installed)
     remove_empty([settings.write_kubeconfig.parent] if installed else [])
     if data:
         shutil.rmtree(settings.data_dir, ignore_errors=True)
@@ -45,6 +46,12 @@ def _installed(prefix: Path) -> list[Path]:
         return [Path(line) for line in (prefix / RECORD).read_text().splitlines() if line]
     except FileNotFoundError:
         return []
+
+
+def _forget_units(installed: list[Path]) -> None:
+    """systemd goes on showing a unit whose file is gone until it is told to look."""
+    if any(path.suffix == ".service" for path in installed):
+        subprocess.run(["systemctl", "daemon-reload"], check=False)
 
 
 def _stop(settings: Settings, installed: list[Path]) -> None:
