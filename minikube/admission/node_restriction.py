@@ -42,6 +42,7 @@ class NodeRestriction:
             ("storage.k8s.io", "csinodes"): _csi_node,
             ("resource.k8s.io", "resourceslices"): _slice,
             ("certificates.k8s.io", "certificatesigningrequests"): _signing_request,
+            ("certificates.k8s.io", "podcertificaterequests"): self._pod_certificate,
         }
 
     async def admit(self, request: Attributes) -> None:
@@ -131,6 +132,24 @@ class NodeRestriction:
             return "node requested token bound to a pod scheduled on a different node"
         wanted = ((request.object or {}).get("spec") or {}).get("audiences") or ()
         return self._audiences.problem(request.user, request.name, pod, wanted)
+
+    def _pod_certificate(self, node: str, request: Attributes) -> str:
+        if request.operation != "CREATE" or request.subresource:
+            return ""
+        spec = (request.object or {}).get("spec") or {}
+        if spec.get("nodeName") != node:
+            said = spec.get("nodeName", "")
+            return f'PodCertificateRequest.Spec.NodeName="{said}", which is not the requesting node "{node}"'
+        pod = self._found(spec.get("podName", ""), request.namespace)
+        if (pod.metadata.annotations or {}).get(MIRROR_POD):
+            return "node may not request certificates for static pods"
+        if spec.get("podUID") != pod.metadata.uid:
+            return f"PodCertificateRequest.Spec.PodUID does not match the pod with name {pod.metadata.name}"
+        if pod.spec.node_name != node:
+            return f'pod "{pod.metadata.name}" is not bound to the requesting node "{node}"'
+        if spec.get("serviceAccountName") != pod.spec.service_account_name:
+            return f"PodCertificateRequest.Spec.ServiceAccountName is not that of the pod {pod.metadata.name}"
+        return ""
 
     def _found(self, name: str, namespace: str) -> Pod:
         pod = self._pods.get(name, namespace)

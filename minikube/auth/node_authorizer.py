@@ -53,7 +53,7 @@ class NodeAuthorizer:
             ):
                 return self._get(node, action)
             case "", "serviceaccounts":
-                return self._create_token(node, action)
+                return self._service_account(node, action)
             case "", "nodes":
                 return _own_node(node, action)
             case "", "pods":
@@ -87,7 +87,10 @@ class NodeAuthorizer:
             return Decision(False, "can only get/update/patch this type")
         return self._related(node, action)
 
-    def _create_token(self, node: str, action: Action) -> Decision:
+    def _service_account(self, node: str, action: Action) -> Decision:
+        """Its token, and itself: who asks for a certificate of a pod says the uid of its account."""
+        if (action.verb, action.subresource) == ("get", ""):
+            return self._related(node, action)
         if action.verb != "create" or not action.name:
             return Decision(False, "can only create tokens for individual service accounts")
         if action.subresource != "token":

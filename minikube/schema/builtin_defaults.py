@@ -137,6 +137,7 @@ FIXED: dict[str, dict[str, Any]] = {
     CRD + "CustomResourceDefinitionSpec": {"conversion": {"strategy": "None"}},
     CRD + "ServiceReference": {"port": 443},
     "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference": {"port": 443},
+    "io.k8s.api.certificates.v1.PodCertificateRequestSpec": {"maxExpirationSeconds": 86400},
     DISCOVERY + "EndpointPort": {"name": "", "protocol": "TCP"},
     FLOW + "LimitedPriorityLevelConfiguration": {"lendablePercent": 0, "nominalConcurrencyShares": 30},
     FLOW + "ExemptPriorityLevelConfiguration": {"lendablePercent": 0, "nominalConcurrencyShares": 0},

@@ -6,7 +6,7 @@ import importlib
 
 from tests.conformance.rows import HOME, ROWS, WALKED
 
-NOT_YET: dict[str, str] = {"auth/pod-certificates": "the node asks for no certificates of pods yet"}
+NOT_YET: dict[str, str] = {}
 """Why a row (or a whole area) has no test: what of it does not work yet."""
 
 

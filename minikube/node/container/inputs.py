@@ -31,6 +31,7 @@ from minikube.node.container.termination import termination_message
 from minikube.node.pod.pods import container_named, containers_of
 from minikube.node.runtime.base import Auth, Container, Device, Mount, RuntimeInfo
 from minikube.node.volumes.container_mounts import ContainerMounts
+from minikube.node.volumes.pod_certificates import PodCertificates
 from minikube.node.volumes.problems import MountProblem
 from minikube.node.volumes.references import References
 from minikube.node.volumes.tokens import Tokens
@@ -66,11 +67,13 @@ class Inputs:
         self._wake = wake
         self._config_maps = References(client, ConfigMap, self._changed)
         self._secrets = References(client, Secret, self._changed)
+        self._certificates = PodCertificates(client, clock, recorder, self._changed)
         self._volumes = Volumes(
             client,
             informers,
             (self._config_maps, self._secrets),
             Tokens(client, clock, settings.pods_dir),
+            self._certificates,
             pods_dir=settings.pods_dir,
             node=node_name,
         )
@@ -90,6 +93,7 @@ class Inputs:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._config_maps.run(), name="config maps of pods")
                 tasks.create_task(self._secrets.run(), name="secrets of pods")
+                tasks.create_task(self._certificates.run(), name="certificates of pods")
                 for _ in range(REFRESHING):
                     tasks.create_task(self._keep_current(backoff), name="files of pods")
         finally:

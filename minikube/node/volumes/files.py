@@ -18,6 +18,7 @@ from minikube.api.core_v1 import (
     DownwardAPIVolumeFile,
     KeyToPath,
     Pod,
+    PodCertificateProjection,
     Secret,
     ServiceAccountTokenProjection,
     Volume,
@@ -41,6 +42,20 @@ class TokenKind(msgspec.Struct, frozen=True):
     seconds: int
 
 
+class Slot(msgspec.Struct, frozen=True):
+    """A source of a volume of a pod, by its place among the volume's sources."""
+
+    volume: str
+    index: int
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """In PEM."""
+
+    key: bytes
+    chain: bytes
+
+
 class Sources(msgspec.Struct, frozen=True):
     """Of the pod's namespace, by name; None is known not to exist."""
 
@@ -48,6 +63,7 @@ class Sources(msgspec.Struct, frozen=True):
     secrets: Mapping[str, Secret | None] = {}
     tokens: Mapping[TokenKind, bytes] = {}
     bundles: Sequence[ClusterTrustBundle] = ()
+    certificates: Mapping[Slot, Credentials] = {}
     facts: Facts = Facts("", (), ())
 
 
@@ -91,6 +107,12 @@ def token_kind(source: ServiceAccountTokenProjection) -> TokenKind:
     return TokenKind(source.audience, source.expiration_seconds or TOKEN_SECONDS)
 
 
+def certificate_slots(volume: Volume) -> Iterator[tuple[Slot, PodCertificateProjection]]:
+    for index, source in enumerate(_projections(volume)):
+        if source.pod_certificate is not None:
+            yield Slot(volume.name, index), source.pod_certificate
+
+
 def needs_bundles(volume: Volume) -> bool:
     return any(source.cluster_trust_bundle is not None for source in _projections(volume))
 
@@ -108,9 +130,9 @@ def files_of(pod: Pod, volume: Volume, given: Sources) -> list[File]:
     assert volume.projected is not None
     files: dict[str, File] = {}
     problems = []
-    for source in volume.projected.sources:
+    for index, source in enumerate(volume.projected.sources):
         try:
-            for file in _projected(pod, source, volume.projected.default_mode, given):
+            for file in _projected(pod, source, volume.projected.default_mode, given, Slot(volume.name, index)):
                 files[file.path] = file
         except Unmet as error:
             problems.append(str(error))
@@ -119,7 +141,7 @@ def files_of(pod: Pod, volume: Volume, given: Sources) -> list[File]:
     return list(files.values())
 
 
-def _projected(pod: Pod, source: VolumeProjection, mode: int | None, given: Sources) -> list[File]:
+def _projected(pod: Pod, source: VolumeProjection, mode: int | None, given: Sources, slot: Slot) -> list[File]:
     if (config := source.config_map) is not None:
         data = _config_map(given, config.name, optional=bool(config.optional))
         return _picked(data, config.items, mode, "config", optional=bool(config.optional))
@@ -132,7 +154,18 @@ def _projected(pod: Pod, source: VolumeProjection, mode: int | None, given: Sour
         return [_private(pod, token.path, given.tokens[token_kind(token)], mode)]
     if (bundle := source.cluster_trust_bundle) is not None:
         return [_private(pod, bundle.path, trust_anchors(bundle, given.bundles), mode)]
-    raise Unmet("podCertificate projections are not supported")
+    assert source.pod_certificate is not None
+    return _certificate(pod, source.pod_certificate, mode, given.certificates[slot])
+
+
+def _certificate(pod: Pod, source: PodCertificateProjection, mode: int | None, given: Credentials) -> list[File]:
+    """In one file, or the key and its certificates apart."""
+    wanted = (
+        (source.credential_bundle_path, given.key + given.chain),
+        (source.key_path, given.key),
+        (source.certificate_chain_path, given.chain),
+    )
+    return [_private(pod, path, content, mode) for path, content in wanted if path]
 
 
 def _private(pod: Pod, path: str, content: bytes, mode: int | None) -> File:

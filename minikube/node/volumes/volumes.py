@@ -21,6 +21,7 @@ from minikube.node.volumes import empty_dir, files, host_path
 from minikube.node.volumes.atomic import File, write
 from minikube.node.volumes.ownership import all_containers, group_of, only_on_mismatch, set_group
 from minikube.node.volumes.persistent import PersistentVolumes, Place
+from minikube.node.volumes.pod_certificates import PodCertificates
 from minikube.node.volumes.problems import MountProblem, Unmet, set_up_failed
 from minikube.node.volumes.references import NotSynced, References
 from minikube.node.volumes.tokens import Tokens
@@ -58,13 +59,14 @@ class Volumes:
         informers: Informers,
         references: tuple[References[ConfigMap], References[Secret]],
         tokens: Tokens,
+        certificates: PodCertificates,
         *,
         pods_dir: Path,
         node: str,
     ) -> None:
         self._informers = informers
         self._config_maps, self._secrets = references
-        self._tokens, self._persistent = tokens, PersistentVolumes(client)
+        self._tokens, self._certificates, self._persistent = tokens, certificates, PersistentVolumes(client)
         self._pods_dir, self._node = pods_dir, node
         self._nodes = informers.of(Node, fields=f"metadata.name={node}")
         self._places: dict[str, dict[str, Place]] = {}
@@ -117,8 +119,9 @@ class Volumes:
                 await self._one(pod, volume)
 
     def due_in(self, uid: str) -> float | None:
-        """Seconds until a refresh is needed although nothing changes: a token gets old."""
-        return self._tokens.due_in(uid)
+        """Seconds until a refresh is needed although nothing changes: a token or a certificate gets old."""
+        times = (self._tokens.due_in(uid), self._certificates.due_in(uid))
+        return min((each for each in times if each is not None), default=None)
 
     def _hold(self, pod: Pod) -> None:
         uid, namespace = pod.metadata.uid, pod.metadata.namespace
@@ -177,6 +180,10 @@ class Volumes:
             secrets={name: await self._secrets.get(Key(namespace, name)) for name in files.secret_names(volume)},
             tokens={kind: await self._tokens.get(pod, kind) for kind in files.token_kinds(volume)},
             bundles=bundles,
+            certificates={
+                slot: await self._certificates.get(pod, slot, source, self._nodes.lister.get(self._node))
+                for slot, source in files.certificate_slots(volume)
+            },
             facts=self.facts(),
         )
 
@@ -227,6 +234,7 @@ class Volumes:
         self._config_maps.hold(uid, frozenset())
         self._secrets.hold(uid, frozenset())
         self._tokens.forget(uid)
+        self._certificates.forget(uid)
         self._places.pop(uid, None)
 
     def on_disk(self) -> list[str]:

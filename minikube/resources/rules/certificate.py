@@ -13,11 +13,14 @@ from cryptography import x509
 from minikube.api import time
 from minikube.api.authentication_v1 import UserInfo
 from minikube.api.certificates_v1 import CertificateSigningRequest, ClusterTrustBundle
+from minikube.api.core_v1 import PodCertificateProjection
 from minikube.api.meta import to_dict
 from minikube.api.names import subdomain_problems
 from minikube.errors import FieldError
+from minikube.pki.pod_keys import KEY_TYPES
 from minikube.resources.base import Obj, ReadOnlyObj, Strategy
 from minikube.resources.rules.invalid import at, duplicate, immutable, invalid, not_supported, required
+from minikube.resources.rules.labelling import file_below
 
 USAGES = (
     "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment",
@@ -40,6 +43,45 @@ def signer_problems(name: str) -> Iterator[str]:
     yield from subdomain_problems(domain)
     if "." not in domain:
         yield "should be a domain with at least two segments separated by dots"
+
+
+LIFE = range(3600, 91 * 86400 + 1)
+"""Seconds that a pod may ask a certificate to live."""
+
+
+def certificate_seconds(seconds: int | None, path: str) -> Iterator[FieldError]:
+    where = f"{path}.maxExpirationSeconds"
+    if seconds is not None and seconds < LIFE.start:
+        yield invalid(where, seconds, f"if provided, maxExpirationSeconds must be >= {LIFE.start}")
+    if seconds is not None and seconds > LIFE[-1]:
+        yield invalid(where, seconds, f"if provided, maxExpirationSeconds must be <= {LIFE[-1]}")
+
+
+def written(source: PodCertificateProjection) -> dict[str, str]:
+    """The files that it names, by field."""
+    named = {
+        "credentialBundlePath": source.credential_bundle_path,
+        "keyPath": source.key_path,
+        "certificateChainPath": source.certificate_chain_path,
+    }
+    return {field: path for field, path in named.items() if path}
+
+
+def pod_certificate(source: PodCertificateProjection, path: str) -> Iterator[FieldError]:
+    if not source.signer_name:
+        yield required(f"{path}.signerName")
+    else:
+        for why in signer_problems(source.signer_name):
+            yield invalid(f"{path}.signerName", source.signer_name, why)
+    if source.key_type not in KEY_TYPES:
+        yield not_supported(f"{path}.keyType", source.key_type, sorted(KEY_TYPES))
+    yield from certificate_seconds(source.max_expiration_seconds, path)
+    targets = written(source)
+    if not targets:
+        why = "specify at least one of credentialBundlePath, keyPath, and certificateChainPath"
+        yield required(path, why)
+    for field, target in targets.items():
+        yield from file_below(target, f"{path}.{field}")
 
 
 class SigningRequestRules(Strategy[CertificateSigningRequest]):

@@ -5,7 +5,8 @@ Who signs them checks the request itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -70,15 +71,16 @@ class PodCertificateRequestRules(Strategy[PodCertificateRequest]):
             if replace(new.status, conditions=()) != PodCertificateRequestStatus():
                 yield invalid("status", new.status, why)
 
+    def fields(self, obj: Any) -> Mapping[str, str]:
+        spec = obj.spec
+        return {"spec.signerName": spec.signer_name, "spec.podName": spec.pod_name, "spec.nodeName": spec.node_name}
+
 
 def _lifetime(spec: PodCertificateRequestSpec) -> Iterator[FieldError]:
     seconds, domain = spec.max_expiration_seconds, spec.signer_name.partition("/")[0]
-    if seconds is None:
-        yield required("spec.maxExpirationSeconds", "must be set")
-        return
     own = domain == "kubernetes.io" or domain.endswith(".kubernetes.io")
     longest = _LONGEST_OF_KUBERNETES if own else _LONGEST
-    if not _SHORTEST <= seconds <= longest:
+    if seconds is not None and not _SHORTEST <= seconds <= longest:
         yield invalid("spec.maxExpirationSeconds", seconds, f"must be in the range [{_SHORTEST}, {longest}]")
 
 

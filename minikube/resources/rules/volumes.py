@@ -30,6 +30,7 @@ from minikube.api.core_v1 import (
 from minikube.api.names import label_problems, subdomain_problems
 from minikube.errors import FieldError
 from minikube.kit.structs import fields
+from minikube.resources.rules.certificate import pod_certificate, written
 from minikube.resources.rules.claims import claim_spec
 from minikube.resources.rules.downward import field_ref, resource_ref
 from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, not_supported, required, too_long
@@ -160,6 +161,9 @@ def _projected(source: ProjectedVolumeSource, path: str) -> Iterator[FieldError]
             if not bundle.path:
                 yield required(f"{where}.clusterTrustBundle.path")
             paths.append((bundle.path, f"{where}.clusterTrustBundle"))
+        if certificate := one.pod_certificate:
+            yield from pod_certificate(certificate, f"{where}.podCertificate")
+            paths += [(each, f"{where}.podCertificate") for each in written(certificate).values()]
         for target, inside in paths:
             if target and target in taken:
                 yield invalid(inside, source.sources[index], f'conflicting duplicate paths: "{target}"')

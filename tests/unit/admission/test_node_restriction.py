@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from minikube.admission.base import Attributes
 from minikube.admission.node_restriction import NodeRestriction
 from minikube.admission.token_audiences import TokenAudiences
-from minikube.api.certificates_v1 import CertificateSigningRequest
+from minikube.api.certificates_v1 import CertificateSigningRequest, PodCertificateRequest
 from minikube.api.coordination_v1 import Lease
 from minikube.api.core_v1 import (
     Container,
@@ -182,6 +182,14 @@ def test_a_node_writes_what_is_its_own(request_: Attributes) -> None:
         (
             asked(CertificateSigningRequest, "CREATE", "", signing("system:node:other")),
             "can only create a node CSR with CN=system:node:mine",
+        ),
+        (
+            asked(PodCertificateRequest, "CREATE", "", {"spec": {"nodeName": "other", "podName": "other"}}),
+            'PodCertificateRequest.Spec.NodeName="other", which is not the requesting node "mine"',
+        ),
+        (
+            asked(PodCertificateRequest, "CREATE", "", {"spec": {"nodeName": "mine", "podName": "other"}}),
+            "PodCertificateRequest.Spec.PodUID does not match the pod with name other",
         ),
         (
             asked(PersistentVolume, "UPDATE", "v", {"metadata": {}}, old={"metadata": {}}),
