@@ -15,6 +15,7 @@ from minikube.admission.chain import Chain
 from minikube.admission.plugins import plugins
 from minikube.admission.policies.mutating import MutatingPolicies
 from minikube.admission.policies.plugin import ValidatingPolicies
+from minikube.admission.policies.type_checking import expression_warnings
 from minikube.admission.quota.reservations import Reservations
 from minikube.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from minikube.agent import check_node, follow_address, launch_runtime, run_node
@@ -100,6 +101,7 @@ MANAGERS = {
     "flow-control": "api-priority-and-fairness-config-consumer-v1",
     "local-path-provisioner": "local-path-provisioner",
     "scheduler": "kube-scheduler",
+    "validatingadmissionpolicy-status-controller": "validatingadmissionpolicy-status",
 }
 """As whom they show in managedFields (there it is the program, and tools look for it); the others are below."""
 CONTROLLER_MANAGER = "kube-controller-manager"
@@ -248,6 +250,7 @@ class Server:
             clock=SYSTEM,
             settings=self.settings,
             reservations=self._reservations,
+            check_types=lambda policy: expression_warnings(policy, self.registry.kinds()),
         )
 
     async def _own_node(self, admin: LocalClient) -> NodePki:

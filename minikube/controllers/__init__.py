@@ -28,6 +28,7 @@ from minikube.controllers.namespace import NamespaceController
 from minikube.controllers.nodes import NodeController
 from minikube.controllers.persistent_volumes import PersistentVolumeBinder
 from minikube.controllers.podgc import PodGarbageController
+from minikube.controllers.policy_status import PolicyStatusController
 from minikube.controllers.replicaset import ReplicaSetController
 from minikube.controllers.replicationcontroller import ReplicationControllerController
 from minikube.controllers.resourcequota import ResourceQuotaController
@@ -80,4 +81,5 @@ CONTROLLERS: tuple[type[Any], ...] = (
     RevokedNodesController,
     FlowControlController,
     APIServiceController,
+    PolicyStatusController,
 )

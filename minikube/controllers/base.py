@@ -6,12 +6,13 @@ to retry (with back-off); `After(seconds)` asks to be called again without a cha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
 from minikube.admission.quota.reservations import Reservations
+from minikube.api.admissionregistration_v1 import ExpressionWarning, ValidatingAdmissionPolicy
 from minikube.api.meta import Key, Object
 from minikube.client.base import Client, PartialInformers
 from minikube.client.events import EventRecorder
@@ -58,6 +59,8 @@ class Context(msgspec.Struct, frozen=True):
     settings: Settings
     reservations: Reservations
     """What admission has charged to quotas and not seen stored yet."""
+    check_types: Callable[[ValidatingAdmissionPolicy], Sequence[ExpressionWarning]]
+    """Which expressions of a policy do not suit the kinds it is about; for threads."""
 
 
 class Controller(Protocol):

@@ -59,7 +59,11 @@ class Expression:
 @lru_cache(maxsize=4096)
 def compile(text: str, variables: tuple[str, ...]) -> Expression:
     """Raises CelError."""
-    environment = _environment(variables)
+    return checked(text, _environment(variables))
+
+
+def checked(text: str, environment: cel.Env) -> Expression:
+    """The expression, which suits the types of this environment. Raises CelError."""
     from minikube.schema.cel_environment import with_optionals
 
     try:

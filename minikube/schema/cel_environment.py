@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from itertools import permutations
 from typing import Any
 
@@ -21,10 +22,15 @@ _COMPARABLE = (*_NUMBERS, "bool", "string", "bytes", "timestamp", "duration")
 _COMPARISONS = {"_<_": "less", "_<=_": "less_equals", "_>_": "greater", "_>=_": "greater_equals"}
 
 
-def environment(variables: tuple[str, ...]) -> cel.Env:
+def environment(
+    variables: tuple[str, ...], typed: Mapping[str, cel.Type] | None = None, pool: object = None
+) -> cel.Env:
+    """`variables` may be anything, those that are `typed` only what their type says; `pool` has the messages among
+    those types."""
     return cel.NewEnv(
+        descriptor_pool=pool,
         config=cel.NewEnvConfigFromYaml(_configuration()),
-        variables=dict.fromkeys(variables, cel.Type.DYN),
+        variables={**dict.fromkeys(variables, cel.Type.DYN), **(typed or {})},
         extensions=[
             ext_strings.ExtStrings(),
             ext_optional.ExtOptional(),

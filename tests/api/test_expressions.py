@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -111,3 +112,24 @@ def test_rules_of_custom_resources(cluster: Cluster) -> None:
 
 def test_a_bad_match_condition_is_refused(cluster: Cluster) -> None:
     assert "compilation failed" in cluster.refused("apply", "-f", "-", stdin=BAD_WEBHOOK)
+
+
+def test_the_status_of_a_policy_says_which_expressions_do_not_suit_its_kinds(cluster: Cluster) -> None:
+    checked = POLICY.replace("replicas.example.com", "checked.example.com")
+    cluster.kubectl("apply", "-f", "-", stdin=checked.split("---")[0])
+    path = "{.status.observedGeneration} {.status.typeChecking}"
+    name = "validatingadmissionpolicy/checked.example.com"
+    cluster.wait(lambda: cluster.kubectl("get", name, "-o", f"jsonpath={path}") == "1 {}")
+    patch = [{"op": "replace", "path": "/spec/validations", "value": [{"expression": "object.replicas > 1"}]}]
+    cluster.kubectl("patch", name, "--type=json", "-p", json.dumps(patch))
+    cluster.wait(lambda: cluster.kubectl("get", name, "-o", f"jsonpath={path}").startswith("2 "))
+    status = json.loads(cluster.kubectl("get", name, "-o", "json"))["status"]
+    [warning] = status["typeChecking"]["expressionWarnings"]
+    assert warning == {
+        "fieldRef": "spec.validations[0].expression",
+        "warning": (
+            "apps/v1, Kind=Deployment: ERROR: <input>:1:7: undefined field 'replicas'\n"
+            " | object.replicas > 1\n | ......^\n"
+        ),
+    }
+    cluster.kubectl("delete", name)

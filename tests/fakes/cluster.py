@@ -11,6 +11,7 @@ import msgspec
 
 from minikube.admission.chain import Chain
 from minikube.admission.plugins import OFF, known
+from minikube.admission.policies.type_checking import expression_warnings
 from minikube.admission.quota.reservations import Reservations
 from minikube.api.core_v1 import Container, Namespace, Node, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec
 from minikube.api.meta import Key, Object, ObjectMeta
@@ -89,6 +90,7 @@ class Cluster:
             clock=self.clock,
             settings=Settings(),
             reservations=self.reservations,
+            check_types=lambda policy: expression_warnings(policy, self.registry.kinds()),
         )
 
     async def settle(self, controller: Any, key: Key, times: int = 3) -> After | None:
