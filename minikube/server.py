@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -374,7 +373,6 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
 
 async def run_server(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; stops cleanly."""
-    sys.setswitchinterval(0.001)
     async with opened(settings) as server:
         try:
             await until_signalled(server.run())

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+SWITCH_SECONDS = 0.001
 
 
 async def guard(
@@ -32,7 +35,8 @@ async def guard(
 
 
 async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
-    """Run it until SIGTERM or SIGINT, which let it clean up."""
+    """Run it until SIGTERM or SIGINT, which let it clean up. Threads give way to the loop within a millisecond."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     running = asyncio.create_task(work, name="main")
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

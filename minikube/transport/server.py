@@ -72,4 +72,4 @@ async def while_connected(request: web.BaseRequest, work: Coroutine[Any, Any, No
         task.result()
     finally:
         task.cancel()
-        await asyncio.wait({task})
+        await asyncio.gather(task, return_exceptions=True)  # which may have failed for a client that has gone
