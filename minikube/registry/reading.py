@@ -114,8 +114,6 @@ class Reading:
         start = 0 if resource_version in ("", "0") else parse_revision(resource_version)
         if start:
             await self._fresh(resource_version)
-        if start and not send_initial_events and start < bucket.floor:
-            raise Expired(f"too old resource version: {start} ({bucket.floor})")
         initial: Snapshot | None = None
         if send_initial_events or not start:
             start = self._cache.revision

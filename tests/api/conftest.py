@@ -42,7 +42,7 @@ class Cluster:
             stdout=self.log.open("ab"),
             stderr=subprocess.STDOUT,
         )
-        self.wait(lambda: self.kubeconfig.exists() and self.run("get", "--raw", "/readyz").returncode == 0)
+        self.wait(lambda: self.kubeconfig.exists() and self.run("get", "--raw", "/readyz").returncode == 0, 90)
 
     def kill(self) -> None:
         """kill -9"""

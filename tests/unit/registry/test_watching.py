@@ -65,3 +65,24 @@ async def test_a_watch_ends_with_its_kind_when_it_has_told_everything() -> None:
             await registry.delete(CONFIG_MAPS, "x", "a", DeleteOptions(), REQUEST)
             registry.cache.remove_kind(CONFIG_MAPS)
             assert [told(batch) async for batch in events] == [[("DELETED", "a")]]
+
+
+async def test_a_watch_from_before_the_history_is_opened_and_told_so() -> None:
+    """As upstream: what is wrong after admission is an event, not the answer's code."""
+    async with running() as registry:
+        first = await registry.create(CONFIG_MAPS, "x", named("a"), REQUEST)
+        start = str(first.revision)
+        last = await registry.create(CONFIG_MAPS, "x", named("b"), REQUEST)
+        registry.cache.bucket(CONFIG_MAPS).history.forget(last.revision)
+        async with registry.watch(CONFIG_MAPS, "x", Selection(), resource_version=start) as events:
+            (error,) = await anext(events)
+            assert error.status == {
+                "kind": "Status",
+                "apiVersion": "v1",
+                "metadata": {},
+                "status": "Failure",
+                "message": f"too old resource version: {start} ({last.revision})",
+                "reason": "Expired",
+                "code": 410,
+            }
+            assert [told(batch) async for batch in events] == []
