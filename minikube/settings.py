@@ -105,12 +105,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     image_gc_high_threshold: int = 85
     image_gc_low_threshold: int = 80
     image_minimum_gc_age: str = "2m"
+    image_maximum_gc_age: str = "0s"
+    """How long an image may stay unused; 0s: as long as there is room."""
     container_log_max_size: str = "10Mi"
     container_log_max_files: int = 5
     allowed_unsafe_sysctls: tuple[str, ...] = ()
     """That pods may set beside the safe ones: net.core.somaxconn, or kernel.msg*."""
     seccomp_default: bool = False
     """Containers that ask for no seccomp profile get the runtime's."""
+    max_container_restart_period: str = "5m"
+    """The longest back-off of a container that keeps ending."""
     pod_max_pids: int = 0
     """0: no limit."""
     shutdown_grace_period: float = 0

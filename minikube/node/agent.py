@@ -30,6 +30,7 @@ from minikube.node.pod.hooks import run_hook
 from minikube.node.pod.observed import Ending, Observed
 from minikube.node.pod.pods import containers_of, field_of, is_terminal
 from minikube.node.pod.problems import ConfigProblem
+from minikube.node.pod.restarts import BACKOFF_LIMIT
 from minikube.node.pod.worker import PodWorker
 from minikube.node.probes.prober import Counted, Prober, probes_of
 from minikube.node.probes.tally import Kind
@@ -52,6 +53,7 @@ from minikube.node.runtime.registries import Registries
 from minikube.node.shutdown import GracefulShutdown
 from minikube.node.upkeep.eviction import refused
 from minikube.node.upkeep.housekeeping import Housekeeping
+from minikube.node.upkeep.thresholds import parse_duration
 from minikube.node.volumes.usage import Measures, Usage
 from minikube.settings import Settings, SettingsError
 
@@ -67,6 +69,17 @@ def abilities(settings: Settings) -> Abilities:
     if why := next(filter(None, map(sysctls.problem, allowed)), ""):
         raise SettingsError(f"setting allowed_unsafe_sysctls: {why}")
     return Abilities(settings.simulate or apparmor_enabled(), allowed)
+
+
+def longest_back_off(settings: Settings) -> float:
+    """Seconds. Raises SettingsError."""
+    try:
+        found = parse_duration(settings.max_container_restart_period)
+    except ValueError as error:
+        raise SettingsError(f"setting max_container_restart_period: {error}") from error
+    if not 1 <= found <= BACKOFF_LIMIT:
+        raise SettingsError(f"setting max_container_restart_period: between 1s and {BACKOFF_LIMIT:g}s is expected")
+    return found
 
 
 def remove_logs(root: Path, uids: Collection[str]) -> None:
@@ -128,6 +141,7 @@ class Agent:
         self._prober = Prober(runtime, clock, self._probed)
         self._groups = PodGroups(settings)
         self._registries, self._pull_records = Registries.load(settings), PullRecords(settings)
+        self.longest_back_off = longest_back_off(settings)
         self.abilities = abilities(settings)
         self._users = UserRanges(settings.pods_dir, settings.max_pods)
         self._runtime_info: RuntimeInfo | None = None

@@ -25,7 +25,7 @@ NAMES = {
 """Condition -> what it is called when it comes to hold, and when it does not."""
 KERNEL = Path("/dev/kmsg")
 RECORD_BYTES = 8192
-_KILLED = re.compile(r"oom-kill:constraint=CONSTRAINT_NONE,.*global_oom,.*\btask=(.*),pid=(\d+),uid=\d+")
+_KILLED = re.compile(r"oom-kill:constraint=\w+,.*,global_oom,.*\btask=(.*),pid=(\d+),uid=\d+")
 
 
 class Told(NamedTuple):

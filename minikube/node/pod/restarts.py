@@ -73,9 +73,9 @@ def tries_again(pod: Pod) -> bool:
     return pod.spec.restart_policy != "Never"
 
 
-def next_delay(delay: float, latest: Container) -> float:
-    """The back-off after one more restart: 10, 20 … 300 s; a long run forgives what was before."""
-    return BACKOFF_BASE if not delay or forgiven(latest) else min(BACKOFF_LIMIT, delay * 2)
+def next_delay(delay: float, latest: Container, limit: float = BACKOFF_LIMIT) -> float:
+    """The back-off after one more restart: 10, 20 … `limit` s; a long run forgives what was before."""
+    return min(limit, BACKOFF_BASE if not delay or forgiven(latest) else delay * 2)
 
 
 def backoff_left(latest: Container, delay: float, now: datetime) -> float:

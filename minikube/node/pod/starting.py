@@ -108,7 +108,7 @@ class Starter:
         """One more restart after an end: the next one waits longer."""
         latest = observed.latest(name)
         if latest is not None and latest.state is State.EXITED:
-            self.delays[name] = next_delay(self.delays.get(name, 0.0), latest)
+            self.delays[name] = next_delay(self.delays.get(name, 0.0), latest, self._agent.longest_back_off)
 
     async def _created(
         self, pod: Pod, wanted: Container, action: StartContainer, observed: Observed, sandbox: str

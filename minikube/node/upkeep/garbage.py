@@ -37,6 +37,20 @@ def to_free(measure: Measure, *, high: int, low: int) -> int:
     return max(0, measure.capacity * (100 - low) // 100 - measure.available) if used >= high else 0
 
 
+def outdated(
+    images: Iterable[Image], records: Mapping[str, Record], kept: frozenset[str], now: datetime, age: timedelta
+) -> Sequence[Image]:
+    """Those that nobody has used for longer than `age`, as far as this agent has seen."""
+    found = []
+    for image in images:
+        record = records.get(image.id)
+        if record is None or record.last_used == now or image.pinned or kept.intersection(image.tags):
+            continue
+        if now - (record.last_used or record.first_seen) > age:
+            found.append(image)
+    return found
+
+
 def removable(
     images: Iterable[Image],
     records: Mapping[str, Record],

@@ -53,6 +53,8 @@ class EvictionSettings(NamedTuple):
     """How long a condition stays after its thresholds."""
     image_age: timedelta
     """How long an image stays in any case."""
+    image_limit: timedelta
+    """How long one may stay unused; zero: no matter."""
 
 
 class Housekeeping:
@@ -61,7 +63,7 @@ class Housekeeping:
     def __init__(self, agent: Agent, kept_images: Callable[[], frozenset[str]]) -> None:
         self._agent, self._kept_images = agent, kept_images
         self._settings = agent.settings
-        self.thresholds, self._transition, self._image_age = eviction_settings(agent.settings)
+        self.thresholds, self._transition, self._image_age, self._image_limit = eviction_settings(agent.settings)
         self._pressure = Pressure()
         self._records: dict[str, garbage.Record] = {}
         self.conditions: frozenset[str] = frozenset()
@@ -164,7 +166,7 @@ class Housekeeping:
         measures = await asyncio.to_thread(node_measures, self._settings)
         settings = self._settings
         high, low = settings.image_gc_high_threshold, settings.image_gc_low_threshold
-        await self._free_disk(garbage.to_free(measures[IMAGE_DISK], high=high, low=low))
+        await self._free_disk(garbage.to_free(measures[IMAGE_DISK], high=high, low=low), oldest=self._image_limit)
 
     async def _discard_ended(self) -> None:
         """Containers of pods that will not run again, and what they wrote; what their status says of them stays."""
@@ -175,14 +177,21 @@ class Housekeeping:
                         await self._agent.runtime.remove_container(container.id)
                 worker.wake()
 
-    async def _free_disk(self, amount: int | None) -> None:
-        """Remove unused images until `amount` bytes are free; None: all of them."""
+    async def _free_disk(self, amount: int | None, *, oldest: timedelta | None = None) -> None:
+        """Remove unused images: those unused for longer than `oldest`, then more until `amount` bytes are free.
+
+        `amount` None: all of them.
+        """
         runtime, now = self._agent.runtime, self._agent.clock.now()
         images = await runtime.images()
         in_use = frozenset(each.image_id for each in await runtime.containers())
         self._records = garbage.seen(self._records, images, in_use, now)
         wanted = 1 << 63 if amount is None else amount
-        chosen = garbage.removable(images, self._records, self._kept_images(), now, wanted, age=self._image_age)
+        kept = self._kept_images()
+        old = garbage.outdated(images, self._records, kept, now, oldest) if oldest else ()
+        rest = [image for image in images if image not in old]
+        wanted -= sum(image.size for image in old)
+        chosen = [*old, *garbage.removable(rest, self._records, kept, now, wanted, age=self._image_age)]
         for image in chosen:
             log.info("removing image %s", ", ".join(image.tags or (image.id,)))
             await runtime.remove_image(image.id)
@@ -229,6 +238,9 @@ def eviction_settings(settings: Settings) -> EvictionSettings:
         )
         transition = parse_duration(settings.eviction_pressure_transition_period)
         image_age = parse_duration(settings.image_minimum_gc_age)
-        return EvictionSettings(found, timedelta(seconds=transition), timedelta(seconds=image_age))
+        image_limit = parse_duration(settings.image_maximum_gc_age)
+        if image_limit and image_limit < image_age:
+            raise ValueError("image_maximum_gc_age is less than image_minimum_gc_age")
+        return EvictionSettings(found, *(timedelta(seconds=each) for each in (transition, image_age, image_limit)))
     except ValueError as error:
         raise SettingsError(str(error)) from error

@@ -157,6 +157,7 @@ def test_back_off_doubles_up_to_five_minutes_and_a_long_run_forgives() -> None:
         delays.append(delay)
     assert delays == [10, 20, 40, 80, 160, 300, 300]
     assert next_delay(300, exited(1, ran=600)) == 10
+    assert [next_delay(0, exited(1), 15), next_delay(10, exited(1), 15), next_delay(0, exited(1), 4)] == [10, 15, 4]
 
 
 def published(**more: Any) -> ContainerStatus:

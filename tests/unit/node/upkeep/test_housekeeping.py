@@ -39,6 +39,15 @@ def test_a_fresh_image_stays() -> None:
     assert garbage.removable(images, garbage.seen({}, images, frozenset(), NOW), frozenset(), NOW, 10) == []
 
 
+def test_images_that_nobody_has_used_for_long_go_although_there_is_room() -> None:
+    images = [image(name) for name in ("used", "stale", "never", "kept", "new")] + [image("pinned", pinned=True)]
+    records = garbage.seen({}, images[:-2] + images[-1:], frozenset({"used", "stale"}), OLD)
+    records = garbage.seen(records, images, frozenset({"used"}), NOW)
+    chosen = garbage.outdated(images, records, frozenset({"kept:1"}), NOW, timedelta(minutes=59))
+    assert [each.id for each in chosen] == ["stale", "never"]
+    assert not garbage.outdated(images, records, frozenset(), NOW, timedelta(minutes=61))
+
+
 def test_a_log_is_set_aside_the_older_one_compressed_and_the_oldest_goes(tmp_path: Path) -> None:
     log = tmp_path / "0.log"
     for turn in range(4):
