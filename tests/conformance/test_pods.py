@@ -229,12 +229,17 @@ def test_a_deleted_pod_ends_within_its_grace_and_serves_until_then(space: Space)
 
 
 def test_a_negative_grace_is_one_second(space: Space):
-    space.create(pod(terminationGracePeriodSeconds=-1))
-    assert space.get("v1/Pod", "pod")["spec"]["terminationGracePeriodSeconds"] == 1
+    """It stays as it was said, with a warning, and may be put right; who deletes the pod finds one second."""
+    made = pod("pod", *shell("trap '' TERM; while true; do sleep 1; done"), terminationGracePeriodSeconds=-1)
+    assert space.run(made)["spec"]["terminationGracePeriodSeconds"] == -1
+    found = space.delete("v1/Pod", "pod")
+    assert found["metadata"]["deletionGracePeriodSeconds"] == 1
+    space.wait(lambda: space.gone("v1/Pod", "pod"))
+    space.create(made)
 
     def updated() -> bool:
         found = space.get("v1/Pod", "pod")
-        found["spec"]["terminationGracePeriodSeconds"] = -1
+        found["spec"]["terminationGracePeriodSeconds"] = 1
         return bool(space.update(found)["spec"]["terminationGracePeriodSeconds"] == 1)
 
     space.wait(updated)
