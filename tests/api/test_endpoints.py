@@ -54,7 +54,6 @@ NODE_RULES = {
     "pods": "delete",
     "pods/eviction": "create",
     "pods/status": "patch update",
-    "resourceslices.resource.k8s.io": "delete deletecollection get list patch update watch",
     "runtimeclasses.node.k8s.io": "get list watch",
     "servicecidrs.networking.k8s.io": "list watch",
     "services": "get list watch",

@@ -198,7 +198,7 @@ def stranger(trio: Trio, token: str) -> str:
     command = [sys.executable, "-m", "minikube", "agent", "--simulate"]
     command += ["--server", trio.server.url, "--data-dir", str(data), "--run-dir", str(data / "run")]
     environment = {**machine.environment, "MINIKUBE_TOKEN": token}
-    done = subprocess.run([*machine.enter, *command], env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*machine.enter, *command], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     return done.stderr
 
