@@ -120,7 +120,7 @@ class NodeAuthorizer:
             case "get" | "update" | "patch" | "delete":
                 return self._related(node, action)
             case "list" | "watch" | "deletecollection":
-                if _selects(action, "nodeName", node):
+                if _selects(action, "spec.nodeName", node):
                     return ALLOWED
                 why = "can only list/watch/deletecollection resourceslices with nodeName field selector"
                 return Decision(False, why)

@@ -110,7 +110,7 @@ def get(resource: str, name: str, namespace: str = "default", verb: str = "get",
         get("nodes", "", "", "list", fields="metadata.name=mine"),
         get("resourceslices", "mine", "", "update", group="resource.k8s.io"),
         get("resourceslices", "", "", "create", group="resource.k8s.io"),
-        get("resourceslices", "", "", "deletecollection", group="resource.k8s.io", fields="nodeName=mine"),
+        get("resourceslices", "", "", "deletecollection", group="resource.k8s.io", fields="spec.nodeName=mine"),
     ],
     ids=str,
 )
