@@ -80,16 +80,24 @@ def container_limits(container: Container) -> dict[str, Exact]:
     return read(container.resources.limits) if container.resources is not None else {}
 
 
+def requests_of_containers(spec: PodSpec) -> dict[str, Exact]:
+    return _of_containers(spec, container_requests)
+
+
+def limits_of_containers(spec: PodSpec) -> dict[str, Exact]:
+    return _of_containers(spec, container_limits)
+
+
 def pod_requests(spec: PodSpec) -> dict[str, Exact]:
     """Overhead included."""
     level = read(spec.resources.requests) if spec.resources is not None else {}
-    return add({**_of_containers(spec, container_requests), **level}, read(spec.overhead))
+    return add({**requests_of_containers(spec), **level}, read(spec.overhead))
 
 
 def pod_limits(spec: PodSpec) -> dict[str, Exact]:
     """Overhead counts only where there is a limit at all."""
     level = read(spec.resources.limits) if spec.resources is not None else {}
-    limits = {**_of_containers(spec, container_limits), **level}
+    limits = {**limits_of_containers(spec), **level}
     return add(limits, mask(read(spec.overhead), limits))
 
 

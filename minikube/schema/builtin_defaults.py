@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from minikube.schema.resource_lists import lists_of_resources, node_status, round_up
+
 Obj = dict[str, Any]
 
 CORE = "io.k8s.api.core.v1."
@@ -91,10 +93,9 @@ FIXED: dict[str, dict[str, Any]] = {
         "podManagementPolicy": "OrderedReady",
         "replicas": 1,
         "revisionHistoryLimit": 10,
-        "updateStrategy": {"type": "RollingUpdate"},
+        "updateStrategy": {},
     },
     APPS + "StatefulSetPersistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
-    APPS + "StatefulSetUpdateStrategy": {"type": "RollingUpdate"},
     APPS + "RollingUpdateStatefulSetStrategy": {"partition": 0},
     BATCH + "JobSpec": {
         "backoffLimit": 6,
@@ -174,14 +175,18 @@ def image_pull_policy(container: Obj) -> None:
     """Always for the tag latest or none, IfNotPresent for any other tag or a digest (SetDefaults_Container)."""
     if container.get("imagePullPolicy"):
         return
-    image = container.get("image") or ""
-    tag = image.rpartition("/")[2].partition(":")[2]
-    pinned = "@" in image or (tag and tag != "latest")
-    container["imagePullPolicy"] = "IfNotPresent" if pinned else "Always"
+    container["imagePullPolicy"] = _policy_of(container.get("image") or "")
+
+
+def _policy_of(image: str) -> str:
+    name, _, digest = image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    latest = tag == "latest" or (name and not tag and not digest)
+    return "Always" if latest else "IfNotPresent"
 
 
 def host_ports(spec: Obj) -> None:
-    """On the host's network a container port is a host port (SetDefaults_PodSpec)."""
+    """On the host's network a container port is a host port (SetDefaults_Pod): templates leave it to their pods."""
     if spec.get("hostNetwork"):
         for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
             for port in container.get("ports") or ():
@@ -190,7 +195,7 @@ def host_ports(spec: Obj) -> None:
 
 
 def pod_spec(spec: Obj) -> None:
-    host_ports(spec)
+    round_up(spec.get("overhead"))
     if spec.get("serviceAccountName"):
         spec["serviceAccount"] = spec["serviceAccountName"]
     elif spec.get("serviceAccount"):
@@ -208,6 +213,9 @@ SOURCES = {
 def volume(one: Obj) -> None:
     if SOURCES.isdisjoint(one):
         one["emptyDir"] = {}
+    image = one.get("image")
+    if isinstance(image, dict) and not image.get("pullPolicy"):
+        image["pullPolicy"] = _policy_of(image.get("reference") or "")
 
 
 def requests_from_limits(resources: Obj) -> None:
@@ -224,6 +232,7 @@ def pod(one: Obj) -> None:
         if container.get("resources"):
             requests_from_limits(container["resources"])
     spec.setdefault("enableServiceLinks", True)
+    host_ports(spec)
 
 
 def service_spec(spec: Obj) -> None:
@@ -271,8 +280,15 @@ def rolling(**fields: Any) -> Callable[[Obj], None]:
     return rule
 
 
+def stateful_set_strategy(strategy: Obj) -> None:
+    """Who does not say how pods are updated gets a partition, too; who says RollingUpdate alone gets none."""
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+        strategy.setdefault("rollingUpdate", {"partition": 0})
+
+
 def labelled_from_template(one: Obj) -> None:
-    """A workload without labels of its own has its template's (apps ReplicaSet, ReplicationController)."""
+    """A workload without labels of its own has its template's (Job, ReplicationController)."""
     labels = ((one.get("spec") or {}).get("template") or {}).get("metadata", {}).get("labels")
     if labels and not one.get("metadata", {}).get("labels"):
         one.setdefault("metadata", {})["labels"] = dict(labels)
@@ -352,10 +368,19 @@ RULES: dict[str, Callable[[Obj], None]] = {
     CORE + "ServiceSpec": service_spec,
     DISCOVERY + "EndpointSlice": endpoint_slice,
     CORE + "ReplicationController": replication_controller,
-    APPS + "ReplicaSet": labelled_from_template,
+    CORE + "ResourceRequirements": lists_of_resources("limits", "requests"),
+    CORE + "VolumeResourceRequirements": lists_of_resources("limits", "requests"),
+    CORE + "NodeStatus": node_status,
+    CORE + "PersistentVolumeSpec": lists_of_resources("capacity"),
+    CORE + "PersistentVolumeClaimStatus": lists_of_resources("capacity", "allocatedResources"),
+    CORE + "ResourceQuotaSpec": lists_of_resources("hard"),
+    CORE + "ResourceQuotaStatus": lists_of_resources("hard", "used"),
+    CORE + "LimitRangeItem": lists_of_resources("default", "defaultRequest", "max", "maxLimitRequestRatio", "min"),
+    "io.k8s.api.node.v1.Overhead": lists_of_resources("podFixed"),
+    BATCH + "Job": labelled_from_template,
     APPS + "DeploymentStrategy": rolling(maxSurge="25%", maxUnavailable="25%"),
     APPS + "DaemonSetUpdateStrategy": rolling(maxSurge=0, maxUnavailable=1),
-    APPS + "StatefulSetUpdateStrategy": rolling(partition=0),
+    APPS + "StatefulSetUpdateStrategy": stateful_set_strategy,
     BATCH + "JobSpec": job_spec,
     RBAC + "Subject": rbac_subject,
     NET + "NetworkPolicySpec": network_policy,

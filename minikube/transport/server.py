@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from minikube.kit.keeper import BACKLOG, Keeper
 from minikube.transport.client_certificates import ask_for_any
@@ -21,6 +22,21 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 GONE_SECONDS = 1.0
 LONGEST_LINE = 1 << 16
 """Of a request's first line and of each header: tokens with many groups and long selectors are legitimate."""
+
+
+class _Malformed(logging.Filter):
+    """What is no HTTP is answered with 400 and told in a line: it says nothing about us."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            record.exc_info, record.exc_text = None, None
+            record.msg = f"malformed HTTP: {record.msg}"
+        return True
+
+
+logging.getLogger("aiohttp.server").addFilter(_Malformed())
 
 
 def server_context(certificate: Path, key: Path, client_cas: Sequence[Path] = ()) -> ssl.SSLContext:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 import json
 import os
+import socket
+import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -135,6 +137,18 @@ def test_bodies_nested_too_deeply_are_refused(http: Http):
     for text in (b'{"a":' * 100_000, b"[" * 1_000_000, b'{"metadata":' + b"[" * 150 + b"]" * 150 + b"}"):
         assert check(http, "POST", "/api/v1/namespaces/default/configmaps", text) == 400
         assert check(http, "POST", "/api/v1/namespaces/default/configmaps", text, "application/yaml") == 400
+
+
+def test_what_is_no_http_is_refused_and_told_in_a_line(shared: Cluster):
+    known = len(shared.log.read_bytes())
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", shared.port)) as raw, context.wrap_socket(raw) as tls:
+        tls.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n")
+        assert b" 400 " in tls.recv(4096).partition(b"\r\n")[0]
+    told = shared.log.read_bytes()[known:]
+    assert b"malformed HTTP" in told
+    assert b"Traceback" not in told
 
 
 @THOROUGH

@@ -217,11 +217,6 @@ def common(one: AnyContainer, spec: PodSpec, path: str) -> Iterator[FieldError]:
     yield from _devices(one.volume_devices, one.volume_mounts, spec.volumes, f"{path}.volumeDevices")
     yield from one_of(f"{path}.imagePullPolicy", one.image_pull_policy, ("Always", "IfNotPresent", "Never"))
     yield from requirements(one.resources, f"{path}.resources")
-    if spec.host_network:
-        for index, port in enumerate(one.ports):
-            if port.host_port != port.container_port:
-                where = f"{at(f'{path}.ports', index)}.containerPort"
-                yield invalid(where, port.container_port, "must match `hostPort` when `hostNetwork` is true")
     context = one.security_context
     for index, mount in enumerate(one.volume_mounts):
         if mount.mount_propagation == "Bidirectional" and not (context and context.privileged):
@@ -288,6 +283,9 @@ def containers(spec: PodSpec, path: str) -> Iterator[FieldError]:
         yield from _watched(one, spec, where)
         yield from _restart(one, where)
         for number, port in enumerate(one.ports):
+            if spec.host_network and port.host_port and port.host_port != port.container_port:
+                inside = f"{at(f'{where}.ports', number)}.hostPort"
+                yield invalid(inside, port.host_port, "must match `containerPort` when `hostNetwork` is true")
             if port.host_port:
                 taken = f"{port.protocol}/{port.host_ip}/{port.host_port}"
                 if taken in held:

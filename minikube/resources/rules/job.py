@@ -28,6 +28,7 @@ from minikube.resources.rules.labelling import label_selector, template_metadata
 from minikube.resources.rules.podspec import pod_template
 from minikube.resources.warnings.common import changed, pod_name_warnings
 from minikube.resources.warnings.pod import template_warnings
+from minikube.schema.builtin_defaults import labelled_from_template
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
@@ -41,6 +42,7 @@ class JobRules(Strategy[Job]):
         spec = new.get("spec")
         if isinstance(spec, dict) and not spec.get("manualSelector"):
             _generate_selector(spec, new["metadata"])
+        labelled_from_template(new)
 
     def prepare_update(self, new: Obj, old: ReadOnlyObj) -> None:
         """A client that applies its own file again does not mean to take the generated selector away."""

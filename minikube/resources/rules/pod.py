@@ -14,6 +14,7 @@ from minikube.api.names import ip_problems, subdomain_problems
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, ReadOnlyObj, Strategy
 from minikube.resources.qos import qos_class
+from minikube.resources.rules import pod_level
 from minikube.resources.rules.containers import ephemeral_containers
 from minikube.resources.rules.invalid import at, forbidden, invalid, required
 from minikube.resources.rules.podspec import pod_spec
@@ -30,6 +31,9 @@ _RESIZABLE = ("cpu", "memory")
 
 
 class PodRules(Strategy[Pod]):
+    def default(self, new: Obj) -> None:
+        pod_level.default(new)
+
     def prepare_create(self, new: Obj) -> None:
         status: Obj = {"phase": "Pending", "qosClass": qos_class(msgspec.convert(new.get("spec") or {}, PodSpec))}
         if (new.get("spec") or {}).get("schedulingGates"):

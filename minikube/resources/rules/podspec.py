@@ -17,6 +17,7 @@ from minikube.resources.rules.containers import containers, ephemeral_containers
 from minikube.resources.rules.invalid import at, duplicate, forbidden, invalid, key, one_of, required
 from minikube.resources.rules.labelling import labels, template_metadata
 from minikube.resources.rules.placement import pod_placement
+from minikube.resources.rules.pod_level import pod_resources
 from minikube.resources.rules.security import pod_security
 from minikube.resources.rules.volumes import volumes
 
@@ -37,6 +38,7 @@ def pod_spec(spec: PodSpec, path: str) -> Iterator[FieldError]:
     yield from _names(spec, path)
     yield from _network(spec, path)
     yield from _gates(spec, path)
+    yield from pod_resources(spec, path)
     for name, amount in spec.overhead.items():
         if quantity.valid(amount) and quantity.parse(amount) < 0:
             why = "must be greater than or equal to 0"

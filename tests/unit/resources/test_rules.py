@@ -232,7 +232,24 @@ def test_a_job_gets_a_selector_that_only_its_pods_match():
     job = complete("Job")
     uid = job["metadata"]["uid"]
     assert job["spec"]["selector"] == {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
-    assert job["spec"]["template"]["metadata"]["labels"]["batch.kubernetes.io/job-name"] == "x"
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    assert labels["batch.kubernetes.io/job-name"] == "x"
+    assert job["metadata"]["labels"] == labels
+
+
+def test_resources_of_a_pod_are_completed_from_its_containers():
+    containers = [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}}]
+    limited = complete("Pod", {"spec.containers": containers, "spec.resources": {"limits": {"memory": "1Gi"}}})
+    assert limited["spec"]["resources"] == {
+        "limits": {"memory": "1Gi"},
+        "requests": {"cpu": "1", "memory": "1Gi"},
+    }
+    asked = complete("Pod", {"spec.containers": containers, "spec.resources": {"requests": {"cpu": "1"}}})
+    assert asked["spec"]["resources"] == {"limits": {"cpu": "2"}, "requests": {"cpu": "1"}}
+
+
+def test_a_taint_of_a_device_says_since_when_it_is_there():
+    assert complete("DeviceTaintRule")["spec"]["taint"]["timeAdded"]
 
 
 def test_a_namespace_is_active_finalized_by_kubernetes_and_labelled_with_its_name():

@@ -32,6 +32,8 @@ def test_the_pull_policy_follows_the_tag() -> None:
         "a:latest": "Always",
         "r:5000/a": "Always",
         "a@sha256:0": "IfNotPresent",
+        "a:latest@sha256:0": "Always",
+        "": "IfNotPresent",
     }
     containers = [{"name": str(index), "image": image} for index, image in enumerate(images)]
     pod = defaulted("core.v1.Pod", {"spec": {"containers": containers}})
@@ -122,3 +124,56 @@ def test_an_address_of_a_load_balancer_is_its_own() -> None:
 def test_an_empty_slice_says_that_it_is_empty() -> None:
     slice = defaulted("discovery.v1.EndpointSlice", {"addressType": "IPv4"})
     assert (slice["endpoints"], slice["ports"]) == ([], [])
+
+
+def test_an_image_volume_is_pulled_as_its_tag_says() -> None:
+    volumes = [{"name": "a", "image": {"reference": "a:1"}}, {"name": "b", "image": {"reference": "b"}}]
+    spec = defaulted("core.v1.Pod", {"spec": {"volumes": volumes}})["spec"]
+    assert [one["image"]["pullPolicy"] for one in spec["volumes"]] == ["IfNotPresent", "Always"]
+
+
+def test_amounts_are_whole_thousandths() -> None:
+    resources = {"limits": {"cpu": "100u", "memory": "1Gi"}}
+    pod = defaulted("core.v1.Pod", {"spec": {"containers": [{"name": "a", "resources": resources}]}})
+    assert pod["spec"]["containers"][0]["resources"] == {
+        "limits": {"cpu": "1m", "memory": "1Gi"},
+        "requests": {"cpu": "1m", "memory": "1Gi"},
+    }
+
+
+def test_what_a_node_has_can_be_had() -> None:
+    assert defaulted("core.v1.Node", {"status": {"capacity": {"cpu": "1"}}})["status"]["allocatable"] == {
+        "cpu": "1"
+    }
+    status = {"capacity": {"cpu": "2"}, "allocatable": {"cpu": "1"}}
+    assert defaulted("core.v1.Node", {"status": status})["status"]["allocatable"] == {"cpu": "1"}
+
+
+def test_ports_on_the_network_of_the_host_are_host_ports_of_pods_not_of_templates() -> None:
+    spec = {"hostNetwork": True, "containers": [{"name": "a", "ports": [{"containerPort": 80}]}]}
+    template = defaulted("apps.v1.DaemonSet", {"spec": {"template": {"spec": spec}}})["spec"]["template"]
+    assert template["spec"]["containers"][0]["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
+    pod = defaulted("core.v1.Pod", {"spec": template["spec"]})
+    assert pod["spec"]["containers"][0]["ports"] == [{"containerPort": 80, "hostPort": 80, "protocol": "TCP"}]
+
+
+def test_only_who_names_no_strategy_gets_a_partition() -> None:
+    def strategy(given: dict[str, Any]) -> Any:
+        return defaulted("apps.v1.StatefulSet", {"spec": given})["spec"]["updateStrategy"]
+
+    assert strategy({}) == {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+    assert strategy({"updateStrategy": {"type": "RollingUpdate"}}) == {"type": "RollingUpdate"}
+    assert strategy({"updateStrategy": {"rollingUpdate": {}}})["rollingUpdate"] == {"partition": 0}
+
+
+def test_a_zero_count_of_devices_is_one() -> None:
+    request = {"name": "r", "exactly": {"deviceClassName": "c", "count": 0}}
+    claim = defaulted("resource.v1.ResourceClaim", {"spec": {"devices": {"requests": [request]}}})
+    assert claim["spec"]["devices"]["requests"][0]["exactly"]["count"] == 1
+
+
+def test_a_replica_set_has_no_labels_but_its_own() -> None:
+    template = {"metadata": {"labels": {"a": "b"}}}
+    assert "metadata" not in defaulted("apps.v1.ReplicaSet", {"spec": {"template": template}})
+    controller = defaulted("core.v1.ReplicationController", {"spec": {"template": template}})
+    assert controller["metadata"]["labels"] == controller["spec"]["selector"] == {"a": "b"}

@@ -44,7 +44,7 @@ RULES: list[tuple[dict[str, Any], str]] = [
     ({f"{C}.ports": [{"containerPort": 1, "hostPort": 5}, {"containerPort": 2, "hostPort": 5}]},
      f'{C}.ports[1].hostPort: Duplicate value: "TCP//5"'),
     ({"spec.hostNetwork": True, f"{C}.ports": [{"containerPort": 1, "hostPort": 5}]},
-     f"{C}.ports[0].containerPort: Invalid value: 1: must match `hostPort` when `hostNetwork` is true"),
+     f"{C}.ports[0].hostPort: Invalid value: 5: must match `containerPort` when `hostNetwork` is true"),
     ({f"{C}.env": [{"name": ""}]}, f"{C}.env[0].name: Required value"),
     ({f"{C}.env": [{"name": "a=b"}]},
      f'{C}.env[0].name: Invalid value: "a=b": a valid environment variable name must consist only of printable '
