@@ -136,6 +136,9 @@ class Cgroups:
                 directory.mkdir(parents=True, exist_ok=True)
                 _write(directory, files)
 
+    def exists(self, path: str) -> bool:
+        return any((hierarchy / path.lstrip("/")).is_dir() for hierarchy in self.hierarchies())
+
     def container_settings(self) -> Mapping[str, str]:
         """What every container's group of version 2 gets, as the kubelet does it: the kernel kills a container that
         meets its limit as a whole, and nothing of it is swapped."""

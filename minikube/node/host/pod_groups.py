@@ -28,7 +28,8 @@ class PodGroups:
         """`cpu` cores and `memory` bytes are what pods may use together."""
         self.cgroups.ensure(self._root, Group(cpu_shares=shares(cpu), memory=memory))
         for tier in ("burstable", "besteffort"):
-            self.cgroups.ensure(f"{self._root}/{tier}", Group())
+            if not self.cgroups.exists(f"{self._root}/{tier}"):  # else it weighs what the pods in it still request
+                self.cgroups.ensure(f"{self._root}/{tier}", Group())
 
     def admit(self, pod: Pod, pods: Iterable[Pod]) -> None:
         """The pod's group with its limits; `pods` are all pods of the node."""
