@@ -42,7 +42,11 @@ class Cluster:
             stdout=self.log.open("ab"),
             stderr=subprocess.STDOUT,
         )
-        self.wait(lambda: self.kubeconfig.exists() and self.run("get", "--raw", "/readyz").returncode == 0, 90)
+        try:
+            self.wait(lambda: self.kubeconfig.exists() and self.run("get", "--raw", "/readyz").returncode == 0, 90)
+        except BaseException:  # nobody stops what has not started
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """kill -9"""
