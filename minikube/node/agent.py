@@ -27,13 +27,12 @@ from minikube.node.host.user_ranges import RangesExhausted, UserRanges
 from minikube.node.network.base import PodNetwork
 from minikube.node.pod.admit import Abilities, apparmor_enabled
 from minikube.node.pod.hooks import run_hook
-from minikube.node.pod.observed import Ending, Observed
-from minikube.node.pod.pods import containers_of, field_of, is_terminal
+from minikube.node.pod.observed import Ending
+from minikube.node.pod.pods import field_of
 from minikube.node.pod.problems import ConfigProblem
 from minikube.node.pod.restarts import BACKOFF_LIMIT
 from minikube.node.pod.worker import PodWorker
-from minikube.node.probes.prober import Counted, Prober, probes_of
-from minikube.node.probes.tally import Kind
+from minikube.node.probes.pods import PodProbes
 from minikube.node.registration import Registration
 from minikube.node.reporting import Reporting
 from minikube.node.roster import Roster
@@ -138,7 +137,7 @@ class Agent:
             clock=clock,
             wake=self._inputs_changed,
         )
-        self._prober = Prober(runtime, clock, self._probed)
+        self.probes = PodProbes(runtime, clock, self.host_ips, self._probed, simulated=self.simulated)
         self._groups = PodGroups(settings)
         self._registries, self._pull_records = Registries.load(settings), PullRecords(settings)
         self.longest_back_off = longest_back_off(settings)
@@ -367,7 +366,7 @@ class Agent:
 
     async def forget(self, pod: Pod) -> None:
         """Files and probes of a pod that is over."""
-        self._prober.keep(pod.metadata.uid, ())
+        self.probes.forget(pod)
         if not self.simulated:
             await self._inputs.remove(pod.metadata.uid)
             await asyncio.to_thread(self._groups.remove, pod, self._mine())
@@ -379,47 +378,6 @@ class Agent:
         if self.simulated or container.state is not State.EXITED or container.message:
             return container
         return self._inputs.with_termination_message(pod, container)
-
-    # Probes.
-
-    def probe(self, pod: Pod, observed: Observed, proven: Mapping[str, bool]) -> None:
-        """Probe what runs now, and nothing else; of a pod that ends, only whether it is still ready."""
-        if self.simulated:
-            return
-        running = []
-        if not is_terminal(pod):
-            for wanted in containers_of(pod):
-                latest = observed.latest(wanted.name)
-                if latest is not None and latest.state is State.RUNNING and latest.id not in observed.hooking:
-                    running.append((wanted, latest))
-        ips = self.host_ips if pod.spec.host_network else observed.ips
-        ending = pod.metadata.deletion_timestamp is not None
-        self._prober.keep(pod.metadata.uid, running, pod=pod, ips=ips, proven=proven, ending=ending)
-
-    def started(self, pod: Pod, containers: Sequence[Container], proven: Mapping[str, bool]) -> frozenset[str]:
-        return self._passing(pod, containers, Kind.STARTUP, dict.fromkeys(proven, True))
-
-    def ready(self, pod: Pod, containers: Sequence[Container], proven: Mapping[str, bool]) -> frozenset[str]:
-        return self._passing(pod, containers, Kind.READINESS, proven)
-
-    def _passing(
-        self, pod: Pod, containers: Sequence[Container], kind: Kind, before: Mapping[str, bool]
-    ) -> frozenset[str]:
-        """Ids of running containers that have no such probe, or whose probe passes; `before` says it of those that
-        this agent does not probe yet."""
-        probed = set() if self.simulated else {each.name for each in containers_of(pod) if kind in probes_of(each)}
-        return frozenset(
-            each.id
-            for each in containers
-            if each.state is State.RUNNING
-            and (each.name not in probed or self._prober.passes(each.id, kind, before=before.get(each.id, False)))
-        )
-
-    def probe_counts(self) -> Iterable[Counted]:
-        return self._prober.counted()
-
-    def unhealthy(self, containers: Sequence[Container]) -> Mapping[str, str]:
-        return self._prober.failed(each.id for each in containers)
 
     def _probed(self, pod: Pod, wanted: Wanted, reason: str, message: str) -> None:
         if reason:

@@ -158,7 +158,7 @@ class KubeletApi:
     async def _metrics(self, request: web.BaseRequest, parts: Sequence[str]) -> web.StreamResponse:
         name = parts[0] if parts else ""
         if name == "probes":
-            text = probes_text(self._agent.probe_counts())
+            text = probes_text(self._agent.probes.counted())
         elif name == "resource":
             text = resource_text(await self._stats.summary())
         elif name == "cadvisor":

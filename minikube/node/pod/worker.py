@@ -169,7 +169,7 @@ class PodWorker:
         if is_static(self.pod) and self.mirror is None and self.pod.metadata.deletion_timestamp is None:
             self.mirror = await agent.roster.mirrors.create(self.pod)
         pod = self._publish(observed)
-        agent.probe(pod, observed, self._proven)
+        agent.probes.follow(pod, observed, self._proven)
         actions = decide(pod, observed, now)
         if actions == [RemovePod()]:
             if self._lanes:
@@ -210,9 +210,9 @@ class PodWorker:
             sandboxes=sandboxes,
             containers=containers,
             ips=attachment.ips if attachment is not None else (),
-            started=agent.started(pod, containers, self._proven) - hooking,
-            ready=agent.ready(pod, containers, self._proven),
-            unhealthy=agent.unhealthy(containers),
+            started=agent.probes.started(pod, containers, self._proven) - hooking,
+            ready=agent.probes.ready(pod, containers, self._proven),
+            unhealthy=agent.probes.unhealthy(containers),
             problems=self._starter.problems.current(),
             delays=dict(self._starter.delays),
             hooking=hooking,

@@ -14,6 +14,7 @@ from minikube.node.runtime.base import (
     ContainerUsage,
     Handler,
     Image,
+    Mount,
     Resources,
     Sandbox,
     SandboxSpec,
@@ -113,6 +114,36 @@ def sandbox_config(spec: SandboxSpec) -> Any:
 
 def container_config(spec: ContainerSpec) -> Any:
     security = spec.security
+    return cri.ContainerConfig(
+        metadata=cri.ContainerMetadata(name=spec.name, attempt=spec.attempt),
+        image=cri.ImageSpec(image=spec.image, user_specified_image=spec.user_image),
+        command=spec.command,
+        args=spec.args,
+        working_dir=spec.working_dir,
+        envs=[cri.KeyValue(key=key, value=value) for key, value in spec.env],
+        mounts=[_mount(mount, security) for mount in spec.mounts],
+        devices=[
+            cri.Device(
+                container_path=device.container_path,
+                host_path=device.host_path,
+                permissions="r" if device.read_only else "mrw",
+            )
+            for device in spec.devices
+        ],
+        labels=dict(spec.labels),
+        annotations=dict(spec.annotations),
+        log_path=spec.log_path,
+        stdin=spec.stdin,
+        stdin_once=spec.stdin_once,
+        tty=spec.tty,
+        stop_signal=spec.stop_signal or "RUNTIME_DEFAULT",
+        linux=cri.LinuxContainerConfig(
+            resources=resources(spec.resources), security_context=_container_security(security)
+        ),
+    )
+
+
+def _container_security(security: SecurityContext) -> Any:
     context = cri.LinuxContainerSecurityContext(
         capabilities=cri.Capability(
             add_capabilities=security.add_capabilities, drop_capabilities=security.drop_capabilities
@@ -135,42 +166,18 @@ def container_config(spec: ContainerSpec) -> Any:
     if security.masked_paths and not security.privileged:
         context.masked_paths.extend(_MASKED)
         context.readonly_paths.extend(_READ_ONLY)
-    mounts = [
-        cri.Mount(
-            container_path=mount.container_path,
-            host_path=mount.host_path,
-            readonly=mount.read_only,
-            propagation=_PROPAGATION[mount.propagation],
-            recursive_read_only=mount.recursive_read_only,
-            uidMappings=_mapped(security),
-            gidMappings=_mapped(security),
-        )
-        for mount in spec.mounts
-    ]
-    return cri.ContainerConfig(
-        metadata=cri.ContainerMetadata(name=spec.name, attempt=spec.attempt),
-        image=cri.ImageSpec(image=spec.image, user_specified_image=spec.user_image),
-        command=spec.command,
-        args=spec.args,
-        working_dir=spec.working_dir,
-        envs=[cri.KeyValue(key=key, value=value) for key, value in spec.env],
-        mounts=mounts,
-        devices=[
-            cri.Device(
-                container_path=device.container_path,
-                host_path=device.host_path,
-                permissions="r" if device.read_only else "mrw",
-            )
-            for device in spec.devices
-        ],
-        labels=dict(spec.labels),
-        annotations=dict(spec.annotations),
-        log_path=spec.log_path,
-        stdin=spec.stdin,
-        stdin_once=spec.stdin_once,
-        tty=spec.tty,
-        stop_signal=spec.stop_signal or "RUNTIME_DEFAULT",
-        linux=cri.LinuxContainerConfig(resources=resources(spec.resources), security_context=context),
+    return context
+
+
+def _mount(mount: Mount, security: SecurityContext) -> Any:
+    return cri.Mount(
+        container_path=mount.container_path,
+        host_path=mount.host_path,
+        readonly=mount.read_only,
+        propagation=_PROPAGATION[mount.propagation],
+        recursive_read_only=mount.recursive_read_only,
+        uidMappings=_mapped(security),
+        gidMappings=_mapped(security),
     )
 
 
