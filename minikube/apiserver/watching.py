@@ -23,6 +23,8 @@ MIN_WATCH_SECONDS = 1800
 PROTOCOLS = ("binary.k8s.io", "base64.binary.k8s.io", "v4.channel.k8s.io")
 SEND_SECONDS = 30.0
 """A client that takes nothing for so long is cut off."""
+AT_ONCE = 1 << 15
+"""Bytes that a client which has taken everything so far is sent without a look at the clock."""
 
 Events = AsyncIterator[Sequence[Change]]
 
@@ -72,12 +74,16 @@ class Watching:
         self, request: web.BaseRequest, response: web.StreamResponse, batch: Sequence[Change]
     ) -> bool:
         """False: the client took nothing for too long and is cut off."""
+        lines, transport = b"".join(self._encoded(batch)), request.transport
+        if transport is not None and len(lines) < AT_ONCE and not transport.get_write_buffer_size():
+            await response.write(lines)  # which has nothing to wait for
+            return True
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await response.write(b"".join(self._encoded(batch)))
+                await response.write(lines)
         except TimeoutError:
-            if request.transport is not None:
-                request.transport.abort()
+            if transport is not None:
+                transport.abort()
             return False
         return True
 

@@ -21,6 +21,11 @@ from minikube.store.base import Event, EventType, Store
 Listener = Callable[[Change], None]
 
 
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 class Bucket:
     """All objects of one stored kind, by namespace/name ("-" for those without a namespace)."""
 
@@ -62,22 +67,22 @@ class Bucket:
 
     async def changed(self, until: float | None = None) -> None:
         """Returns at the next change of this kind, or at this time of the loop."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
         self._waiting.add(future)
+        timer = None if until is None else loop.call_at(until, _settle, future)
         try:
-            async with asyncio.timeout_at(until):
-                await future
-        except TimeoutError:
-            pass
+            await future
         finally:
             self._waiting.discard(future)
+            if timer is not None:
+                timer.cancel()
 
     def wake(self) -> None:
         """Whoever waits for a change looks again."""
         waiting, self._waiting = self._waiting, set()
         for future in waiting:
-            if not future.done():
-                future.set_result(None)
+            _settle(future)
 
     def since(self, revision: int, limit: int = 500) -> Sequence[Change]:
         """Changes after a revision, oldest first; the caller has checked the floor."""
@@ -205,6 +210,4 @@ class Cache:
 
     def _reach(self) -> None:
         while self._after and self._after[0][0] <= self.revision:
-            future = heapq.heappop(self._after)[2]
-            if not future.done():
-                future.set_result(None)
+            _settle(heapq.heappop(self._after)[2])

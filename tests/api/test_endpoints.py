@@ -50,7 +50,7 @@ NODE_RULES = {
     "nodes": "get list patch update watch",
     "nodes/status": "patch update",
     "persistentvolumes": "get list patch watch",
-    "podcertificaterequests.certificates.k8s.io": "create get list watch",
+    "podcertificaterequests.certificates.k8s.io": "get list watch",
     "pods": "delete",
     "pods/eviction": "create",
     "pods/status": "patch update",
