@@ -184,8 +184,6 @@ class RemoteApis:
         try:
             async with asyncio.timeout(ANSWER_SECONDS), self.session(api, verify=False) as session:
                 document = await _document(session, f"/{root}")
-                index = await _document(session, "/openapi/v3")
-                await self._learn(session, api.metadata.name, root)
         except TimeoutError as error:
             raise Unavailable("FailedDiscoveryCheck", f"timed out waiting for {url}/{root}") from error
         except (aiohttp.ClientError, OSError, ValueError, ApiError) as error:
@@ -195,13 +193,23 @@ class RemoteApis:
         if document is None:
             said = f"failing or missing response from {url}/{root}: bad status from {url}/{root}"
             raise Unavailable("FailedDiscoveryCheck", said)
+        self._resources[api.metadata.name] = document.get("resources") or ()
+        await self._describe(api, root)
+
+    async def _describe(self, api: APIService, root: str) -> None:
+        """What its OpenAPI documents say. An API that has none, or cannot say, is available all the same."""
         name = api.metadata.name
-        self._resources[name] = document.get("resources") or ()
-        link = ((index or {}).get("paths") or {}).get(root, {}).get("serverRelativeURL", "")
-        if link:
-            self._openapi[name] = link
-        else:
-            self._openapi.pop(name, None)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self.session(api, verify=False) as session:
+                index = await _document(session, "/openapi/v3") or {}
+                link = (index.get("paths") or {}).get(root, {}).get("serverRelativeURL", "")
+                if link:
+                    self._openapi[name] = link
+                else:
+                    self._openapi.pop(name, None)
+                await self._learn(session, name, root)
+        except (aiohttp.ClientError, OSError, ValueError, AttributeError, ApiError) as error:
+            log.info("OpenAPI documents of API service %s: %s", name, error)
 
     async def _learn(self, session: aiohttp.ClientSession, name: str, root: str) -> None:
         """Its OpenAPI v2 document, unless that is what is known. Raises as `_document`."""

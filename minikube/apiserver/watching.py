@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -65,7 +66,8 @@ class Watching:
                     if not await self._written(request, response, batch):
                         return response
         except TimeoutError:
-            await response.write_eof()
+            with suppress(ConnectionError):
+                await response.write_eof()
         except ConnectionError:
             return response
         return response

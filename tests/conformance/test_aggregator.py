@@ -14,7 +14,7 @@ from tests.conformance.space import Obj, Space, condition
 from tests.conformance.test_discovery import AGGREGATED, aggregated
 from tests.conformance.tls_pods import Served, serving
 
-pytestmark = pytest.mark.conformance
+pytestmark = [pytest.mark.conformance, pytest.mark.serial]  # one that is down holds up every namespace that ends
 KIND = "apiregistration.k8s.io/v1/APIService"
 
 

@@ -79,6 +79,9 @@ class Api(Handler):
         parts = path.strip("/").split("/")
         if parts[:2] == ["openapi", "v3"]:
             return self.openapi(parts[2:])
+        if parts[0] == "openapi":
+            self.close_connection = True  # without an answer: it is an API all the same
+            return None
         if len(parts) == 3:
             GROUPS.add(parts[1])
             return self.say(200, discovery(f"{parts[1]}/{parts[2]}"))
