@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
 
+from tests.conformance import admission_policies
+from tests.conformance.admission_policies import GROUP
 from tests.conformance.operations import every_verb, listed_in_discovery
 from tests.conformance.rows import row
 from tests.conformance.space import Obj, Space
 from tests.conformance.test_policies import workload
 
 pytestmark = pytest.mark.conformance
-GROUP = "admissionregistration.k8s.io/v1"
 POLICY, BINDING = f"{GROUP}/MutatingAdmissionPolicy", f"{GROUP}/MutatingAdmissionPolicyBinding"
 APPLIED = 'Object{metadata: Object.metadata{annotations: {"my-foo-annotation": "myAnnotationValue"}}}'
 FIVE = "Object{spec: Object.spec{replicas: object.spec.replicas + 5}}"
@@ -21,45 +21,17 @@ FIVE = "Object{spec: Object.spec{replicas: object.spec.replicas + 5}}"
 
 def policy(space: Space, expression: str) -> Obj:
     """About what is created in this namespace and its like."""
-    rule = {"operations": ["CREATE"], "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}
     mutation = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}
-    return {
-        "apiVersion": GROUP,
-        "kind": "MutatingAdmissionPolicy",
-        "metadata": {"name": f"{space.name}.policy.example.com"},
-        "spec": {
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space.name}},
-                "resourceRules": [rule],
-            },
-            "mutations": [mutation],
-            "reinvocationPolicy": "IfNeeded",
-        },
-    }
+    more = {"mutations": [mutation], "reinvocationPolicy": "IfNeeded"}
+    return admission_policies.policy(space, "MutatingAdmissionPolicy", ["CREATE"], **more)
 
 
 def binding(space: Space) -> Obj:
-    selector = {"matchLabels": {"kubernetes.io/metadata.name": space.name}}
-    return {
-        "apiVersion": GROUP,
-        "kind": "MutatingAdmissionPolicyBinding",
-        "metadata": {"name": f"{space.name}.binding.example.com"},
-        "spec": {
-            "policyName": f"{space.name}.policy.example.com",
-            "matchResources": {"namespaceSelector": selector},
-        },
-    }
+    return admission_policies.binding(space, "MutatingAdmissionPolicy")
 
 
-@contextmanager
-def bound(space: Space, expression: str) -> Iterator[None]:
-    space.create(policy(space, expression))
-    space.create(binding(space))
-    try:
-        yield
-    finally:
-        space.delete(BINDING, f"{space.name}.binding.example.com")
-        space.delete(POLICY, f"{space.name}.policy.example.com")
+def bound(space: Space, expression: str) -> AbstractContextManager[None]:
+    return admission_policies.bound(space, policy(space, expression), binding(space))
 
 
 @row("MutatingAdmissionPolicy should mutate a Deployment with annotations")

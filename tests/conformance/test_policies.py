@@ -3,63 +3,33 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
+from tests.conformance import admission_policies
+from tests.conformance.admission_policies import GROUP
 from tests.conformance.operations import every_verb, listed_in_discovery, status_verbs
 from tests.conformance.rows import row
 from tests.conformance.space import IMAGE, Obj, Space
 
 pytestmark = pytest.mark.conformance
-GROUP = "admissionregistration.k8s.io/v1"
 POLICY, BINDING = f"{GROUP}/ValidatingAdmissionPolicy", f"{GROUP}/ValidatingAdmissionPolicyBinding"
 
 
 def policy(space: Space, *validations: Obj, **spec: Any) -> Obj:
     """About deployments in this namespace."""
-    rule = {"operations": ["CREATE", "UPDATE"], "apiGroups": ["apps"], "apiVersions": ["v1"]}
-    return {
-        "apiVersion": GROUP,
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": f"{space.name}.policy.example.com"},
-        "spec": {
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space.name}},
-                "resourceRules": [{**rule, "resources": ["deployments"]}],
-            },
-            "validations": list(validations),
-            **spec,
-        },
-    }
+    more = {"validations": list(validations), **spec}
+    return admission_policies.policy(space, "ValidatingAdmissionPolicy", ["CREATE", "UPDATE"], **more)
 
 
 def binding(space: Space) -> Obj:
-    return {
-        "apiVersion": GROUP,
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": f"{space.name}.binding.example.com"},
-        "spec": {
-            "policyName": f"{space.name}.policy.example.com",
-            "matchResources": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space.name}},
-            },
-            "validationActions": ["Deny"],
-        },
-    }
+    return admission_policies.binding(space, "ValidatingAdmissionPolicy", validationActions=["Deny"])
 
 
-@contextmanager
-def bound(space: Space, wanted: Obj) -> Iterator[None]:
-    space.create(wanted)
-    space.create(binding(space))
-    try:
-        yield
-    finally:
-        space.delete(BINDING, f"{space.name}.binding.example.com")
-        space.delete(POLICY, f"{space.name}.policy.example.com")
+def bound(space: Space, wanted: Obj) -> AbstractContextManager[None]:
+    return admission_policies.bound(space, wanted, binding(space))
 
 
 def workload(kind: str, name: str, replicas: int) -> Obj:
