@@ -38,9 +38,14 @@ def every_verb(space: Space, wanted: Obj, *, spec: Obj | None = None) -> None:
     assert space.patch(kind, names[0], patch)["metadata"]["annotations"]["patched"] == "true"
     event = next(each for each in watch if each["object"]["metadata"].get("annotations", {}).get("patched"))
     assert event["type"] == "MODIFIED"
-    changed = space.get(kind, names[0])
-    changed["metadata"]["annotations"]["updated"] = "true"
-    assert space.update(changed)["metadata"]["annotations"]["updated"] == "true"
+
+    def put() -> Obj:
+        """Again after a conflict: a controller may write its status meanwhile."""
+        changed = space.get(kind, names[0])
+        changed["metadata"]["annotations"]["updated"] = "true"
+        return space.update(changed)
+
+    assert space.wait(put)["metadata"]["annotations"]["updated"] == "true"
     event = next(each for each in watch if each["object"]["metadata"].get("annotations", {}).get("updated"))
     assert event["type"] == "MODIFIED"
     space.delete(kind, names[0])
