@@ -95,7 +95,8 @@ def _copies(machine: Machine) -> None:
 
 
 def _logs(machine: Machine) -> None:
-    """The whole log, as far as it is written by now, alone and while commands and requests are timed beside it."""
+    """The whole log, alone and while commands and requests are timed beside it."""
+    os.sync()
     _log(machine, "alone")
     _log(machine, "with times", "--timestamps")
     over = threading.Event()

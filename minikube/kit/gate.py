@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 
+PATIENCE = 2.0
+"""Seconds after which one inside counts no longer: what takes so long waits for something, and needs no core."""
+
 
 class Gate:
-    """At most `slots` are inside at the same time."""
+    """At most `slots` are inside at the same time, and those that stay longer than `patience` seconds."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, patience: float = PATIENCE) -> None:
         self._free = slots
+        self._patience = patience
         self._order = count()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
 
@@ -24,10 +28,20 @@ class Gate:
             self._free -= 1
         else:
             await self._turn(priority)
+        passed_on = False
+
+        def leave() -> None:
+            nonlocal passed_on
+            if not passed_on:
+                passed_on = True
+                self._pass_on()
+
+        overdue = asyncio.get_running_loop().call_later(self._patience, leave)
         try:
             yield
         finally:
-            self._pass_on()
+            overdue.cancel()
+            leave()
 
     async def _turn(self, priority: int) -> None:
         turn = asyncio.get_running_loop().create_future()

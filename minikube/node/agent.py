@@ -220,7 +220,7 @@ class Agent:
     async def regroup(self, pod: Pod) -> None:
         """Set the limits of the pod's control group anew."""
         if not self.simulated:
-            await asyncio.to_thread(self._groups.admit, pod, self._mine())
+            await asyncio.to_thread(self._groups.limit, pod, self._mine())
 
     def container_settings(self) -> Mapping[str, str]:
         """Of every container's control group, beside what its resources say."""

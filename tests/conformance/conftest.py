@@ -12,7 +12,7 @@ import pytest
 
 from tests.conformance import site as sites
 from tests.conformance.site import Site
-from tests.conformance.space import Space
+from tests.conformance.space import POD_START, Space
 
 HOME = "MINIKUBE_TEST_SITE"
 """Variable that tells the workers of one run where their cluster is."""
@@ -28,6 +28,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         home = Path(os.environ.pop(HOME))
         sites.wait_closed(home)
         shutil.rmtree(home)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("conformance") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(2 * POD_START))
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ Obj = dict[str, Any]
 IMAGE = "busybox:test"
 AGNHOST = "agnhost:test"
 COUNTER = itertools.count()
+POD_START = 300
+"""Seconds that the upstream suite waits for a pod: a container with 10m of CPU starts for half a minute."""
 
 
 class Space:
@@ -108,7 +110,7 @@ class Space:
         *,
         since: str,
         type: str = "",
-        seconds: float = 60,
+        seconds: float = POD_START,
         **query: Any,
     ) -> Obj:
         """The first object in an event of that type (any if none) after that version for which `holds`."""
@@ -129,7 +131,7 @@ class Space:
 
     # ---- time ----------------------------------------------------------------------------------------
 
-    def wait(self, holds: Callable[[], Any], seconds: float = 60) -> Any:
+    def wait(self, holds: Callable[[], Any], seconds: float = POD_START) -> Any:
         """What `holds` returns once that is true; a failed assertion in it counts as not yet."""
         deadline = time.monotonic() + seconds
         while True:
@@ -151,12 +153,12 @@ class Space:
 
     # ---- pods ----------------------------------------------------------------------------------------
 
-    def run(self, what: Obj | str, seconds: float = 60) -> Obj:
+    def run(self, what: Obj | str, seconds: float = POD_START) -> Obj:
         """Creates a pod and waits until it is Ready."""
         name = self.create(what)["metadata"]["name"]
         return self.wait(lambda: ready(pod := self.get("v1/Pod", name)) and pod, seconds)
 
-    def finish(self, what: Obj | str, *, phase: str = "Succeeded", seconds: float = 60) -> Obj:
+    def finish(self, what: Obj | str, *, phase: str = "Succeeded", seconds: float = POD_START) -> Obj:
         """Creates a pod and waits until it has ended in that phase."""
         name = self.create(what)["metadata"]["name"]
         self.wait(lambda: self.get("v1/Pod", name)["status"]["phase"] in ("Succeeded", "Failed"), seconds)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.api.raw import MERGE, STRATEGIC
 from tests.conformance.rows import row
-from tests.conformance.space import Obj, Space, condition, shell
+from tests.conformance.space import POD_START, Obj, Space, condition, shell
 from tests.conformance.workloads import check_collection, condition_of, owner, pods_of, template
 
 pytestmark = pytest.mark.conformance
@@ -29,7 +29,7 @@ def job(script: str, *, restart: str = "Never", name: str = "foo", pod: Obj | No
     }
 
 
-def ends(space: Space, type: str = "Complete", name: str = "foo", seconds: float = 60) -> Obj:
+def ends(space: Space, type: str = "Complete", name: str = "foo", seconds: float = POD_START) -> Obj:
     """The Job once it has that condition."""
     found: Obj = space.wait(lambda: condition(one := space.get(KIND, name), type) == "True" and one, seconds)
     return found

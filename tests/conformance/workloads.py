@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.api.raw import MERGE, STRATEGIC
-from tests.conformance.space import Obj, Space, ready, shell
+from tests.conformance.space import POD_START, Obj, Space, ready, shell
 
 WEB = "mkdir /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www"
 
@@ -57,7 +57,7 @@ def pods_of(space: Space, labels: dict[str, str]) -> list[Obj]:
     return sorted(space.list("v1/Pod", labelSelector=selector), key=lambda pod: pod["metadata"]["name"])
 
 
-def wait_pods(space: Space, labels: dict[str, str], number: int, seconds: float = 60) -> list[Obj]:
+def wait_pods(space: Space, labels: dict[str, str], number: int, seconds: float = POD_START) -> list[Obj]:
     """Until there are so many, all ready and none going."""
 
     def settled() -> list[Obj]:

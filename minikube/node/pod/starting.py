@@ -20,6 +20,7 @@ from minikube.node.pod.observed import Observed
 from minikube.node.pod.pods import IMAGES_ANNOTATION, LEAST_GRACE, container_named, is_ephemeral
 from minikube.node.pod.problems import Problems
 from minikube.node.pod.pulling import NoImage, image_of
+from minikube.node.pod.resize import with_allocation
 from minikube.node.pod.restarts import next_delay
 from minikube.node.runtime.base import CreateFailed, State
 
@@ -85,6 +86,7 @@ class Starter:
             return
         agent, problems = self._agent, self.problems
         try:
+            await agent.regroup(with_allocation(pod, observed.allocated))
             identifier = await self._created(pod, wanted, action, observed, sandbox.id)
             started = await self._started(pod, wanted, identifier)
         except ConfigProblem as error:

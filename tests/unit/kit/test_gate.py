@@ -62,3 +62,19 @@ async def test_a_turn_that_comes_with_a_cancellation_is_passed_on() -> None:
     assert inside == [3]
     third.leave.set()
     await third.task
+
+
+async def test_who_stays_too_long_holds_nobody_up_and_leaves_once() -> None:
+    gate, inside = Gate(1, patience=0.01), []  # type: tuple[Gate, list[int]]
+    slow, second = Guest(gate, 1, inside), Guest(gate, 2, inside)
+    await asyncio.sleep(0.05)
+    assert inside == [1, 2]
+    slow.leave.set()
+    second.leave.set()
+    await asyncio.gather(slow.task, second.task)
+    last = [Guest(gate, number, inside) for number in (3, 4)]
+    await settle()
+    assert inside == [1, 2, 3]
+    for guest in last:
+        guest.leave.set()
+    await asyncio.gather(*(guest.task for guest in last))
