@@ -6,10 +6,8 @@ import logging
 import socket
 from collections.abc import Iterable, Iterator
 
-from pyroute2 import NetlinkError
-from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
-
 from minikube.node.network.base import Backend, ServicePort
+from minikube.node.network.netlink import NetlinkError, NFCTAttrTuple, NFCTSocket
 from minikube.node.runtime.base import PortMapping
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-from pyroute2 import IPRoute, NetlinkError
 
 from minikube.node.network.base import AddressesExhausted, Attachment
+from minikube.node.network.netlink import IPRoute, NetlinkError
 from minikube.node.network.netns import within
 from minikube.node.network.proxy import NftProxy
 from minikube.node.runtime.base import PortMapping

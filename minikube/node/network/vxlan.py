@@ -7,9 +7,8 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 
-from pyroute2 import IPRoute, NetlinkError
-
 from minikube.node.network.base import Peer
+from minikube.node.network.netlink import IPRoute, NetlinkError
 from minikube.node.network.peers import PORT
 
 NTF_SELF = 0x02
