@@ -31,7 +31,7 @@ from minikube.auth.base import User
 from minikube.client.base import PatchType
 from minikube.errors import ApiError, BadRequest, FieldError, Invalid, MethodNotAllowed, UnsupportedMediaType
 from minikube.kit.clock import Clock
-from minikube.registry.base import DeleteOptions, Registry, Request, Selection
+from minikube.registry.base import DeleteOptions, ListOptions, Registry, Request, Selection, WatchOptions
 from minikube.registry.patching import DECODING
 from minikube.registry.scale import patch_scale, put_scale, scale_of
 from minikube.resources.base import Kind
@@ -87,15 +87,13 @@ class Resources:
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, offer: Wanted
     ) -> web.StreamResponse:
         query = request.query
-        listing = await self._registry.list(
-            kind,
-            info.namespace,
-            _selection(query),
+        options = ListOptions(
             resource_version=query.get("resourceVersion", ""),
             resource_version_match=query.get("resourceVersionMatch", ""),
             limit=_integer(query, "limit"),
             continue_=query.get("continue", ""),
         )
+        listing = await self._registry.list(kind, info.namespace, _selection(query), options)
         return answer(await views.many(kind, listing, offer, _include(request), self._clock.now()), offer)
 
     async def _watch(
@@ -111,16 +109,13 @@ class Resources:
                 "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
             )
             raise Invalid.of("ListOptions", "meta.k8s.io", "", [cause])
-        opened = self._registry.watch(
-            kind,
-            info.namespace,
-            _selection(query),
+        options = WatchOptions(
             resource_version=query.get("resourceVersion", ""),
             bookmarks=_flag(query, "allowWatchBookmarks"),
             send_initial_events=initial,
             name=info.name,
         )
-        async with opened as events:
+        async with self._registry.watch(kind, info.namespace, _selection(query), options) as events:
             watching = Watching(kind, offer, _include(request), self._clock)
             return await watching.answer(request, events, seconds)
 

@@ -86,6 +86,29 @@ class Selection(msgspec.Struct, frozen=True):
     fields: str = ""
 
 
+class ListOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """metav1.ListOptions of a list: at most `limit` objects (0: all), from where `continue_` ended."""
+
+    resource_version: str = ""
+    """Unset: the most recent state; "0": any; else one at least as new, or, by the match, that very one."""
+    resource_version_match: str = ""
+    """NotOlderThan or Exact."""
+    limit: int = 0
+    continue_: str = ""
+
+
+class WatchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """metav1.ListOptions of a watch."""
+
+    resource_version: str = ""
+    """Changes after this one; unset or "0": everything that is there comes first, as if it were added now."""
+    bookmarks: bool = False
+    send_initial_events: bool = False
+    """Everything that is there comes first in any case; a bookmark marks its end."""
+    name: str = ""
+    """Only of the object of this name."""
+
+
 class Listing(msgspec.Struct, frozen=True):
     items: Sequence[Stored]
     revision: int
@@ -139,33 +162,15 @@ class Registry(Protocol):
         """`resource_version`: at least as new as this. Raises NotFound."""
         ...
 
-    async def list(
-        self,
-        kind: Kind,
-        namespace: str,
-        selection: Selection,
-        *,
-        resource_version: str = "",
-        resource_version_match: str = "",
-        limit: int = 0,
-        continue_: str = "",
-    ) -> Listing:
-        """One page: at most `limit` objects (0: all), from where `continue_` ended. Raises Expired, BadRequest."""
+    async def list(self, kind: Kind, namespace: str, selection: Selection, options: ListOptions) -> Listing:
+        """One page. Raises Expired, BadRequest, Invalid."""
         ...
 
     def watch(
-        self,
-        kind: Kind,
-        namespace: str,
-        selection: Selection,
-        *,
-        resource_version: str = "",
-        bookmarks: bool = False,
-        send_initial_events: bool = False,
-        name: str = "",
+        self, kind: Kind, namespace: str, selection: Selection, options: WatchOptions
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Change]]]:
-        """Batches of changes after `resource_version` (unset: first everything that is there). Raises Expired on
-        entering, or while iterating, when the history is gone."""
+        """Batches of changes. What ends a watch (its history is gone, …) is its last change, of type ERROR; a watch
+        of a kind that is withdrawn just ends."""
         ...
 
     async def create(self, kind: Kind, namespace: str, obj: Obj, request: Request, *, name: str = "") -> Stored:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from minikube.kit.tasks import guard
 from minikube.registry.history import Change, History
-from minikube.registry.keys import ROOT, bucket_of, split
+from minikube.registry.keys import ROOT, bucket_of, split_key
 from minikube.registry.stored import StoredObject
 from minikube.resources.base import Kind
 from minikube.store.base import Event, EventType, Store
@@ -189,7 +189,7 @@ class Cache:
     def _take_in(self, event: Event, *, first: bool = False) -> Bucket | None:
         """The bucket that it belongs to; None while nobody serves its kind."""
         record = event.record
-        prefix, path = split(record.key)
+        prefix, path = split_key(record.key)
         self.revision = max(self.revision, record.revision)
         bucket = self._buckets.get(prefix)
         if bucket is None:

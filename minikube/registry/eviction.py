@@ -13,7 +13,7 @@ from minikube.api.policy_v1 import PodDisruptionBudget
 from minikube.api.selectors import matches
 from minikube.client.base import PatchType
 from minikube.errors import BadRequest, Conflict, Forbidden, InternalError, NotFound, Timeout, TooManyRequests
-from minikube.registry.base import DeleteOptions, Request, Selection
+from minikube.registry.base import DeleteOptions, ListOptions, Request, Selection
 from minikube.registry.stored import StoredObject
 from minikube.resources.base import Kind
 
@@ -110,7 +110,7 @@ def _unhealthy(pod: Pod, budget: PodDisruptionBudget) -> bool:
 
 async def _budget_of(registry: StoreRegistry, pod: Pod) -> PodDisruptionBudget | None:
     kind = _kind(registry, "policy", _PLURAL)
-    listing = await registry.list(kind, pod.metadata.namespace, Selection())
+    listing = await registry.list(kind, pod.metadata.namespace, Selection(), ListOptions())
     budgets: list[PodDisruptionBudget] = [stored.typed() for stored in listing.items]  # type: ignore[misc]
     found = [
         budget

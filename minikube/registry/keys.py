@@ -14,11 +14,16 @@ def bucket_of(resource: Resource) -> str:
     return f"{ROOT}{resource.group or 'core'}/{resource.plural}/"
 
 
+def path_of(resource: Resource, namespace: str, name: str) -> str:
+    """The rest of an object's key: what it is called in its bucket."""
+    return f"{namespace if resource.namespaced else CLUSTER}/{name}"
+
+
 def key_of(resource: Resource, namespace: str, name: str) -> str:
-    return f"{bucket_of(resource)}{namespace if resource.namespaced else CLUSTER}/{name}"
+    return bucket_of(resource) + path_of(resource, namespace, name)
 
 
-def split(key: str) -> tuple[str, str]:
-    """The bucket and `namespace/name` of a key."""
+def split_key(key: str) -> tuple[str, str]:
+    """The bucket and the path of a key."""
     _, _, group, plural, rest = key.split("/", 4)
     return f"{ROOT}{group}/{plural}/", rest

@@ -13,11 +13,12 @@ from minikube.api.meta import Object, PartialObject, Resource, T, decode, from_d
 from minikube.auth.base import User
 from minikube.client.base import Handler, IndexFunction, Informer, ObjectList, PatchType, WatchEvent
 from minikube.errors import MethodNotAllowed, NotFound, from_status
-from minikube.registry.base import DeleteOptions, Request, Selection
+from minikube.registry.base import DeleteOptions, ListOptions, Request, Selection, WatchOptions
 from minikube.registry.binding import bind
 from minikube.registry.cache import Bucket
 from minikube.registry.eviction import evict
 from minikube.registry.history import Change
+from minikube.registry.keys import path_of
 from minikube.registry.registry import StoreRegistry
 from minikube.registry.scale import replicas_patch, scale_of
 from minikube.registry.selection import compile_selection
@@ -42,7 +43,7 @@ class LocalClient:
     ) -> ObjectList[T]:
         served = self._kind(kind.resource)
         found = await self._registry.list(
-            served, namespace, Selection(labels, fields), resource_version=resource_version
+            served, namespace, Selection(labels, fields), ListOptions(resource_version=resource_version)
         )
         items = tuple(self._typed(kind, stored) for stored in found.items)
         return ObjectList(items, str(found.revision), found.continue_)
@@ -58,8 +59,8 @@ class LocalClient:
         resource_version: str = "",
     ) -> AsyncIterator[AsyncIterator[WatchEvent[T]]]:
         served = self._kind(kind.resource)
-        selection = Selection(labels, fields)
-        watching = self._registry.watch(served, namespace, selection, resource_version=resource_version)
+        options = WatchOptions(resource_version=resource_version)
+        watching = self._registry.watch(served, namespace, Selection(labels, fields), options)
 
         async def events(batches: Any) -> AsyncIterator[WatchEvent[T]]:
             async for batch in batches:
@@ -161,7 +162,7 @@ class LocalClient:
         return _partial(found)
 
     async def list_partial(self, resource: Resource, namespace: str = "") -> ObjectList[PartialObject]:
-        found = await self._registry.list(self._kind(resource), namespace, Selection())
+        found = await self._registry.list(self._kind(resource), namespace, Selection(), ListOptions())
         items = tuple(_partial(stored) for stored in found.items)
         return ObjectList(items, str(found.revision))
 
@@ -229,8 +230,7 @@ class LocalLister(Generic[T]):
         self._informer = informer
 
     def get(self, name: str, namespace: str = "") -> T | None:
-        scope = namespace if self._bucket.kind.resource.namespaced else "-"
-        stored = self._bucket.objects.get(f"{scope}/{name}")
+        stored = self._bucket.objects.get(path_of(self._bucket.kind.resource, namespace, name))
         if stored is None or not self._informer.selects(stored):
             return None
         return self._informer.typed(stored)

@@ -16,7 +16,17 @@ from minikube.errors import NotFound
 from minikube.kit.clock import SYSTEM, Clock
 from minikube.kit.tasks import guard
 from minikube.registry.allocate import Allocator
-from minikube.registry.base import Alter, Change, DeleteOptions, Listing, Request, Selection, Written
+from minikube.registry.base import (
+    Alter,
+    Change,
+    DeleteOptions,
+    Listing,
+    ListOptions,
+    Request,
+    Selection,
+    WatchOptions,
+    Written,
+)
 from minikube.registry.cache import Cache
 from minikube.registry.conversion import Converting
 from minikube.registry.reading import Reading
@@ -135,47 +145,13 @@ class StoreRegistry:
     async def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> StoredObject:
         return await self._reading.get(kind, namespace, name, resource_version=resource_version)
 
-    async def list(
-        self,
-        kind: Kind,
-        namespace: str,
-        selection: Selection,
-        *,
-        resource_version: str = "",
-        resource_version_match: str = "",
-        limit: int = 0,
-        continue_: str = "",
-    ) -> Listing:
-        return await self._reading.list(
-            kind,
-            namespace,
-            selection,
-            resource_version=resource_version,
-            resource_version_match=resource_version_match,
-            limit=limit,
-            continue_=continue_,
-        )
+    async def list(self, kind: Kind, namespace: str, selection: Selection, options: ListOptions) -> Listing:
+        return await self._reading.list(kind, namespace, selection, options)
 
     def watch(
-        self,
-        kind: Kind,
-        namespace: str,
-        selection: Selection,
-        *,
-        resource_version: str = "",
-        bookmarks: bool = False,
-        send_initial_events: bool = False,
-        name: str = "",
+        self, kind: Kind, namespace: str, selection: Selection, options: WatchOptions
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Change]]]:
-        return self._reading.watch(
-            kind,
-            namespace,
-            selection,
-            resource_version=resource_version,
-            bookmarks=bookmarks,
-            send_initial_events=send_initial_events,
-            name=name,
-        )
+        return self._reading.watch(kind, namespace, selection, options)
 
     async def create(
         self, kind: Kind, namespace: str, obj: Obj, request: Request, *, name: str = ""
@@ -214,7 +190,7 @@ class StoreRegistry:
         self, kind: Kind, namespace: str, selection: Selection, options: DeleteOptions, request: Request
     ) -> Listing:
         """Deletes what it lists, one by one; what is gone meanwhile is no error."""
-        found = await self.list(kind, namespace, selection)
+        found = await self.list(kind, namespace, selection, ListOptions())
         deleted = []
         for stored in found.items:
             try:

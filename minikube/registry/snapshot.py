@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from minikube.registry.cache import Bucket
 from minikube.registry.history import Change
-from minikube.registry.keys import split
+from minikube.registry.keys import split_key
 from minikube.registry.stored import StoredObject
 
 CHUNK = 100
@@ -76,7 +76,7 @@ class Snapshot:
     def _note(self, change: Change) -> None:
         state = change.new or change.old
         assert state is not None
-        path = split(state.key)[1]
+        path = split_key(state.key)[1]
         if path not in self._before:
             self._before[path] = change.old
             if change.old is not None:

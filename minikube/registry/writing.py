@@ -7,30 +7,33 @@ An update repeats from mutation whenever somebody else's write came first, unles
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from minikube.admission.base import Attributes
 from minikube.admission.chain import Chain
 from minikube.client.base import PatchType
 from minikube.errors import (
     AlreadyExists,
     BadRequest,
     Conflict,
-    InternalError,
     MethodNotAllowed,
     NotFound,
 )
 from minikube.kit.clock import Clock
 from minikube.registry import metadata as rules
 from minikube.registry import steps
-from minikube.registry.allocate import Allocator, Reservation
+from minikube.registry.allocate import Allocator
 from minikube.registry.base import Alter, DeleteOptions, Request, Written
 from minikube.registry.cache import Cache
 from minikube.registry.conversion import Converting
 from minikube.registry.deletion import plan_deletion
-from minikube.registry.keys import key_of
+from minikube.registry.keys import key_of, split_key
 from minikube.registry.patching import apply_patch, check_patch
 from minikube.registry.shape import Shape, shape_of
 from minikube.registry.splitting import split
@@ -41,6 +44,8 @@ from minikube.store.base import Record, Store
 from minikube.store.errors import KeyExists, RevisionMismatch, StoreError
 
 RETRIES = 20
+NAMES_TRIED = 8
+"""Of an object whose name the server makes up, before the client is told that they are taken."""
 AFTER_ADMISSION = " after mutating admission happens"
 
 UNTRACKED = "binding"
@@ -82,18 +87,15 @@ class Writing:
             steps.take_name(metadata, name)
         if metadata.get("resourceVersion"):
             raise BadRequest("resourceVersion should not be set on objects to be created")
-        generated = not metadata.get("name") and bool(metadata.get("generateName"))
         shape = shape_of(kind)
         check_object(kind, steps.clean(kind, shape, obj), request)
         rules.drop_doubled_owners(obj, request)
-        for attempt in range(8):
-            new = copy.deepcopy(obj) if generated else obj
-            try:
-                return await self._create_once(kind, namespace, new, request, shape, applied=applied)
-            except AlreadyExists:
-                if not generated or attempt == 7:
-                    raise
-        raise InternalError("unreachable")
+        if not metadata.get("name") and metadata.get("generateName"):
+            for _ in range(NAMES_TRIED - 1):
+                with contextlib.suppress(AlreadyExists):
+                    new = copy.deepcopy(obj)
+                    return await self._create_once(kind, namespace, new, request, shape, applied=applied)
+        return await self._create_once(kind, namespace, obj, request, shape, applied=applied)
 
     async def _create_once(
         self, kind: Kind, namespace: str, obj: Obj, request: Request, shape: Shape, *, applied: bool
@@ -106,24 +108,11 @@ class Writing:
         if not applied:
             shape.track(None, obj, request, "", self._clock.now())
         attributes = steps.attributes_of("CREATE", kind, "", namespace, name, obj, None, request)
-        await self._admission.mutate(attributes)
-        if self._admission.mutated(attributes):
-            steps.clean(kind, shape, obj)
-            steps.default(kind, shape, obj)
-            rules.drop_doubled_owners(obj, request, AFTER_ADMISSION)
+        await self._mutate(kind, shape, obj, attributes, request)
         kind.strategy.prepare_create(obj)
         kind.strategy.requested_by(obj, request.user.info())
-        reservation = self._allocator.reserve(kind, obj, None)
-        try:
-            steps.validate(kind, shape, obj, None, request)
-            await self._admission.validate(attributes)
-            stored = await self._store_new(kind, namespace, obj, request)
-        except BaseException:
-            reservation.rollback()
-            raise
-        finally:
-            attributes.over()
-        return await self._finish(kind, stored, reservation, request)
+        write = partial(self._store_new, kind, namespace, obj, request)
+        return await self._validated(kind, shape, obj, attributes, request, write)
 
     async def _store_new(self, kind: Kind, namespace: str, obj: Obj, request: Request) -> StoredObject:
         name = obj["metadata"]["name"]
@@ -208,16 +197,12 @@ class Writing:
         """Of the present object, again and again until nobody else's write comes between; `cleaned`: what `change`
         makes has the kind's shape already, `applied`: and its managedFields; `sent`: a strategic merge patch."""
         shape = shape_of(kind)
-        key = key_of(kind.storage, namespace, name)
         for _ in range(RETRIES):
-            record = await self._store.get(key)
-            if record is None:
-                raise NotFound.of(kind.resource.plural, kind.resource.group, name)
-            present = await self._shown(kind, record)
+            present = await self._present(kind, namespace, name)
             old = present.tree(kind)
             new = change(old)
             asked = rules.metadata_of(new).get("resourceVersion") or ""
-            steps.check_update(kind, name, new, old, asked, record.revision)
+            steps.check_update(kind, name, new, old, asked, present.revision)
             if not cleaned:
                 check_patched(new, steps.clean_patched(shape, kind, new, sent), request, sent)
             new = split(kind, new, old, subresource)
@@ -226,28 +211,14 @@ class Writing:
             if not applied and subresource != UNTRACKED:
                 shape.track(old, new, request, subresource, self._clock.now())
             attributes = steps.attributes_of("UPDATE", kind, subresource, namespace, name, new, old, request)
-            await self._admission.mutate(attributes)
-            if self._admission.mutated(attributes):
-                steps.clean(kind, shape, new)
-                steps.default(kind, shape, new)
-            rules.drop_doubled_owners(new, request, AFTER_ADMISSION)
+            await self._mutate(kind, shape, new, attributes, request)
             steps.prepare_change(kind, new, old, subresource)
-            reservation = self._allocator.reserve(kind, new, old)
+            write = partial(self._store_changed, kind, namespace, present, new, request)
             try:
-                steps.validate(kind, shape, new, old, request, subresource)
-                await self._admission.validate(attributes)
-                written = await self._store_changed(kind, namespace, present, new, request)
+                return Written(await self._validated(kind, shape, new, attributes, request, write))
             except RevisionMismatch as error:
-                reservation.rollback()
-                if cleaned and asked == str(record.revision) and error.current is not None:
+                if cleaned and asked == str(present.revision) and error.current is not None:
                     raise Conflict.of(kind.resource.plural, kind.resource.group, name, steps.MODIFIED) from error
-                continue
-            except BaseException:
-                reservation.rollback()
-                raise
-            finally:
-                attributes.over()
-            return Written(await self._finish(kind, written, reservation, request))
         raise Conflict.of(kind.resource.plural, kind.resource.group, name, steps.MODIFIED)
 
     async def _store_changed(
@@ -279,12 +250,8 @@ class Writing:
     async def delete(
         self, kind: Kind, namespace: str, name: str, options: DeleteOptions, request: Request
     ) -> tuple[StoredObject, bool]:
-        key = key_of(kind.storage, namespace, name)
         for _ in range(RETRIES):
-            record = await self._store.get(key)
-            if record is None:
-                raise NotFound.of(kind.resource.plural, kind.resource.group, name)
-            present = await self._shown(kind, record)
+            present = await self._present(kind, namespace, name)
             steps.check_deletion(kind, present, options)
             old = present.tree(kind)
             attributes = steps.attributes_of("DELETE", kind, "", namespace, name, None, old, request)
@@ -299,7 +266,7 @@ class Writing:
                 if plan.marked is None:
                     return present, False
                 value = steps.encode(kind, await self._converting.store(kind, plan.marked))
-                written = await self._store.update(record.key, value, expect=record.revision)
+                written = await self._store.update(present.key, value, expect=present.revision)
                 marked = await self._seen(kind, written)
                 await self._converting.show(kind, [marked])
                 return marked, False
@@ -324,24 +291,54 @@ class Writing:
 
     # ---- steps ---------------------------------------------------------------------------------------
 
-    async def _seen(self, kind: Kind, record: Record) -> StoredObject:
-        await self._cache.reached(record.revision)
-        current = self._cache.bucket(kind).objects.get(record.key.split("/", 4)[4])
-        return (
-            current if current is not None and current.revision == record.revision else StoredObject(kind, record)
-        )
-
-    async def _shown(self, kind: Kind, record: Record) -> StoredObject:
+    async def _present(self, kind: Kind, namespace: str, name: str) -> StoredObject:
+        """As it is stored at this moment. Raises NotFound."""
+        record = await self._store.get(key_of(kind.storage, namespace, name))
+        if record is None:
+            raise NotFound.of(kind.resource.plural, kind.resource.group, name)
         stored = StoredObject(kind, record)
         await self._converting.show(kind, [stored])
         return stored
 
-    async def _finish(
-        self, kind: Kind, stored: StoredObject, reservation: Reservation, request: Request
+    async def _mutate(self, kind: Kind, shape: Shape, new: Obj, attributes: Attributes, request: Request) -> None:
+        """By the plugins of admission; what they made is brought into shape like what a client sends."""
+        await self._admission.mutate(attributes)
+        if self._admission.mutated(attributes):
+            steps.clean(kind, shape, new)
+            steps.default(kind, shape, new)
+        rules.drop_doubled_owners(new, request, AFTER_ADMISSION)
+
+    async def _validated(
+        self,
+        kind: Kind,
+        shape: Shape,
+        new: Obj,
+        attributes: Attributes,
+        request: Request,
+        write: Callable[[], Awaitable[StoredObject]],
     ) -> StoredObject:
+        """What `write` makes of a valid object; what it needs is reserved meanwhile, and freed if this fails."""
+        reservation = self._allocator.reserve(kind, new, attributes.old)
+        try:
+            steps.validate(kind, shape, new, attributes.old, request, attributes.subresource)
+            await self._admission.validate(attributes)
+            stored = await write()
+        except BaseException:
+            reservation.rollback()
+            raise
+        finally:
+            attributes.over()
         if request.dry_run:
             reservation.rollback()
         else:
             reservation.commit()
         await self._converting.show(kind, [stored])
         return stored
+
+    async def _seen(self, kind: Kind, record: Record) -> StoredObject:
+        """As the cache shows it to everybody, unless something has come after it already."""
+        await self._cache.reached(record.revision)
+        current = self._cache.bucket(kind).objects.get(split_key(record.key)[1])
+        if current is not None and current.revision == record.revision:
+            return current
+        return StoredObject(kind, record)

@@ -11,7 +11,7 @@ from minikube.apiserver import views
 from minikube.apiserver.negotiation import Wanted
 from minikube.auth.base import User
 from minikube.kit import turns
-from minikube.registry.base import Listing, Request, Selection
+from minikube.registry.base import Listing, ListOptions, Request, Selection
 from minikube.resources.base import Kind
 from tests.fakes.cluster import Cluster
 
@@ -24,7 +24,7 @@ async def listed(count: int) -> tuple[Cluster, Kind, Listing]:
     assert kind is not None
     for number in range(count):
         await cluster.registry.create(kind, "default", {"metadata": {"name": f"c{number}"}}, REQUEST)
-    return cluster, kind, await cluster.registry.list(kind, "default", Selection())
+    return cluster, kind, await cluster.registry.list(kind, "default", Selection(), ListOptions())
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])

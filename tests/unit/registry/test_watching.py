@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from minikube.auth.base import User
-from minikube.registry.base import Change, DeleteOptions, Request, Selection
+from minikube.registry.base import Change, DeleteOptions, Request, Selection, WatchOptions
 from minikube.registry.registry import StoreRegistry
 from minikube.resources import ALL
 from minikube.settings import Settings
@@ -51,7 +51,7 @@ async def test_a_watcher_that_was_overtaken_is_told_however_little_is_left() -> 
     async with running() as registry:
         first = await registry.create(CONFIG_MAPS, "x", named("a"), REQUEST)
         start = str(first.revision)
-        async with registry.watch(CONFIG_MAPS, "x", Selection(), resource_version=start) as events:
+        async with registry.watch(CONFIG_MAPS, "x", Selection(), WatchOptions(resource_version=start)) as events:
             last = await registry.create(CONFIG_MAPS, "x", named("b"), REQUEST)
             registry.cache.bucket(CONFIG_MAPS).history.forget(last.revision)
             assert told(await anext(events)) == [("ERROR", "Expired")]
@@ -60,7 +60,7 @@ async def test_a_watcher_that_was_overtaken_is_told_however_little_is_left() -> 
 async def test_a_watch_ends_with_its_kind_when_it_has_told_everything() -> None:
     async with running() as registry:
         await registry.create(CONFIG_MAPS, "x", named("a"), REQUEST)
-        async with registry.watch(CONFIG_MAPS, "x", Selection()) as events:
+        async with registry.watch(CONFIG_MAPS, "x", Selection(), WatchOptions()) as events:
             assert told(await anext(events)) == [("ADDED", "a")]
             await registry.delete(CONFIG_MAPS, "x", "a", DeleteOptions(), REQUEST)
             registry.cache.remove_kind(CONFIG_MAPS)
@@ -74,7 +74,7 @@ async def test_a_watch_from_before_the_history_is_opened_and_told_so() -> None:
         start = str(first.revision)
         last = await registry.create(CONFIG_MAPS, "x", named("b"), REQUEST)
         registry.cache.bucket(CONFIG_MAPS).history.forget(last.revision)
-        async with registry.watch(CONFIG_MAPS, "x", Selection(), resource_version=start) as events:
+        async with registry.watch(CONFIG_MAPS, "x", Selection(), WatchOptions(resource_version=start)) as events:
             (error,) = await anext(events)
             assert error.status == {
                 "kind": "Status",
