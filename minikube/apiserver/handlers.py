@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from minikube.api.meta import Resource
-from minikube.apiserver import protobuf_views, views
+from minikube.apiserver import views
 from minikube.apiserver.audit.trail import ANNOTATIONS
 from minikube.apiserver.compression import InPieces
-from minikube.apiserver.headers import told
+from minikube.apiserver.headers import told as said
 from minikube.apiserver.negotiation import (
     DELETE_OPTIONS,
     JSON,
     PROTOBUF,
+    STATUS,
     YAML,
     Body,
     Wanted,
@@ -29,14 +31,27 @@ from minikube.apiserver.warnings import WARNINGS
 from minikube.apiserver.watching import Watching, seconds_of
 from minikube.auth.base import User
 from minikube.client.base import PatchType
-from minikube.errors import ApiError, BadRequest, FieldError, Invalid, MethodNotAllowed, UnsupportedMediaType
+from minikube.errors import (
+    ApiError,
+    BadRequest,
+    FieldError,
+    Invalid,
+    MethodNotAllowed,
+    NotAcceptable,
+    UnsupportedMediaType,
+)
 from minikube.kit.clock import Clock
 from minikube.registry.base import DeleteOptions, ListOptions, Registry, Request, Selection, WatchOptions
 from minikube.registry.patching import DECODING
 from minikube.registry.scale import patch_scale, put_scale, scale_of
+from minikube.registry.shape import shape_of
+from minikube.registry.steps import clean
+from minikube.registry.stored import StoredObject, to_bytes
+from minikube.registry.strictness import check_object
 from minikube.resources.base import Kind
 from minikube.resources.subresources import SCALE
 from minikube.schema import protobuf_encode
+from minikube.store.base import Record
 
 PATCHES = {f"application/{type.value}": type for type in PatchType}
 NAMED, UNNAMED = ("get", "update", "patch", "delete"), ("list", "create", "deletecollection")
@@ -54,9 +69,10 @@ class Resources:
         named = bool(info.name)
         if info.verb not in kind.verbs or (info.verb in UNNAMED and named) or (info.verb in NAMED and not named):
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
-        offer = wanted(request.headers.get("Accept", ""), messages=protobuf_encode.known(kind.definition))
+        shown = SCALE if info.subresource == "scale" else kind
+        offer = wanted(request.headers.get("Accept", ""), messages=protobuf_encode.known(shown.definition))
         if info.subresource == "scale":
-            return await self._scale(request, kind, info, user)
+            return await self._scale(request, kind, info, user, offer)
         match info.verb:
             case "get":
                 return await self._get(request, kind, info, offer)
@@ -122,7 +138,7 @@ class Resources:
     async def _create(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
     ) -> web.StreamResponse:
-        how, obj = await self._object(request, kind, user)
+        how, obj = await read_object(request, kind, user)
         stored = await self._registry.create(kind, info.namespace, obj, how)
         body = views.one(kind, stored, offer, _include(request), self._clock.now())
         return answer(body, offer, status=201)
@@ -130,7 +146,7 @@ class Resources:
     async def _update(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
     ) -> web.StreamResponse:
-        how, obj = await self._object(request, kind, user)
+        how, obj = await read_object(request, kind, user)
         written = await self._registry.update(
             kind, info.namespace, info.name, obj, how, subresource=info.subresource
         )
@@ -140,7 +156,7 @@ class Resources:
     async def _patch(
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
     ) -> web.StreamResponse:
-        how, type, patch = await _patch_of(request, _request(request, user))
+        how, type, patch = await _patch_of(request, request_of(request, user))
         written = await self._registry.patch(
             kind, info.namespace, info.name, patch, type, how, subresource=info.subresource
         )
@@ -151,7 +167,7 @@ class Resources:
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
     ) -> web.StreamResponse:
         options = await _delete_options(request)
-        how = _request(request, user, dry_run=options.dry_run)
+        how = request_of(request, user, dry_run=options.dry_run)
         stored, gone = await self._registry.delete(kind, info.namespace, info.name, options, how)
         if gone and kind.resource.plural != "pods":
             details = {"name": stored.name, "group": kind.resource.group, "kind": kind.resource.plural}
@@ -162,8 +178,7 @@ class Resources:
                 "status": "Success",
                 "details": {**{k: v for k, v in details.items() if v}, "uid": stored.uid},
             }
-            told = protobuf_views.status(status) if offer.media == PROTOBUF else msgspec.json.encode(status)
-            return answer(told, offer)
+            return answer(views.plain(status, STATUS, offer), offer)
         body = views.one(kind, stored, offer, _include(request), self._clock.now())
         return answer(body, offer)
 
@@ -171,39 +186,63 @@ class Resources:
         self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
     ) -> web.StreamResponse:
         options = await _delete_options(request)
-        how = _request(request, user, dry_run=options.dry_run)
+        how = request_of(request, user, dry_run=options.dry_run)
         selection = _selection(request.query)
         listing = await self._registry.delete_collection(kind, info.namespace, selection, options, how)
         return answer(await views.many(kind, listing, offer, _include(request), self._clock.now()), offer)
 
     async def _scale(
-        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User
+        self, request: web.BaseRequest, kind: Kind, info: RequestInfo, user: User, offer: Wanted
     ) -> web.StreamResponse:
         namespace, name = info.namespace, info.name
-        how = _request(request, user)
+        how = request_of(request, user)
         if info.verb == "get":
             stored = await self._registry.get(kind, namespace, name)
         elif info.verb == "update":
-            how, scale = await self._object(request, SCALE, user)
+            how, scale = await read_object(request, SCALE, user)
             stored = await put_scale(self._registry, kind, namespace, name, scale, how)
         else:
             how, type, patch = await _patch_of(request, how)
             stored = await patch_scale(self._registry, kind, namespace, name, patch, type, how)
-        return answer(msgspec.json.encode(scale_of(kind, stored.tree(kind))), Wanted())
+        told = to_bytes(scale_of(kind, stored.tree(kind)))
+        shown = StoredObject(SCALE, Record(stored.key, told, stored.revision, stored.revision))
+        return answer(views.one(SCALE, shown, offer, _include(request), self._clock.now()), offer)
 
-    async def _object(self, request: web.BaseRequest, kind: Kind, user: User) -> tuple[Request, dict[str, Any]]:
-        how = _request(request, user)
-        body = decode_body(
-            await request.read(),
-            request.headers.get("Content-Type", ""),
-            definition=kind.definition,
-            strict=how.field_validation != "Ignore",
-        )
-        obj = body.tree
-        if not isinstance(obj, dict):
-            raise BadRequest("the object provided is unrecognized (must be an object)")
+
+def offered(request: web.BaseRequest) -> Wanted:
+    """How an object is answered that is never stored. Raises NotAcceptable."""
+    return wanted(request.headers.get("Accept", ""), views=False, messages=True)
+
+
+async def read_object(
+    request: web.BaseRequest, kind: Kind, user: User, also: Sequence[str] = ()
+) -> tuple[Request, dict[str, Any]]:
+    """The request and its body, an object of this kind as it was sent; `also`: other versions that will do.
+
+    Raises BadRequest, Invalid, UnsupportedMediaType.
+    """
+    how = request_of(request, user)
+    body = decode_body(
+        await request.read(),
+        request.headers.get("Content-Type", ""),
+        definition=kind.definition,
+        strict=how.field_validation != "Ignore",
+    )
+    obj = body.tree
+    if not isinstance(obj, dict):
+        raise BadRequest("the object provided is unrecognized (must be an object)")
+    if obj.get("apiVersion") not in also:
         check_kind(obj, kind.resource)
-        return _with_duplicates(how, body), obj
+    return _with_duplicates(how, body), obj
+
+
+async def read_shaped(
+    request: web.BaseRequest, kind: Kind, user: User, also: Sequence[str] = ()
+) -> tuple[Request, dict[str, Any]]:
+    """As `read_object`, of what the registry never stores: in the shape of its kind, unknown fields told of."""
+    how, obj = await read_object(request, kind, user, also)
+    check_object(kind, clean(kind, shape_of(kind), obj), how)
+    return how, obj
 
 
 def check_kind(obj: Mapping[str, Any], resource: Resource) -> None:
@@ -252,11 +291,17 @@ def answer(body: bytes | list[bytes], offer: Wanted, *, status: int = 200) -> we
     return InPieces(body, status=status, headers=headers)
 
 
-def error_response(error: ApiError) -> web.Response:
-    headers = {"Content-Type": JSON}
+def error_response(error: ApiError, accept: str = "") -> web.Response:
+    """A Status; in JSON for whoever accepts nothing that can be had."""
+    media = JSON
+    if not isinstance(error, NotAcceptable):
+        with contextlib.suppress(NotAcceptable):
+            media = PROTOBUF if wanted(accept, messages=True).media == PROTOBUF else JSON
+    headers = {"Content-Type": media}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return web.Response(body=msgspec.json.encode(error.status()), status=error.code, headers=headers)
+    body = views.plain(error.status(), STATUS, Wanted(media=media))
+    return web.Response(body=body, status=error.code, headers=headers)
 
 
 def _selection(query: Mapping[str, str]) -> Selection:
@@ -279,7 +324,7 @@ def _integer(query: Mapping[str, str], name: str) -> int:
         raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-def _request(request: web.BaseRequest, user: User, *, dry_run: tuple[str, ...] = ()) -> Request:
+def request_of(request: web.BaseRequest, user: User, *, dry_run: tuple[str, ...] = ()) -> Request:
     query = request.query
     asked = [*query.getall("dryRun", []), *dry_run]
     if any(value != "All" for value in asked):
@@ -297,7 +342,7 @@ def _request(request: web.BaseRequest, user: User, *, dry_run: tuple[str, ...] =
             f'Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"',
         )
         raise Invalid.of("CreateOptions", "meta.k8s.io", "", [cause])
-    agent = told(request.headers.get("User-Agent", "")).split("/")[0]
+    agent = said(request.headers.get("User-Agent", "")).split("/")[0]
     return Request(
         user=user,
         dry_run=bool(asked),

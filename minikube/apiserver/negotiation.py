@@ -18,7 +18,8 @@ JSON_TYPES = frozenset({JSON, "application/*", "*/*", ""})
 YAML = "application/yaml"
 APPLY_PATCH = "application/apply-patch+yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
-DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+DELETE_OPTIONS, STATUS = META + "DeleteOptions", META + "Status"
 BODY_LIMIT = 3 * 1024 * 1024
 DEPTH_LIMIT = 200
 

@@ -1,6 +1,6 @@
 """Built-in kinds in the Kubernetes protobuf encoding: objects, lists, events of watches; whole or metadata only.
 
-Errors stay JSON: clients go by the Content-Type of each answer.
+What has no message stays JSON: clients go by the Content-Type of each answer.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from minikube.apiserver.negotiation import STATUS
 from minikube.kit.turns import Turns
 from minikube.registry.base import Change, Listing, Stored
 from minikube.resources.base import Kind
 from minikube.schema import protobuf_encode
 
 META = "meta.k8s.io/v1"
-STATUS = "io.k8s.apimachinery.pkg.apis.meta.v1.Status"
 PIECE = 256 * 1024
 
 
@@ -23,10 +23,6 @@ def one(kind: Kind, stored: Stored, view: str) -> bytes:
         return protobuf_encode.envelope(META, view, _raw(kind, stored, view))
     resource = kind.resource
     return protobuf_encode.envelope(resource.api_version, resource.kind, _raw(kind, stored, view))
-
-
-def status(tree: Mapping[str, Any]) -> bytes:
-    return protobuf_encode.encode(tree, STATUS)
 
 
 async def many(kind: Kind, listing: Listing, view: str, metadata: Mapping[str, Any]) -> list[bytes]:
@@ -48,7 +44,7 @@ async def many(kind: Kind, listing: Listing, view: str, metadata: Mapping[str, A
 def change(kind: Kind, one_: Change, view: str) -> bytes:
     """One frame of a watch."""
     if one_.type == "ERROR":
-        return protobuf_encode.event("ERROR", status(one_.status or {}))
+        return protobuf_encode.event("ERROR", protobuf_encode.encode(one_.status or {}, STATUS))
     if one_.type == "BOOKMARK":
         return protobuf_encode.event("BOOKMARK", _bookmark(kind, one_, view))
     assert one_.object is not None

@@ -26,9 +26,9 @@ from minikube.api.authorization_v1 import (
     SubjectAccessReviewStatus,
     SubjectRulesReviewStatus,
 )
-from minikube.api.meta import T, encode, from_dict, to_dict
-from minikube.apiserver.handlers import answer, check_kind
-from minikube.apiserver.negotiation import Wanted, read_body
+from minikube.api.meta import T, from_dict, to_dict
+from minikube.apiserver import views
+from minikube.apiserver.handlers import answer, offered, read_shaped
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
 from minikube.auth.access_reviews import action_of, check
@@ -36,8 +36,10 @@ from minikube.auth.base import Authenticator, Authorizer, Credentials, RuleResol
 from minikube.auth.node_names import node_of
 from minikube.auth.verifier import audiences_of, unverified
 from minikube.errors import BadRequest, Unauthorized
+from minikube.resources.reviews import KINDS
 
 OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+KIND_OF = {kind.type: kind for kind in KINDS}
 NODE_RULES = "node authorizer does not support user rule resolution"
 
 
@@ -63,14 +65,14 @@ class Reviews:
         }
 
     async def own_access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        review = await _read(request, SelfSubjectAccessReview)
+        review = await _read(request, SelfSubjectAccessReview, user)
         check(review)
         spec = review.spec
         status = self._decide(user, spec.resource_attributes, spec.non_resource_attributes)
-        return _answered(msgspec.structs.replace(review, status=status))
+        return _answered(request, msgspec.structs.replace(review, status=status))
 
     async def access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        return _answered(self._reviewed(await _read(request, SubjectAccessReview)))
+        return _answered(request, self._reviewed(await _read(request, SubjectAccessReview, user)))
 
     async def answer_access(self, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
         """A SubjectAccessReview of a client in process."""
@@ -84,17 +86,17 @@ class Reviews:
         return msgspec.structs.replace(review, status=status)
 
     async def local_access(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        review = await _read(request, LocalSubjectAccessReview)
+        review = await _read(request, LocalSubjectAccessReview, user)
         if review.metadata.namespace not in ("", info.namespace):
             raise BadRequest(OTHER_NAMESPACE)
         check(review, info.namespace)
         spec = review.spec
         about = User(spec.user, spec.uid, spec.groups, dict(spec.extra))
         status = self._decide(about, spec.resource_attributes, spec.non_resource_attributes)
-        return _answered(msgspec.structs.replace(review, status=status))
+        return _answered(request, msgspec.structs.replace(review, status=status))
 
     async def own_rules(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        review = await _read(request, SelfSubjectRulesReview)
+        review = await _read(request, SelfSubjectRulesReview, user)
         if not review.spec.namespace:
             raise BadRequest("no namespace on request")
         rules = self._rules.rules_of(user, review.spec.namespace)
@@ -118,27 +120,29 @@ class Reviews:
                 if rule.non_resource_urls
             ),
         )
-        return _answered(msgspec.structs.replace(review, status=status))
+        return _answered(request, msgspec.structs.replace(review, status=status))
 
     async def own_self(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        review = await _read(request, SelfSubjectReview)
+        review = await _read(request, SelfSubjectReview, user)
         status = SelfSubjectReviewStatus(user_info=_info(user))
-        return _answered(msgspec.structs.replace(review, status=status))
+        return _answered(request, msgspec.structs.replace(review, status=status))
 
     async def token(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        review = await _read(request, TokenReview)
+        review = await _read(request, TokenReview, user)
         token, audiences = review.spec.token, review.spec.audiences
         if not token:
             raise BadRequest("token is required for TokenReview in authentication")
         try:
             found = await self._authenticator.authenticate(Credentials(bearer=token, audiences=audiences))
         except Unauthorized as error:
-            return _answered(msgspec.structs.replace(review, status=TokenReviewStatus(error=error.message)))
+            return _answered(
+                request, msgspec.structs.replace(review, status=TokenReviewStatus(error=error.message))
+            )
         meant = audiences_of(unverified(token)) or (self._audience,)
         both = tuple(one for one in meant if one in (audiences or (self._audience,)))
         who = _info(found) if found is not None else None
         status = TokenReviewStatus(authenticated=who is not None, user=who, audiences=both)
-        return _answered(msgspec.structs.replace(review, status=status))
+        return _answered(request, msgspec.structs.replace(review, status=status))
 
     def _decide(
         self, user: User, resource: ResourceAttributes | None, path: NonResourceAttributes | None
@@ -147,20 +151,16 @@ class Reviews:
         return SubjectAccessReviewStatus(allowed=decision.allowed, reason=decision.reason)
 
 
-async def _read(request: web.BaseRequest, kind: type[T]) -> T:
-    definition = f"io.k8s.api.{kind.resource.group.split('.')[0]}.v1.{kind.resource.kind}"
-    body = read_body(await request.read(), request.headers.get("Content-Type", ""), definition=definition)
-    if not isinstance(body, dict):
-        raise BadRequest("the object provided is unrecognized (must be an object)")
-    check_kind(body, kind.resource)
-    try:
-        return from_dict(kind, body)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"the object provided is unrecognized: {error}") from error
+async def _read(request: web.BaseRequest, type: type[T], user: User) -> T:
+    """Raises BadRequest, Invalid, NotAcceptable, UnsupportedMediaType."""
+    offered(request)
+    _, body = await read_shaped(request, KIND_OF[type], user)
+    return from_dict(type, body)
 
 
-def _answered(review: Any) -> web.StreamResponse:
-    return answer(encode(review), Wanted(), status=201)
+def _answered(request: web.BaseRequest, review: Any) -> web.StreamResponse:
+    offer = offered(request)
+    return answer(views.plain(to_dict(review), KIND_OF[type(review)].definition, offer), offer, status=201)
 
 
 def _info(user: User) -> Info:

@@ -11,14 +11,14 @@ import logging
 import platform
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
 
 from minikube import KUBERNETES_VERSION, __version__
 from minikube.api.apiregistration_v1 import APIService
-from minikube.apiserver import discovery, profiling
+from minikube.apiserver import discovery, profiling, views
 from minikube.apiserver.access import Access
 from minikube.apiserver.audit.trail import Trail, audit_of
 from minikube.apiserver.compression import compressed
@@ -29,7 +29,7 @@ from minikube.apiserver.headers import upgrades
 from minikube.apiserver.health import Health, ping
 from minikube.apiserver.metrics import GROUP as METRICS
 from minikube.apiserver.metrics import Metrics
-from minikube.apiserver.negotiation import BODY_LIMIT, Wanted, wanted
+from minikube.apiserver.negotiation import BODY_LIMIT, META, Wanted, wanted
 from minikube.apiserver.node_connections import NodeConnections
 from minikube.apiserver.openapi import OpenApi
 from minikube.apiserver.parking import node_parked_at, park
@@ -183,16 +183,17 @@ class ApiServer:
             async with asyncio.timeout(None if is_long_running(info) else REQUEST_SECONDS):
                 return await self._answer(request, info, trail)
         except TimeoutError:
-            return error_response(Timeout("Timeout: request did not complete within the allotted timeout"))
+            failed: ApiError = Timeout("Timeout: request did not complete within the allotted timeout")
         except ApiError as error:
-            return error_response(error)
+            failed = error
         except web.HTTPRequestEntityTooLarge:
-            return error_response(TooLarge(f"Request entity too large: limit is {BODY_LIMIT}"))
+            failed = TooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as error:
             log.exception("%s %s failed", request.method, request.path)
-            return error_response(InternalError(f"Internal error occurred: {error}"))
+            failed = InternalError(f"Internal error occurred: {error}")
+        return error_response(failed, request.headers.get("Accept", ""))
 
     async def _answer(self, request: web.BaseRequest, info: RequestInfo, trail: Trail | None) -> web.StreamResponse:
         if (request.content_length or 0) > BODY_LIMIT and info.subresource != "proxy":
@@ -247,7 +248,6 @@ class ApiServer:
                 return await special(request, info, user)
         special = self._subresources.get(info.resource) if "list" not in kind.verbs else None
         if special is not None:
-            wanted(request.headers.get("Accept", ""), views=False)
             return await special(request, info, user)
         if (
             kind.resource.namespaced
@@ -261,12 +261,12 @@ class ApiServer:
         kinds = [*self._registry.kinds(), *(self._metrics.kinds if self._metrics is not None else ())]
         remote = self._remote_versions()
         parts = path.strip("/").split("/")
-        offer = wanted(request.headers.get("Accept", ""))
+        offer = wanted(request.headers.get("Accept", ""), messages=True)
         if path.rstrip("/") in ("/api", "/apis") and offer.discovery in ("v2", "v2beta1"):
             found = discovery.aggregated(kinds, core=parts[0] == "api", version=offer.discovery, remote=remote)
             kind = f"application/json;g=apidiscovery.k8s.io;v={offer.discovery};as=APIGroupDiscoveryList"
             return web.Response(body=msgspec.json.encode(found), headers={"Content-Type": kind})
-        document: dict[str, object] | None
+        document: dict[str, Any] | None
         if parts == ["api"]:
             document = discovery.api_versions(f"{self._address}:{self._settings.https_listen_port}")
         elif parts == ["apis"]:
@@ -280,7 +280,7 @@ class ApiServer:
             document = discovery.api_resource_list(kinds, parts[1], parts[2])
         if document is None:
             raise NotFound.path()
-        return answer(msgspec.json.encode(document), offer)
+        return answer(views.plain(document, f"{META}{document['kind']}", offer), offer)
 
     def _remote_versions(self) -> list[discovery.RemoteVersion]:
         return self._elsewhere.versions() if self._elsewhere is not None else []

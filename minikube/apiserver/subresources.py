@@ -11,22 +11,24 @@ from minikube.admission.base import Attributes
 from minikube.api.authentication_v1 import TokenRequest
 from minikube.api.core_v1 import ServiceAccount
 from minikube.api.meta import from_dict, to_dict
-from minikube.apiserver.handlers import answer, check_kind
-from minikube.apiserver.negotiation import Wanted, read_body
+from minikube.apiserver import views
+from minikube.apiserver.handlers import answer, offered, read_shaped
+from minikube.apiserver.negotiation import STATUS
 from minikube.apiserver.request_info import RequestInfo
 from minikube.apiserver.server import Subresource
-from minikube.apiserver.warnings import WARNINGS
 from minikube.auth.base import User
 from minikube.auth.token_requests import TokenRequests
 from minikube.client.base import PatchType
 from minikube.errors import BadRequest, NotFound
-from minikube.registry.base import Request
 from minikube.registry.binding import bind
 from minikube.registry.eviction import evict
 from minikube.registry.registry import StoreRegistry
-from minikube.schema.clean import WrongType, clean
-from minikube.schema.structure import builtin
+from minikube.resources.subresources import BINDING, EVICTION, TOKEN_REQUEST
 from minikube.settings import Settings
+
+DONE = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+OLD_EVICTION = "policy/v1beta1"
+"""What drains of old clients still send."""
 
 
 class Subresources:
@@ -44,27 +46,38 @@ class Subresources:
         }
 
     async def binding(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        body = await _object(request, "io.k8s.api.core.v1.Binding")
-        await bind(self._registry, info.namespace, info.name, body, _request(request, user))
-        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-        return answer(msgspec.json.encode(status), Wanted(), status=201)
+        offer = offered(request)
+        how, body = await read_shaped(request, BINDING, user)
+        await bind(self._registry, info.namespace, info.name, body, how)
+        return answer(views.plain(DONE, STATUS, offer), offer, status=201)
 
     async def eviction(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        body = await _object(request, "io.k8s.api.policy.v1.Eviction")
-        dry_run = "All" in request.query.getall("dryRun", [])
-        await evict(self._registry, info.namespace, info.name, body, _request(request, user, dry_run=dry_run))
-        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-        return answer(msgspec.json.encode(status), Wanted(), status=201)
+        offer = offered(request)
+        how, body = await read_shaped(request, EVICTION, user, also=(OLD_EVICTION,))
+        await evict(self._registry, info.namespace, info.name, body, how)
+        return answer(views.plain(DONE, STATUS, offer), offer, status=201)
 
     async def token(self, request: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        body = await _object(request, "io.k8s.api.authentication.v1.TokenRequest")
-        check_kind(body, TokenRequest.resource)
+        offer = offered(request)
+        how, body = await read_shaped(request, TOKEN_REQUEST, user)
         token_request(body)  # whoever admits it may rely on its shape
-        asked = Attributes("CREATE", ServiceAccount.resource, "token", info.namespace, info.name, body, None, user)
+        asked = Attributes(
+            "CREATE",
+            ServiceAccount.resource,
+            "token",
+            info.namespace,
+            info.name,
+            body,
+            None,
+            user,
+            dry_run=how.dry_run,
+            warnings=how.warnings,
+            annotations=how.annotations,
+        )
         await self._registry.admission.mutate(asked)
         await self._registry.admission.validate(asked)
         answered = await self.issue(info.namespace, info.name, body)
-        return answer(msgspec.json.encode(answered), Wanted(), status=201)
+        return answer(views.plain(answered, TOKEN_REQUEST.definition, offer), offer, status=201)
 
     async def issue(self, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answered TokenRequest."""
@@ -77,13 +90,14 @@ class Subresources:
         kind = self._registry.find("", "v1", "namespaces")
         if kind is None:
             raise NotFound.path()
-        body = await _object(request, "io.k8s.api.core.v1.Namespace")
+        offer = offered(request)
+        how, body = await read_shaped(request, kind, user)
         finalizers = (body.get("spec") or {}).get("finalizers") or None
         patch = {"spec": {"finalizers": finalizers}}
         written = await self._registry.patch(
-            kind, "", info.name, patch, PatchType.MERGE, _request(request, user), subresource="finalize"
+            kind, "", info.name, patch, PatchType.MERGE, how, subresource="finalize"
         )
-        return answer(written.object.json(kind), Wanted())
+        return answer(views.plain(written.object.tree(kind), kind.definition, offer), offer)
 
 
 def token_request(body: dict[str, Any]) -> TokenRequest:
@@ -92,20 +106,3 @@ def token_request(body: dict[str, Any]) -> TokenRequest:
         return from_dict(TokenRequest, body)
     except msgspec.ValidationError as error:
         raise BadRequest(f"the object provided is unrecognized: {error}") from error
-
-
-def _request(request: web.BaseRequest, user: User, *, dry_run: bool = False) -> Request:
-    return Request(user=user, dry_run=dry_run, warnings=request[WARNINGS])
-
-
-async def _object(request: web.BaseRequest, definition: str) -> dict[str, Any]:
-    """The body in the shape of its definition. Raises BadRequest."""
-    found = read_body(await request.read(), request.headers.get("Content-Type", ""), definition=definition)
-    if not isinstance(found, dict):
-        raise BadRequest("the object provided is unrecognized (must be an object)")
-    try:
-        clean(found, builtin(definition))
-    except WrongType as error:
-        version, kind = definition.rsplit(".", 2)[1:]
-        raise BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from error
-    return found

@@ -12,7 +12,8 @@ from minikube.apiserver import protobuf_views
 from minikube.apiserver.negotiation import PROTOBUF, Wanted
 from minikube.kit.turns import Turns
 from minikube.registry.base import Change, Listing, Stored
-from minikube.resources.base import Kind
+from minikube.resources.base import Kind, ReadOnlyObj
+from minikube.schema import protobuf_encode
 
 PIECE = 256 * 1024
 _encode = msgspec.json.encode
@@ -34,6 +35,11 @@ def one(kind: Kind, stored: Stored, offer: Wanted, include: str, now: datetime, 
     if view == "PartialObjectMetadata":
         return msgspec.json.encode(partial(kind, stored))
     return stored.json(kind)
+
+
+def plain(tree: ReadOnlyObj, definition: str, offer: Wanted) -> bytes:
+    """Of a built-in kind that is answered and never stored."""
+    return protobuf_encode.encode(tree, definition) if offer.media == PROTOBUF else _encode(tree)
 
 
 async def many(kind: Kind, listing: Listing, offer: Wanted, include: str, now: datetime) -> list[bytes]:

@@ -327,15 +327,16 @@ def _schema_or(data: bytes, other: int, many: bool) -> Any:
     return any(value for number, value in fields if number == other)
 
 
-def _extra_value(data: bytes) -> list[str]:
+def _strings(data: bytes) -> list[str]:
     """A message on the wire, a list in JSON."""
     return [value.decode() for number, value in _fields(data) if number == 1]
 
 
 SPECIAL: Mapping[str, Any] = {
-    "k8s.io.api.authentication.v1.ExtraValue": _extra_value,
-    "k8s.io.api.authorization.v1.ExtraValue": _extra_value,
-    "k8s.io.api.certificates.v1.ExtraValue": _extra_value,
+    "k8s.io.api.authentication.v1.ExtraValue": _strings,
+    "k8s.io.api.authorization.v1.ExtraValue": _strings,
+    "k8s.io.api.certificates.v1.ExtraValue": _strings,
+    META + "Verbs": _strings,
     META + "Time": _time,
     META + "MicroTime": _micro_time,
     META + "FieldsV1": _raw_json,

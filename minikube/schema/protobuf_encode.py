@@ -225,6 +225,7 @@ _SPECIAL: Mapping[str, Write] = {
         f"k8s.io.api.{group}.v1.ExtraValue": _strings
         for group in ("authentication", "authorization", "certificates")
     },
+    META + "Verbs": _strings,
     META + "Time": _time,
     META + "MicroTime": _time,
     META + "FieldsV1": _raw_json,

@@ -167,3 +167,30 @@ def test_a_merge_patch_with_unknown_fields_is_refused(http: Http):
     told = http.patch(f"{CONFIG_MAPS}/merged{STRICT}", {"dta": {}}).refused(422, "Invalid")
     assert told.endswith('strict decoding error: unknown field "dta"')
     http.delete(f"{CONFIG_MAPS}/merged").ok()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "spec"),
+    [
+        ("/apis/authorization.k8s.io/v1/subjectaccessreviews", "SubjectAccessReview",
+         {"user": "me", "nonResourceAttributes": {"path": "/x", "verb": "get"}}),
+        ("/apis/authentication.k8s.io/v1/tokenreviews", "TokenReview", {"token": "x"}),
+        ("/api/v1/namespaces/default/serviceaccounts/default/token", "TokenRequest", {"audiences": ["me"]}),
+    ],
+)  # fmt: skip
+def test_what_is_asked_and_never_stored_is_read_as_strictly(
+    http: Http, path: str, kind: str, spec: dict[str, Any]
+) -> None:
+    body = {"spec": {**spec, "unheard": 1}}
+    told = http.post(f"{path}?fieldValidation=Strict", body).refused(400, "BadRequest")
+    assert f'cannot be handled as a {kind}: strict decoding error: unknown field "spec.unheard"' in told
+    assert http.post(path, body).warnings == ['299 - "unknown field \\"spec.unheard\\""']
+    assert not http.post(f"{path}?fieldValidation=Ignore", body).warnings
+
+
+def test_nulls_of_a_review_are_as_if_they_were_not_there(http: Http) -> None:
+    """kubectl before 1.32 sends the lists of a status as nulls."""
+    status = {"resourceRules": None, "nonResourceRules": None, "incomplete": False}
+    body = {"metadata": {"creationTimestamp": None}, "spec": {"namespace": "default"}, "status": status}
+    found = http.post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", body).ok(201)
+    assert found["status"]["resourceRules"]

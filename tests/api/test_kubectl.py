@@ -43,6 +43,14 @@ def test_a_deployment_rolls_out_updates_scales_and_rolls_back(cluster: Cluster) 
     assert "ScalingReplicaSet" in cluster.kubectl("get", "events")
 
 
+def test_a_scale_is_shown_in_columns_of_its_own(cluster: Cluster) -> None:
+    cluster.kubectl("create", "deployment", "web", "--image=web:1", "--replicas=2")
+    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=20s")
+    heading, row = cluster.kubectl("get", "deployment", "web", "--subresource=scale").splitlines()
+    assert heading.split() == ["NAME", "DESIRED", "AVAILABLE", "AGE"]
+    assert row.split()[:3] == ["web", "2", "2"]
+
+
 def test_deleting_a_deployment_takes_its_pods_with_it(cluster: Cluster) -> None:
     cluster.kubectl("create", "deployment", "web", "--image=web:1", "--replicas=2")
     cluster.kubectl("rollout", "status", "deployment/web", "--timeout=20s")

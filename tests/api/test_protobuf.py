@@ -14,6 +14,7 @@ from tests.api.raw import Http
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 ACCEPT = f"{PROTOBUF},application/json"
+STATUS = "io.k8s.apimachinery.pkg.apis.meta.v1.Status"
 CONFIG_MAP = "io.k8s.api.core.v1.ConfigMap"
 META = "k8s.io.apimachinery.pkg.apis.meta.v1."
 
@@ -103,6 +104,68 @@ def test_what_has_no_message_is_json_or_refused(http: Http, place: str) -> None:
     assert said == "only the following media types are accepted: application/json, application/yaml"
     table = http.get(place, accept=f"{PROTOBUF};as=Table;g=meta.k8s.io;v=v1")
     assert PROTOBUF in table.refused(406, "NotAcceptable")
+
+
+def test_what_is_answered_and_never_stored_is_in_it_for_whoever_takes_nothing_else(
+    cluster: Cluster, http: Http
+) -> None:
+    cluster.kubectl("create", "deployment", "web", "--image=nginx", "--replicas=2")
+    cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    space = cluster.kubectl("config", "view", "--minify", "-o", "jsonpath={..namespace}")
+    pod = cluster.kubectl("get", "pods", "-o", "jsonpath={.items[0].metadata.name}")
+    authorization, authentication = "authorization.k8s.io/v1", "authentication.k8s.io/v1"
+    scale = f"/apis/apps/v1/namespaces/{space}/deployments/web/scale"
+    home = f"/api/v1/namespaces/{space}"
+    path = {"path": "/x", "verb": "get"}
+    asked: list[tuple[str, str, Any, str, str]] = [
+        ("GET", scale, None, "autoscaling.v1.Scale", "autoscaling/v1"),
+        ("PUT", scale, {"metadata": {"name": "web"}, "spec": {"replicas": 3}}, "autoscaling.v1.Scale", ""),
+        ("POST", f"/apis/{authorization}/selfsubjectaccessreviews",
+         {"spec": {"nonResourceAttributes": path}}, "authorization.v1.SelfSubjectAccessReview", authorization),
+        ("POST", f"/apis/{authorization}/subjectaccessreviews",
+         {"spec": {"user": "me", "extra": {"a": ["b"]}, "nonResourceAttributes": path}},
+         "authorization.v1.SubjectAccessReview", ""),
+        ("POST", f"/apis/{authorization}/selfsubjectrulesreviews",
+         {"spec": {"namespace": space}}, "authorization.v1.SelfSubjectRulesReview", ""),
+        ("POST", f"/apis/{authentication}/selfsubjectreviews", {},
+         "authentication.v1.SelfSubjectReview", authentication),
+        ("POST", f"/apis/{authentication}/tokenreviews", {"spec": {"token": "x"}},
+         "authentication.v1.TokenReview", ""),
+        ("POST", f"{home}/serviceaccounts/default/token", {"spec": {"audiences": ["me"]}},
+         "authentication.v1.TokenRequest", authentication),
+        ("POST", f"{home}/pods/{pod}/eviction", {"metadata": {"name": pod}}, "Status", "v1"),
+        ("PUT", f"{home}/finalize", {"metadata": {"name": space}, "spec": {"finalizers": ["kubernetes"]}},
+         "core.v1.Namespace", "v1"),
+        ("GET", f"{home}/configmaps/none", None, "Status", "v1"),
+    ]  # fmt: skip
+    for method, url, body, message, version in asked:
+        answer = http.ask(method, url, body, accept=PROTOBUF)
+        assert answer.headers["Content-Type"] == PROTOBUF, (url, answer.body)
+        definition = (
+            f"io.k8s.api.{message}" if message != "Status" else "io.k8s.apimachinery.pkg.apis.meta.v1.Status"
+        )
+        found = protobuf.decode(answer.body, definition)
+        assert found["kind"] == message.rpartition(".")[2]
+        assert not version or found["apiVersion"] == version
+        if message == "autoscaling.v1.Scale":
+            assert found["spec"]["replicas"] == (2 if method == "GET" else 3)
+        if message == "authorization.v1.SelfSubjectAccessReview":
+            assert found["status"]["allowed"]
+        if message == "authentication.v1.SelfSubjectReview":
+            assert "system:masters" in found["status"]["userInfo"]["groups"]
+        if message == "authentication.v1.TokenRequest":
+            assert found["status"]["token"].count(".") == 2
+
+
+def test_discovery_is_in_it_too(http: Http) -> None:
+    meta = "io.k8s.apimachinery.pkg.apis.meta.v1."
+    for path, kind in (("/api", "APIVersions"), ("/apis", "APIGroupList"), ("/apis/apps", "APIGroup")):
+        answer = http.get(path, accept=PROTOBUF)
+        assert protobuf.decode(answer.body, meta + kind) == {"apiVersion": "", **http.get(path).ok()}
+    found = protobuf.decode(http.get("/apis/apps/v1", accept=PROTOBUF).body, f"{meta}APIResourceList")
+    [deployments] = [one for one in found["resources"] if one["name"] == "deployments"]
+    assert {"create", "watch"} <= set(deployments["verbs"])
+    assert deployments["shortNames"] == ["deploy"]
 
 
 def test_kubectl_describes_what_it_reads_so(cluster: Cluster) -> None:
