@@ -13,7 +13,8 @@ from minikube.api.core_v1 import ContainerStatus, Pod, PodCondition
 from minikube.node.pod.pods import is_sidecar
 
 SCHEDULED = "PodScheduled"
-OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", SCHEDULED)
+WIRED = "PodReadyToStartContainers"
+OWNED = (WIRED, "Initialized", "Ready", "ContainersReady", SCHEDULED)
 DISRUPTION = "DisruptionTarget"
 RESIZES = ("PodResizePending", "PodResizeInProgress")
 ALL_RESTARTING = "AllContainersRestarting"
@@ -27,7 +28,7 @@ def conditions(
     """`wired`: sandbox and network are there. `extra` are more of the node's own; what others wrote is kept."""
     ready = _containers_ready(pod, statuses, phase)
     wanted = (
-        condition("PodReadyToStartContainers", wired),
+        condition(WIRED, wired),
         _initialized(pod, statuses, phase),
         _ready(pod, ready),
         ready,
@@ -38,6 +39,13 @@ def conditions(
     mine = {each.type for each in wanted} | {*OWNED, *RESIZES}
     kept = tuple(each for each in pod.status.conditions if each.type not in mine)
     return tuple(_stamped(each, old.get(each.type), pod, now) for each in wanted) + kept
+
+
+def unwired(pod: Pod, now: datetime) -> tuple[PodCondition, ...]:
+    """The conditions of a pod whose sandbox has ended and of which nothing else has changed."""
+    without = condition(WIRED, False)
+    given = pod.status.conditions
+    return tuple(_stamped(without, each, pod, now) if each.type == WIRED else each for each in given)
 
 
 def all_restarting(phase: str, *, holds: bool) -> PodCondition:

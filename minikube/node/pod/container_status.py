@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from minikube.api import time
 from minikube.api.core_v1 import Container as Wanted
@@ -28,6 +29,12 @@ from minikube.node.pod.observed import Observed
 from minikube.node.pod.pods import IMAGES_ANNOTATION, is_ephemeral, is_init, is_sidecar
 from minikube.node.pod.restarts import backoff_left, restarts
 from minikube.node.runtime.base import Container, State, User
+
+UNKNOWN_END = ContainerStateTerminated(
+    reason="ContainerStatusUnknown",
+    message="The container could not be located when the pod was terminated",
+    exit_code=137,
+)
 
 
 def container_status(
@@ -72,6 +79,37 @@ def container_status(
         resources=actual,
         volume_mounts=_mounts(wanted, observed, shown),
     )
+
+
+def settled(
+    pod: Pod, inits: Sequence[ContainerStatus], mains: Sequence[ContainerStatus]
+) -> tuple[tuple[ContainerStatus, ...], tuple[ContainerStatus, ...]]:
+    """Statuses of init and main containers once nothing of the pod runs: those that are to have begun have ended.
+
+    What never began while init containers were at work is left as it is (TerminatePod of the kubelet).
+    """
+    begun = [status for status in inits if _has_begun(status)]
+    through = 1 + max((inits.index(status) for status in begun), default=0)
+    inits = (*map(_ended, inits[:through]), *inits[through:])
+    if not inits or _completed(inits[-1]) or any(_has_begun(status) for status in mains):
+        mains = tuple(map(_ended, mains))
+    return tuple(inits), tuple(mains)
+
+
+def _has_begun(status: ContainerStatus) -> bool:
+    state, last = status.state, status.last_state
+    return bool(state and not state.waiting) or bool(last and last.terminated)
+
+
+def _completed(status: ContainerStatus) -> bool:
+    ends = [state.terminated for state in (status.state, status.last_state) if state and state.terminated]
+    return any(end.exit_code == 0 for end in ends)
+
+
+def _ended(status: ContainerStatus) -> ContainerStatus:
+    if status.state is not None and status.state.terminated is not None:
+        return status
+    return replace(status, state=ContainerState(terminated=UNKNOWN_END))
 
 
 def _user(user: User | None) -> ContainerUser | None:

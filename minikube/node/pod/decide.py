@@ -117,12 +117,19 @@ def decide(pod: Pod, observed: Observed, now: datetime) -> list[Action]:
     if observed.ending is not None:
         own = observed.ending.grace
         return _stop(pod, observed, grace_of(pod) if own is None else own)
-    if overdue(pod, now) or is_terminal(pod) or finished(pod, observed):
+    if is_over(pod, observed, now):
         return _stop(pod, observed, grace_of(pod))
     actions = list(_live(pod, observed, now))
     if (deadline := deadline_of(pod)) is not None:
         actions.append(Wait(max(0.1, (deadline - now).total_seconds())))
     return actions
+
+
+def is_over(pod: Pod, observed: Observed, now: datetime) -> bool:
+    """Nothing of this pod starts any more, whatever the reason; some of it may still run."""
+    if pod.metadata.deletion_timestamp is not None or observed.ending is not None:
+        return True
+    return overdue(pod, now) or is_terminal(pod) or finished(pod, observed)
 
 
 def finished(pod: Pod, observed: Observed) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from minikube.api.core_v1 import Container, LifecycleHandler
 from minikube.kit.clock import Clock
-from minikube.node.probes.handlers import Failed, dial, http_get, port_of, reach
+from minikube.node.probes.handlers import Failed, NotTried, dial, http_get, port_of, reach
 from minikube.node.runtime.base import Runtime, RuntimeFault
 
 HTTP_TIMEOUT = 30.0
@@ -31,7 +31,7 @@ async def run_hook(
         elif handler.tcp_socket is not None:
             host = handler.tcp_socket.host or reach(ips)
             await dial(host, port_of(handler.tcp_socket.port, wanted), HTTP_TIMEOUT)
-    except (Failed, RuntimeFault) as error:
+    except (Failed, NotTried, RuntimeFault) as error:
         raise HookFailed(str(error)) from error
 
 

@@ -19,9 +19,10 @@ from minikube.node.pod.conditions import (
     condition,
     conditions,
     has_begun,
+    unwired,
 )
-from minikube.node.pod.container_status import container_status
-from minikube.node.pod.decide import finished
+from minikube.node.pod.container_status import container_status, settled
+from minikube.node.pod.decide import is_over
 from minikube.node.pod.observed import Ending, Observed
 from minikube.node.pod.pods import as_container, is_sidecar, is_terminal, overdue
 from minikube.node.pod.restarts import could_restart_all
@@ -39,9 +40,8 @@ def pod_status(pod: Pod, observed: Observed, now: datetime, host_ips: Sequence[s
     if ending is not None and ending.rejected:
         return _rejected(pod, ending)
     if is_terminal(pod) and not observed.containers:
-        return old
-    deleted = pod.metadata.deletion_timestamp is not None
-    over = deleted or ending is not None or is_terminal(pod) or finished(pod, observed)
+        return old if observed.sandbox is not None else replace(old, conditions=unwired(pod, now))
+    over = is_over(pod, observed, now)
 
     def statuses(wanted: Sequence[Wanted]) -> tuple[ContainerStatus, ...]:
         return tuple(container_status(pod, each, observed, now, scheme, over=over) for each in wanted)
@@ -52,11 +52,13 @@ def pod_status(pod: Pod, observed: Observed, now: datetime, host_ips: Sequence[s
     if is_terminal(pod):
         phase, reason, message = old.phase, old.reason, old.message
     elif over and not observed.running:
-        phase = phase_of(pod, by_name, over=True)
+        phase = "Succeeded" if succeeded(pod, by_name) else "Failed"
         if ending is not None:
             phase, reason, message = "Failed", ending.reason, ending.message
     else:
-        phase = phase_of(pod, by_name, over=False)
+        phase = phase_of(pod, by_name)
+    if over and not observed.running:
+        inits, mains = settled(pod, inits, mains)
     ips = tuple(host_ips) if pod.spec.host_network and observed.sandbox else observed.ips
     ips = ips or tuple(each.ip for each in old.pod_ips)
     wired = observed.sandbox is not None and bool(observed.ips or pod.spec.host_network)
@@ -88,13 +90,15 @@ def ending_of(pod: Pod, observed: Observed, now: datetime) -> Ending | None:
     return None
 
 
-def phase_of(pod: Pod, statuses: Statuses, *, over: bool) -> str:
-    """getPhase of the kubelet."""
+def succeeded(pod: Pod, statuses: Statuses) -> bool:
+    """Of a pod that is over: every main container has ended well."""
+    states = [statuses[each.name].state for each in pod.spec.containers]
+    return all(state and state.terminated and state.terminated.exit_code == 0 for state in states)
+
+
+def phase_of(pod: Pod, statuses: Statuses) -> str:
+    """Of a pod that is not over, or of which something still runs (getPhase and mergePodStatus of the kubelet)."""
     counts = _Counts(pod, statuses)
-    if counts.failed_init and pod.spec.restart_policy == "Never":
-        return "Failed"
-    if over:
-        return "Succeeded" if counts.succeeded and counts.succeeded == len(pod.spec.containers) else "Failed"
     if counts.pending_init or counts.waiting or (counts.pending_sidecars and not has_begun(pod, statuses)):
         return "Pending"
     return "Running" if counts.running or counts.stopped else "Pending"
@@ -104,8 +108,8 @@ class _Counts:
     """Containers by what they do."""
 
     def __init__(self, pod: Pod, statuses: Statuses) -> None:
-        self.failed_init = self.pending_init = self.pending_sidecars = 0
-        self.running = self.waiting = self.stopped = self.succeeded = 0
+        self.pending_init = self.pending_sidecars = 0
+        self.running = self.waiting = self.stopped = 0
         for wanted in pod.spec.init_containers:
             if is_sidecar(pod, wanted.name):
                 self._sidecar(statuses[wanted.name])
@@ -117,10 +121,7 @@ class _Counts:
     def _init(self, status: ContainerStatus) -> None:
         now, last = status.state, status.last_state
         ended = (now and now.terminated) or (now and now.waiting and last and last.terminated)
-        if not ended:
-            self.pending_init += 1
-        elif ended.exit_code:
-            self.failed_init += 1
+        self.pending_init += not ended
 
     def _sidecar(self, status: ContainerStatus) -> None:
         now, last = status.state, status.last_state
@@ -135,10 +136,7 @@ class _Counts:
         now, last = status.state, status.last_state
         if now and now.running:
             self.running += 1
-        elif now and now.terminated:
-            self.stopped += 1
-            self.succeeded += not now.terminated.exit_code
-        elif last and last.terminated:
+        elif (now and now.terminated) or (last and last.terminated):
             self.stopped += 1
         else:
             self.waiting += 1

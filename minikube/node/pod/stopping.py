@@ -1,9 +1,13 @@
-"""Ends containers gracefully: preStop hooks at once, then stop signals wave by wave, SIGKILL when time is up."""
+"""Ends containers gracefully: preStop hooks at once, then stop signals wave by wave, SIGKILL when time is up.
+
+A wave whose turn has not come when the grace is over is stopped then (terminationOrdering of the kubelet).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from minikube.api.core_v1 import Container, Pod
@@ -36,16 +40,28 @@ class Stopper:
             for wave in action.waves
             for kill in wave
         }
+        stops: list[asyncio.Task[None]] = []
         try:
             for wave in action.waves:
-                await asyncio.gather(*(self._stop(pod, kill, hooks[kill.container], begun) for kill in wave))
+                before = tuple(stops)
+                for kill in wave:
+                    stop = self._stop(pod, kill, hooks[kill.container], before, begun)
+                    stops.append(asyncio.create_task(stop, name=f"stop of {kill.name}"))
+            await asyncio.gather(*stops)
         finally:
-            for hook in hooks.values():
-                hook.cancel()
+            for task in (*hooks.values(), *stops):
+                task.cancel()
 
-    async def _stop(self, pod: Pod, kill: Kill, hook: asyncio.Task[None], begun: float) -> None:
+    async def _stop(
+        self, pod: Pod, kill: Kill, hook: asyncio.Task[None], before: Sequence[asyncio.Task[None]], begun: float
+    ) -> None:
+        """`before` are the stops that come first, as long as the grace lasts."""
+        clock = self._agent.clock
         await hook
-        left = kill.grace - (self._agent.clock.monotonic() - begun)
+        left = kill.grace - (clock.monotonic() - begun)
+        if before and left > 0:
+            await asyncio.wait(before, timeout=left)
+        left = kill.grace - (clock.monotonic() - begun)
         wanted = container_named(pod, kill.name)
         signal = wanted.lifecycle.stop_signal if wanted is not None and wanted.lifecycle is not None else ""
         await self._agent.runtime.stop_container(kill.container, grace=max(LEAST_GRACE, left), signal=signal)

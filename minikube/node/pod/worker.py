@@ -30,6 +30,7 @@ from minikube.node.pod.decide import (
     UpdateResources,
     Wait,
     decide,
+    is_over,
     lost,
 )
 from minikube.node.pod.observed import Ending, Observed
@@ -232,6 +233,8 @@ class PodWorker:
         if overdue(pod, now) and "deadline" not in self._told and pod.metadata.deletion_timestamp is None:
             self._told.add("deadline")
             self._agent.recorder.normal(pod, "DeadlineExceeded", TOO_LONG)
+        if is_over(pod, observed, now):
+            return
         for wanted in containers_of(pod):
             latest = observed.latest(wanted.name)
             if latest is None or latest.id in self._told or latest.state is not State.EXITED:

@@ -17,13 +17,17 @@ import msgspec
 
 from minikube.api.core_v1 import Container, HTTPGetAction
 
-USER_AGENT = "kube-probe/1.37"
+OWN_HEADERS = (("User-Agent", "kube-probe/1.37"), ("Accept", "*/*"), ("Connection", "close"))
 BODY_LIMIT = 10 * 1024
 REDIRECTS = 10
 
 
 class Failed(Exception):
     """The reason, in the words of an Unhealthy event."""
+
+
+class NotTried(Exception):
+    """Nobody was asked, so nothing is known: the probe names a port that the container does not have."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -37,15 +41,15 @@ def reach(ips: Sequence[str]) -> str:
 
 
 def port_of(port: int | str | None, wanted: Container) -> int:
-    """A number, or the name of one of the container's ports. Raises Failed."""
+    """A number, or the name of one of the container's ports. Raises NotTried."""
     found = next((each.container_port for each in wanted.ports if each.name and each.name == port), None)
     if found is None:
         try:
             found = int(port or 0)
         except ValueError:
-            raise Failed(f"couldn't find port: {port}") from None
+            raise NotTried(f'strconv.Atoi: parsing "{port}": invalid syntax') from None
     if not 0 < found < 65536:
-        raise Failed(f"invalid port number: {found}")
+        raise NotTried(f"invalid port number: {found}")
     return found
 
 
@@ -64,14 +68,14 @@ async def dial(host: str, port: int, timeout: float) -> None:
 
 
 async def http_get(action: HTTPGetAction, wanted: Container, address: str, timeout: float) -> str:
-    """2xx and 3xx are successes, certificates are not verified; the text of a warning or "". Raises Failed."""
+    """2xx and 3xx are successes, certificates are not verified; the text of a warning or "".
+
+    Raises Failed, NotTried.
+    """
     scheme = (action.scheme or "HTTP").lower()
     path = action.path if action.path.startswith("/") else f"/{action.path}"
     url = f"{scheme}://{_joined(action.host or address, port_of(action.port, wanted))}{path}"
-    headers = {"user-agent": USER_AGENT, "accept": "*/*", "connection": "close"}
-    for each in action.http_headers:
-        headers[each.name.lower()] = each.value
-    headers = {name: value for name, value in headers.items() if value or name not in ("accept", "user-agent")}
+    headers = headers_of(action)
     try:
         async with asyncio.timeout(timeout):
             return await _followed(url, headers)
@@ -80,7 +84,16 @@ async def http_get(action: HTTPGetAction, wanted: Container, address: str, timeo
         raise Failed(text) from None
 
 
-async def _followed(url: str, headers: Mapping[str, str]) -> str:
+def headers_of(action: HTTPGetAction) -> Sequence[tuple[str, str]]:
+    """All that are asked for, also of the same name; ours where there is none. An empty one of ours is left out."""
+    given = [(each.name, each.value) for each in action.http_headers]
+    names = {name.lower() for name, _ in given}
+    ours = [each for each in OWN_HEADERS if each[0].lower() not in names]
+    omissible = {"user-agent", "accept"}
+    return [(name, value) for name, value in (*ours, *given) if value or name.lower() not in omissible]
+
+
+async def _followed(url: str, headers: Sequence[tuple[str, str]]) -> str:
     first = urlsplit(url)
     for _ in range(REDIRECTS):
         answer = await _get(url, headers)
@@ -96,16 +109,16 @@ async def _followed(url: str, headers: Mapping[str, str]) -> str:
     raise Failed(f'Get "{url}": stopped after {REDIRECTS} redirects')
 
 
-async def _get(url: str, headers: Mapping[str, str]) -> Answer:
+async def _get(url: str, headers: Sequence[tuple[str, str]]) -> Answer:
     """Raises Failed."""
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [f"GET {path} HTTP/1.1"]
-    if "host" not in headers:
-        lines.append(f"host: {parts.netloc}")
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if not any(name.lower() == "host" for name, _ in headers):
+        lines.append(f"Host: {parts.netloc}")
+    lines += [f"{name}: {value}" for name, value in headers]
     try:
         reader, writer = await _connect(host, port, _insecure() if secure else None)
     except Failed as error:
@@ -146,6 +159,12 @@ async def _connect(
         return await asyncio.open_connection(host, port, ssl=context)
     except TimeoutError:
         raise
+    except ssl.SSLError as error:
+        plain = error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
+        why = (
+            "http: server gave HTTP response to HTTPS client" if plain else f"tls: {error.reason or error}".lower()
+        )
+        raise Failed(why) from error
     except OSError as error:
         text = error.strerror or str(error)
         if isinstance(error, ConnectionRefusedError):

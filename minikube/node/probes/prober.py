@@ -13,7 +13,7 @@ from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import Pod, Probe
 from minikube.kit.clock import Clock
 from minikube.node.probes.counts import Counts
-from minikube.node.probes.handlers import Failed, dial, http_get, port_of, reach
+from minikube.node.probes.handlers import Failed, NotTried, dial, http_get, port_of, reach
 from minikube.node.probes.stalls import Stalls
 from minikube.node.probes.tally import Kind, Tally
 from minikube.node.runtime.base import Container, Runtime, RuntimeFault, Unavailable
@@ -158,8 +158,8 @@ class Prober:
             return False
         except Unavailable:
             return None
-        except RuntimeFault as error:
-            text = f"{title} probe errored and resulted in unknown state: {error.message}"
+        except (RuntimeFault, NotTried) as error:
+            text = f"{title} probe errored and resulted in unknown state: {error}"
             self._told(pod, wanted, "Unhealthy", text)
             return None
         if warning:
@@ -167,7 +167,7 @@ class Prober:
         return True
 
     async def _tried(self, wanted: Wanted, container: str, ips: Sequence[str], probe: Probe) -> str:
-        """Once, but again when the runtime could not even make the probe. Raises Failed, RuntimeFault."""
+        """Once, but again when the runtime could not even make the probe. Raises Failed, NotTried, RuntimeFault."""
         for _ in range(ERRED_TRIES - 1):
             try:
                 return await self.once(wanted, container, ips, probe)
@@ -176,7 +176,7 @@ class Prober:
         return await self.once(wanted, container, ips, probe)
 
     async def once(self, wanted: Wanted, container: str, ips: Sequence[str], probe: Probe) -> str:
-        """A warning or "". Raises Failed, or RuntimeFault when nothing can be said."""
+        """A warning or "". Raises Failed, or NotTried or RuntimeFault when nothing can be said."""
         timeout = float(probe.timeout_seconds or 1)
         if probe.exec is not None:
             await self._exec(container, probe.exec.command, timeout)

@@ -10,9 +10,10 @@ from datetime import timedelta
 import grpc.aio
 import pytest
 
-from minikube.api.core_v1 import ContainerPort, HTTPGetAction, HTTPHeader, Probe, TCPSocketAction
+from minikube.api.core_v1 import Container as Wanted
+from minikube.api.core_v1 import ContainerPort, HTTPGetAction, HTTPHeader, Pod, Probe, TCPSocketAction
 from minikube.kit.clock import SystemClock
-from minikube.node.probes.handlers import Failed, dial, http_get, port_of
+from minikube.node.probes.handlers import Failed, NotTried, dial, http_get, port_of
 from minikube.node.probes.prober import Prober, first_after, next_after
 from minikube.node.probes.stalls import Stalls
 from minikube.node.probes.tally import Kind, Tally
@@ -171,17 +172,53 @@ async def get(port: int, **more: object) -> str:
 
 async def test_2xx_and_3xx_pass_and_the_request_is_as_the_pod_says() -> None:
     async with answering(answer("200 OK", body="fine"), answer("304 Not Modified")) as (port, asked):
-        assert await get(port, http_headers=(HTTPHeader(name="X-A", value="b"),)) == ""
+        assert await get(port, http_headers=tuple(HTTPHeader(name="X-A", value=each) for each in "bc")) == ""
         assert await get(port) == ""
     assert asked[0].startswith(b"GET /x?y=1 HTTP/1.1\r\n")
-    assert b"x-a: b\r\n" in asked[0]
-    assert f"host: {HERE}:{port}\r\n".encode() in asked[0]
+    assert b"X-A: b\r\nX-A: c\r\n" in asked[0]
+    assert f"Host: {HERE}:{port}\r\n".encode() in asked[0]
 
 
 async def test_a_host_header_replaces_ours() -> None:
     async with answering(answer("200 OK")) as (port, asked):
         await get(port, http_headers=(HTTPHeader(name="Host", value="web"),))
     assert asked[0].lower().count(b"host:") == 1
+
+
+async def test_a_header_of_ours_may_be_replaced_or_left_out() -> None:
+    async with answering(answer("200 OK")) as (port, asked):
+        await get(
+            port, http_headers=(HTTPHeader(name="user-agent", value=""), HTTPHeader(name="Accept", value="a/b"))
+        )
+    assert b"agent" not in asked[0].lower()
+    assert b"Accept: a/b\r\n" in asked[0]
+    assert b"*/*" not in asked[0]
+
+
+async def test_https_asked_of_a_plain_server_is_named() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, HERE, 0) as server:
+        with pytest.raises(Failed, match="http: server gave HTTP response to HTTPS client"):
+            await get(server.sockets[0].getsockname()[1], scheme="HTTPS")
+
+
+async def test_a_port_without_a_number_proves_nothing() -> None:
+    told: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+
+    def hear(_: Pod, __: Wanted, reason: str, message: str) -> None:
+        told.put_nowait((reason, message))
+
+    main = wanted(liveness_probe=Probe(http_get=HTTPGetAction(port="nope"), failure_threshold=1, period_seconds=1))
+    prober = Prober(SimulatedRuntime(), SystemClock(), hear)
+    prober.keep("u", [(main, running())], pod=pod(main=(main,)), ips=[HERE])
+    text = "Liveness probe errored and resulted in unknown state: "
+    assert await told.get() == ("Unhealthy", f'{text}strconv.Atoi: parsing "nope": invalid syntax')
+    assert prober.failed([running().id]) == {}
+    prober.keep("u", ())
 
 
 async def test_an_error_status_fails() -> None:
@@ -219,7 +256,7 @@ def test_ports_have_names() -> None:
     named = wanted(ports=(ContainerPort(name="web", container_port=80),))
     assert port_of("web", named) == 80
     assert port_of("8080", named) == 8080
-    with pytest.raises(Failed, match="couldn't find port: nope"):
+    with pytest.raises(NotTried, match='parsing "nope": invalid syntax'):
         port_of("nope", named)
 
 

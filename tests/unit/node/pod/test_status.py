@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from minikube.api.core_v1 import (
+    ContainerStatus,
     ContainerUser,
     EphemeralContainer,
     LinuxContainerUser,
@@ -49,6 +50,10 @@ def status_of(subject: Pod, observed: Observed) -> PodStatus:
         (pod(init=INIT), seen(running("i")), "Pending", False),
         (pod(init=INIT), seen(exited(1, "i"), delays={"i": 10.0}), "Pending", False),
         (pod("Never", init=INIT), seen(exited(1, "i")), "Failed", False),
+        (pod("Never", init=(wanted("i", restart_policy="OnFailure"),)), seen(exited(1, "i")), "Pending", False),
+        (pod(init=(wanted("i", restart_policy="Never"),)), seen(exited(1, "i")), "Failed", False),
+        (pod("Never", init=(*SIDECAR, wanted("j"))), seen(running("i"), exited(1, "j")), "Pending", False),
+        (pod("Never", init=(*SIDECAR, wanted("j"))), seen(exited(0, "i"), exited(1, "j")), "Failed", False),
         (pod(init=SIDECAR), seen(running("i"), started=False), "Pending", False),
         (pod(init=SIDECAR), seen(running("i"), running()), "Running", True),
         (pod(init=SIDECAR), seen(exited(1, "i"), running()), "Running", False),
@@ -133,6 +138,49 @@ def test_a_crashing_container_shows_its_back_off_and_its_last_end() -> None:
     assert status.last_state is not None
     assert status.last_state.terminated is not None
     assert (status.last_state.terminated.exit_code, status.restart_count) == (3, 2)
+
+
+PULL_FAILED = {"a": Problem("ImagePullBackOff", "why")}
+UNKNOWN = "ContainerStatusUnknown"
+
+
+@pytest.mark.parametrize(
+    ("subject", "observed", "inits", "main"),
+    [
+        (pod(), seen(problems=PULL_FAILED, ending=EVICTED), [], UNKNOWN),
+        (pod(init=INIT), seen(exited(137, "i"), ending=EVICTED), ["Error"], "PodInitializing"),
+        (pod(init=INIT), seen(exited(0, "i"), ending=EVICTED), ["Completed"], UNKNOWN),
+        (pod(init=INIT), seen(ending=EVICTED), [UNKNOWN], "PodInitializing"),
+        (pod(init=(*INIT, wanted("j"))), seen(exited(1, "i"), ending=EVICTED), ["Error", "PodInitializing"],
+         "PodInitializing"),
+        (pod(init=(*SIDECAR, wanted("j"))), seen(exited(0, "j"), ending=EVICTED), [UNKNOWN, "Completed"], UNKNOWN),
+        (pod(init=INIT), seen(running("i"), ending=EVICTED), ["running"], "PodInitializing"),
+    ],
+)  # fmt: skip
+def test_what_never_ran_in_a_pod_that_is_over_has_an_unknown_end(
+    subject: Pod, observed: Observed, inits: list[str], main: str
+) -> None:
+    status = status_of(subject, observed)
+    assert [reason(each) for each in status.init_container_statuses] == inits
+    assert [reason(each) for each in status.container_statuses] == [main]
+
+
+def reason(status: ContainerStatus) -> str:
+    state = status.state
+    assert state is not None
+    if state.running:
+        return "running"
+    told = state.waiting or state.terminated
+    assert told is not None
+    return told.reason
+
+
+def test_a_pod_that_is_over_has_no_sandbox_any_more() -> None:
+    over = replace(pod(), status=status_of(pod(), seen(ending=EVICTED)))
+    assert condition(over.status, "PodReadyToStartContainers").status == "True"
+    later = status_of(over, Observed())
+    assert condition(later, "PodReadyToStartContainers").status == "False"
+    assert replace(later, conditions=over.status.conditions) == over.status
 
 
 def test_a_back_off_is_told_before_what_the_last_try_met() -> None:
