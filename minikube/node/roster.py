@@ -13,7 +13,7 @@ from minikube.api.core_v1 import Pod
 from minikube.client.base import Informers
 from minikube.kit.tasks import guard
 from minikube.node.pod.admit import admission
-from minikube.node.pod.pods import is_mirror, is_terminal
+from minikube.node.pod.pods import full_name, is_mirror, is_static, is_terminal
 from minikube.node.pod.preemption import PREEMPTED
 from minikube.node.pod.worker import PodWorker
 from minikube.node.runtime.base import RuntimeFault, Sandbox
@@ -37,6 +37,8 @@ class Roster:
         directory = agent.settings.manifests_dir
         self._static = StaticPods(directory, agent.node_name, agent.clock, self._static_changed)
         self.mirrors = Mirrors(agent.client, agent.node_name)
+        self._held: dict[tuple[str, str], Pod] = {}
+        """Static pods, by namespace and name, that start when another of their name has ended."""
         self._group: asyncio.TaskGroup | None = None
 
     async def known(self) -> frozenset[str]:
@@ -93,22 +95,30 @@ class Roster:
             self._look_after(new)
 
     def _static_changed(self, old: Pod | None, new: Pod | None) -> None:
-        if old is not None and (worker := self.workers.get(old.metadata.uid)) is not None:
+        if old is not None and self._held.get(full_name(old)) == old:
+            del self._held[full_name(old)]
+        elif old is not None and (worker := self.workers.get(old.metadata.uid)) is not None:
             worker.retire()
-        if new is not None:
-            meta = new.metadata
-            mirror = self._pods.lister.get(meta.name, meta.namespace)
-            shown = mirror is not None and is_mirror(mirror) and mirrors(mirror, new)
-            worker = self._look_after(replace(new, status=mirror.status) if mirror and shown else new)
-            worker.mirror = mirror if shown else None
+        if new is None:
+            return
+        if any(is_static(each.pod) and full_name(each.pod) == full_name(new) for each in self.workers.values()):
+            self._held[full_name(new)] = new  # two of a name never run at once (allowPodStart of the kubelet)
+        else:
+            self._start_static(new)
+
+    def _start_static(self, new: Pod) -> None:
+        mirror = self._pods.lister.get(new.metadata.name, new.metadata.namespace)
+        shown = mirror is not None and is_mirror(mirror) and mirrors(mirror, new)
+        worker = self._look_after(replace(new, status=mirror.status) if mirror and shown else new)
+        worker.mirror = mirror if shown else None
 
     def _mirrored(self, mirror: Pod) -> None:
         """A mirror shows its static pod; one that shows nothing any more goes."""
         assert self._group is not None
         static = self._static.named(mirror.metadata.namespace, mirror.metadata.name)
         worker = self.workers.get(static.metadata.uid) if static is not None else None
-        if static is None and any(_shows(each, mirror) for each in self.workers.values()):
-            return  # its static pod is ending, and takes it along
+        if any(each is not worker and _shows(each, mirror) for each in self.workers.values()):
+            return  # the static pod that it shows is ending, and takes it along
         if static is None or not mirrors(mirror, static) or mirror.metadata.deletion_timestamp is not None:
             self._group.create_task(self.mirrors.delete(mirror), name="removal of a mirror pod")
         elif worker is not None:
@@ -156,6 +166,8 @@ class Roster:
             await guard(name, worker.run)
         finally:
             self.workers.pop(uid, None)
+            if self._group is not None and (next_one := self._held.pop(full_name(worker.pod), None)) is not None:
+                self._start_static(next_one)
             for other in self.workers.values():
                 if other.observed.resize:  # there may be room now
                     other.wake()

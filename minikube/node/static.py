@@ -24,7 +24,7 @@ from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, Conflict, FieldError, NotFound
 from minikube.kit.clock import Clock
 from minikube.kit.inotify import stirring
-from minikube.node.pod.pods import CONFIG_HASH_ANNOTATION, SOURCE_ANNOTATION, every_container
+from minikube.node.pod.pods import CONFIG_HASH_ANNOTATION, SOURCE_ANNOTATION, every_container, full_name
 from minikube.resources.rules.pod import PodRules
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class StaticPods:
 
     def named(self, namespace: str, name: str) -> Pod | None:
         for pod in self.pods.values():
-            if (pod.metadata.namespace, pod.metadata.name) == (namespace, name):
+            if full_name(pod) == (namespace, name):
                 return pod
         return None
 
@@ -86,13 +86,20 @@ class StaticPods:
             try:
                 pod = static_pod(path.read_bytes(), str(path), self._node)
             except (OSError, ValueError, yaml.YAMLError, msgspec.ValidationError) as error:
-                if self._bad.get(str(path)) != str(error):
-                    log.warning("static pod %s: %s", path, error)
-                    self._bad[str(path)] = str(error)
+                self._refuse(path, str(error))
+                continue
+            if any(full_name(each) == full_name(pod) for each in found.values()):
+                self._refuse(path, f"ignored: another manifest has a pod named {'/'.join(full_name(pod))}")
                 continue
             self._bad.pop(str(path), None)
             found[pod.metadata.uid] = pod
         return found
+
+    def _refuse(self, path: Path, why: str) -> None:
+        """Told once, until something else is the matter with it."""
+        if self._bad.get(str(path)) != why:
+            log.warning("static pod %s: %s", path, why)
+            self._bad[str(path)] = why
 
     def _files(self) -> Iterator[Path]:
         if self._directory.is_dir():

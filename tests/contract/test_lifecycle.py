@@ -321,19 +321,43 @@ async def test_pods_end_before_their_machine_does(node: NodeUnderTest) -> None:
     assert late.status.reason == "NodeShutdown"
 
 
+def static(seconds: int) -> str:
+    return (
+        "{kind: Pod, apiVersion: v1, metadata: {name: s}, spec: {terminationGracePeriodSeconds: 1, containers: "
+        f"[{{name: c, image: '{IMAGE}', command: [sleep, '{seconds}']}}]}}}}"
+    )
+
+
 async def test_a_static_pod_is_shown_by_a_mirror_and_ends_with_its_manifest(node: NodeUnderTest) -> None:
     manifest = node.settings.manifests_dir / "s.yaml"
     manifest.parent.mkdir(parents=True)
-    manifest.write_text(
-        "{kind: Pod, apiVersion: v1, metadata: {name: s}, spec: {terminationGracePeriodSeconds: 1, containers: "
-        f"[{{name: c, image: '{IMAGE}', command: [sleep, '600']}}]}}}}"
-    )
+    manifest.write_text(static(600))
     pod = await node.until(is_running, "s-n")
     assert "kubernetes.io/config.mirror" in pod.metadata.annotations
     await node.client.delete(Pod, "s-n", "default", grace_period_seconds=0)
     again = await node.until(lambda each: each.metadata.uid != pod.metadata.uid and is_running(each), "s-n")
     assert status(again).container_id == status(pod).container_id
     manifest.unlink()
+    await node.gone("s-n")
+    await assert_nothing_left(node)
+
+
+async def test_one_static_pod_of_a_name_runs_at_a_time(node: NodeUnderTest) -> None:
+    directory = node.settings.manifests_dir
+    directory.mkdir(parents=True)
+    (directory / "s.yaml").write_text(static(600))
+    first = await node.until(is_running, "s-n")
+    (directory / "t.yaml").write_text(static(700))
+    (directory / "s.yaml").write_text(static(800))
+    second = await node.until(lambda each: each.metadata.uid != first.metadata.uid and is_running(each), "s-n")
+    [run] = await node.runtime.containers()  # that of the first is gone, that of t.yaml never was
+    assert status(second).container_id.endswith(run.id)
+    (directory / "s.yaml").unlink()
+    await node.until(lambda each: each.metadata.uid != second.metadata.uid and is_running(each), "s-n")
+    (directory / "t.yaml").unlink()
+    (directory / "t.yaml").write_text(static(700))
+    await node.until(is_running, "s-n")
+    (directory / "t.yaml").unlink()
     await node.gone("s-n")
     await assert_nothing_left(node)
 

@@ -6,6 +6,7 @@ Containers are told how to behave twice: by annotations of their sandbox (simula
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -145,6 +146,16 @@ async def test_a_container_is_stopped_with_the_signal_that_is_asked_for(pod: Pod
     await pod.runtime.stop_container(container, grace=20, signal="SIGUSR1")
     found = await pod.until(container, State.EXITED)
     assert found.exit_code == 0
+
+
+async def test_a_grace_is_never_cut_short(pod: Pod) -> None:
+    await pod.up()
+    container = await pod.start("trap '' TERM; touch /ready; while :; do sleep 0.05; done")
+    await pod.run(container, "while [ ! -e /ready ]; do sleep 0.05; done")
+    begun = time.monotonic()
+    await pod.runtime.stop_container(container, grace=1.9)
+    found = await pod.until(container, State.EXITED)
+    assert found.exit_code != 137 or time.monotonic() - begun >= 1.9
 
 
 async def test_stopping_and_removing_what_is_gone_succeeds(pod: Pod) -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from minikube.api.core_v1 import Node, NodeSpec, Pod
 from minikube.api.meta import ObjectMeta, from_dict
 from minikube.errors import AlreadyExists, NotFound
-from minikube.kit.clock import SYSTEM
+from minikube.kit.clock import SYSTEM, Clock
 from minikube.node.agent import Agent
 from minikube.node.network.base import PodNetwork
 from minikube.node.runtime.base import Runtime
@@ -40,7 +40,7 @@ class NodeUnderTest:
         self.agent: Agent | None = None
         self._running: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
+    async def start(self, clock: Clock = SYSTEM) -> None:
         node = Node(metadata=ObjectMeta(name="n"), spec=NodeSpec(pod_cidr="10.42.0.0/24"))
         with suppress(AlreadyExists):
             await self.client.create(node)
@@ -51,7 +51,7 @@ class NodeUnderTest:
             self.network,
             self.told,
             self.settings,
-            SYSTEM,
+            clock,
             "n",
             ["10.0.0.1"],
         )

@@ -112,7 +112,7 @@ Action = (
 def decide(pod: Pod, observed: Observed, now: datetime) -> list[Action]:
     """What can be done now; a Wait says when to look again without being told."""
     if pod.metadata.deletion_timestamp is not None:
-        left = (pod.metadata.deletion_timestamp - now).total_seconds()
+        left = ((observed.gone_by or pod.metadata.deletion_timestamp) - now).total_seconds()
         return _stop(pod, observed, max(LEAST_GRACE, left)) or [RemovePod()]
     if observed.ending is not None:
         own = observed.ending.grace
@@ -191,10 +191,10 @@ def _live(pod: Pod, observed: Observed, now: datetime) -> Iterator[Action]:
             if is_sidecar(pod, wanted.name):
                 yield from _one(pod, wanted, observed, sandbox, now)
     else:
-        for wanted in pod.spec.init_containers:
+        for wanted in _due_inits(pod, observed):
             yield from _one(pod, wanted, observed, sandbox, now)
-            if not _passed(pod, wanted, observed):
-                return
+        if not all(_passed(pod, each, observed) for each in pod.spec.init_containers[-1:]):
+            return
     for wanted in pod.spec.containers:
         yield from _one(pod, wanted, observed, sandbox, now)
 
@@ -202,6 +202,16 @@ def _live(pod: Pod, observed: Observed, now: datetime) -> Iterator[Action]:
 def initialized(pod: Pod, observed: Observed) -> bool:
     """Init containers are not looked at again once a main container was made in this sandbox."""
     return any(observed.here(each.name) is not None for each in pod.spec.containers)
+
+
+def _due_inits(pod: Pod, observed: Observed) -> Sequence[Wanted]:
+    """The init containers to look at: the one that has been reached, the next if that one has passed, and the
+    sidecars before, which may fail meanwhile without holding up who comes after them."""
+    inits = pod.spec.init_containers
+    reached = max((place for place, each in enumerate(inits) if observed.here(each.name) is not None), default=-1)
+    if reached < 0 or _passed(pod, inits[reached], observed):
+        reached += 1
+    return [*(each for each in inits[:reached] if is_sidecar(pod, each.name)), *inits[reached : reached + 1]]
 
 
 def _tidy(observed: Observed) -> Iterator[Action]:

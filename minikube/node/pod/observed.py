@@ -63,6 +63,8 @@ class Observed(msgspec.Struct, frozen=True):
     resize: tuple[PodCondition, ...] = ()
     """PodResizePending and PodResizeInProgress, while they hold."""
     ending: Ending | None = None
+    gone_by: datetime | None = None
+    """When the grace of a deleted pod is over by this node's clock; None: it has only the API's word for it."""
     recursive_read_only: bool = False
     """Whether the runtime can mount so."""
     renewed: frozenset[str] = frozenset()

@@ -69,6 +69,11 @@ def sidecars_of(pod: Pod) -> Sequence[str]:
     return [each.name for each in pod.spec.init_containers if each.restart_policy == SIDECAR_POLICY]
 
 
+def full_name(pod: Pod) -> tuple[str, str]:
+    """Namespace and name."""
+    return pod.metadata.namespace, pod.metadata.name
+
+
 def is_static(pod: Pod) -> bool:
     """From the node's own manifests; the API knows only its mirror."""
     return pod.metadata.annotations.get(SOURCE_ANNOTATION, "api") != "api"

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from minikube.api.core_v1 import Pod
@@ -77,6 +77,7 @@ class PodWorker:
         self._ended = 0
         self._told: set[str] = set()
         self._proven = _proven(pod)
+        self._gone_by = self._end_of_grace(pod)
 
     def update(self, pod: Pod) -> None:
         """A newer object; a shorter grace interrupts a running stop, another image a wait."""
@@ -84,6 +85,7 @@ class PodWorker:
         self.api_pod = newer(pod, old) if pod.metadata.uid == old.metadata.uid else pod
         self.pod = overlaid(self.api_pod, self.pod.status)
         if pod.metadata.deletion_timestamp != old.metadata.deletion_timestamp:
+            self._gone_by = self._end_of_grace(pod)
             self._interrupt()
         if pod.spec != old.spec or pod.metadata.annotations != old.metadata.annotations:
             self._starter.problems.clear()
@@ -92,6 +94,7 @@ class PodWorker:
     def removed(self) -> None:
         """The object was deleted from the API: stop at once, report nothing more."""
         self.gone = True
+        self._gone_by = None
         self._publisher.close()
         self._interrupt()
         self.wake()
@@ -101,6 +104,12 @@ class PodWorker:
         grace = grace_of(self.api_pod)
         end = self._agent.clock.now() + timedelta(seconds=grace)
         self.update(replace_meta(self.api_pod, deletion_timestamp=end, deletion_grace_period_seconds=int(grace)))
+
+    def _end_of_grace(self, pod: Pod) -> datetime | None:
+        """All of the grace counts from when the deletion is seen: no clock but ours has a part in it."""
+        if pod.metadata.deletion_timestamp is None:
+            return None
+        return self._agent.clock.now() + timedelta(seconds=grace_of(pod))
 
     def end(self, ending: Ending) -> None:
         """End the pod although nobody deleted it; the first reason stands."""
@@ -223,6 +232,7 @@ class PodWorker:
             actual=dict(self._resizer.actual),
             resize=self._resizer.conditions(pod, containers),
             ending=self.ending,
+            gone_by=self._gone_by,
             recursive_read_only=agent.recursive_read_only,
             renewed=renewed(pod, containers),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -151,7 +152,9 @@ class CriRuntime:
             if status is not None and not messages.stop_signal(status):  # it would send that of the image
                 await self._end_with(container, signal, grace)
                 grace = 0
-        request = cri.StopContainerRequest(container_id=container, timeout=int(grace))
+        request = cri.StopContainerRequest(
+            container_id=container, timeout=math.ceil(grace)
+        )  # never less than asked
         await _gone(self._runtime.StopContainer(request, timeout=grace + 60))
 
     async def _end_with(self, container: str, signal: str, grace: float) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from minikube.api.meta import replace_meta
 from minikube.api.well_known import MIRROR_POD
+from minikube.kit.clock import SYSTEM
 from minikube.node.pod.pods import is_static
-from minikube.node.static import mirrors, static_pod
+from minikube.node.static import StaticPods, mirrors, static_pod
 
 MANIFEST = b"""
 apiVersion: v1
@@ -54,6 +57,20 @@ def test_another_content_is_another_pod() -> None:
     one, other = static_pod(MANIFEST, "/m/w", "n1"), static_pod(MANIFEST + b"# x", "/m/w", "n1")
     assert one.metadata.uid != other.metadata.uid
     assert one.metadata.uid == static_pod(MANIFEST, "/m/w", "n1").metadata.uid
+
+
+async def test_the_first_of_two_manifests_of_a_name_counts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("b.yaml", "a.yaml", "c.json"):
+        (tmp_path / name).write_bytes(MANIFEST + f"# {name}".encode())
+    (tmp_path / "broken.yaml").write_bytes(b"{")
+    static = StaticPods(tmp_path, "n1", SYSTEM, lambda old, new: None)
+    await static.load()
+    assert [each.spec for each in static.pods.values()] == [static_pod(MANIFEST, "", "n1").spec]
+    assert list(static.pods) == [static_pod(MANIFEST + b"# a.yaml", str(tmp_path / "a.yaml"), "n1").metadata.uid]
+    assert caplog.text.count("another manifest has a pod named default/web-n1") == 2
+    assert "broken.yaml" in caplog.text
 
 
 def test_a_mirror_shows_one_version() -> None:

@@ -42,6 +42,7 @@ from tests.unit.node.seen import NOW, SANDBOX, created, exited, pod, running, se
 
 INIT = (wanted("i"),)
 SIDECAR = (wanted("i", restart_policy="Always"),)
+LATE = (wanted("i", restart_policy="Always"), wanted("k"))
 TWO_SIDECARS = (*SIDECAR, wanted("j", restart_policy="Always"))
 DEAD = replace(SANDBOX, ready=False)
 OLD = replace(DEAD, id="r")
@@ -105,6 +106,13 @@ def kill(name: str, grace: float = 30.0, why: str = "") -> Kill:
         (pod(init=SIDECAR), seen(exited(1, "i"), exited(1)), [StartContainer("i", 1), StartContainer("a", 1)]),
         (pod("Never", init=SIDECAR), seen(exited(1, "i"), running()), [StartContainer("i", 1)]),
         (pod("Never", init=SIDECAR), seen(running("i"), exited(0)), [Terminate(((kill("i"),),))]),
+        # a sidecar that fails meanwhile holds up only the one that is next
+        (pod(init=LATE), seen(exited(1, "i"), running("k"), delays={"i": 10.0}), [Wait(10.0)]),
+        (pod(init=LATE), seen(exited(1, "i"), exited(0, "k"), delays={"i": 10.0}),
+         [Wait(10.0), StartContainer("a", 0)]),
+        (pod(init=LATE), seen(exited(1, "i"), delays={"i": 10.0}), [Wait(10.0)]),
+        (pod(init=(*LATE, wanted("l"))), seen(exited(1, "i"), exited(0, "k")),
+         [StartContainer("i", 1), StartContainer("l", 0)]),
         # ephemeral containers
         (DEBUGGED, seen(running()), [StartContainer("d", 0)]),
         (DEBUGGED, seen(running(), exited(1, "d")), []),
@@ -135,6 +143,12 @@ def test_a_deleted_pod_stops_its_containers_then_its_sandbox_then_goes() -> None
     assert decide(deleted, seen(running()), NOW) == [Terminate(((kill("a", 20.0),),))]
     assert decide(deleted, seen(exited(0)), NOW) == [StopSandbox("s")]
     assert decide(deleted, Observed(containers=(exited(0),)), NOW) == [RemovePod()]
+
+
+def test_the_grace_of_a_deletion_counts_by_the_clock_of_the_node() -> None:
+    late = replace_meta(pod(), deletion_timestamp=NOW - timedelta(hours=1), deletion_grace_period_seconds=30)
+    observed = seen(running(), gone_by=NOW + timedelta(seconds=30))
+    assert decide(late, observed, NOW) == [Terminate(((kill("a", 30.0),),))]
 
 
 def test_even_a_forced_deletion_leaves_time_between_the_stop_signal_and_the_end() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from minikube.api.core_v1 import ContainerStatus, Pod
+from minikube.kit.clock import SystemClock
 from minikube.node.runtime.base import State
 from minikube.node.runtime.simulated import SimulatedRuntime
 from tests.fakes.node import IMAGE, NodeUnderTest, node_under_test
@@ -17,11 +19,20 @@ class Stubborn(SimulatedRuntime):
     def __init__(self) -> None:
         super().__init__()
         self.let_go = asyncio.Event()
+        self.graces: list[float] = []
 
     async def stop_container(self, container: str, *, grace: float, signal: str = "") -> None:
+        self.graces.append(grace)
         if any(each.id == container and each.name == "c" for each in await self.containers()):
             await self.let_go.wait()
         await super().stop_container(container, grace=grace, signal=signal)
+
+
+class Ahead(SystemClock):
+    """Of everybody else's."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=1)
 
 
 def ended(status: ContainerStatus) -> bool:
@@ -47,6 +58,20 @@ async def test_a_sidecar_waits_for_the_main_containers_no_longer_than_the_grace(
         assert await alive(node) == {"c"}
         runtime.let_go.set()
         await node.gone()
+
+
+async def test_a_node_whose_clock_is_wrong_gives_all_of_the_grace(tmp_path: Path) -> None:
+    runtime = Stubborn()
+    await runtime.pull_image(IMAGE)
+    runtime.let_go.set()
+    async with node_under_test(runtime, tmp_path, "/test") as node:
+        await node.kill()
+        await node.start(Ahead())
+        await node.run(terminationGracePeriodSeconds=600)
+        await node.until(lambda each: each.status.phase == "Running")
+        await node.client.delete(Pod, "p", "default")
+        await node.gone()
+        assert max(runtime.graces) > 300
 
 
 async def test_a_pod_that_ends_backs_off_no_more(tmp_path: Path) -> None:
