@@ -81,7 +81,7 @@ class StaticPods:
         return None
 
     def _read(self) -> dict[str, Pod]:
-        found = {}
+        found: dict[str, Pod] = {}
         for path in self._files():
             try:
                 pod = static_pod(path.read_bytes(), str(path), self._node)

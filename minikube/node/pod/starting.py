@@ -17,7 +17,14 @@ from minikube.node.pod.decide import StartContainer, StartSandbox
 from minikube.node.pod.hooks import HookFailed
 from minikube.node.pod.image_volumes import mount_images
 from minikube.node.pod.observed import Observed
-from minikube.node.pod.pods import IMAGES_ANNOTATION, LEAST_GRACE, container_named, is_ephemeral
+from minikube.node.pod.pods import (
+    IMAGES_ANNOTATION,
+    LEAST_GRACE,
+    container_named,
+    containers_of,
+    hash_of,
+    is_ephemeral,
+)
 from minikube.node.pod.problems import Problems
 from minikube.node.pod.pulling import NoImage, image_of
 from minikube.node.pod.resize import with_allocation
@@ -42,6 +49,14 @@ class Starter:
         self.delays: dict[str, float] = {}
         self.hooking: set[str] = set()
         """Ids of containers whose postStart runs: not yet Running in the eyes of the API."""
+
+    def changed(self, old: Pod, new: Pod) -> None:
+        """Try everything again now; a container that is another one now has not crashed yet."""
+        self.problems.clear()
+        before = {each.name: hash_of(each) for each in containers_of(old)}
+        for each in containers_of(new):
+            if before.get(each.name) != hash_of(each):
+                self.delays.pop(each.name, None)
 
     async def sandbox(self, pod: Pod, action: StartSandbox, observed: Observed) -> None:
         agent = self._agent

@@ -88,7 +88,7 @@ class PodWorker:
             self._gone_by = self._end_of_grace(pod)
             self._interrupt()
         if pod.spec != old.spec or pod.metadata.annotations != old.metadata.annotations:
-            self._starter.problems.clear()
+            self._starter.changed(old, pod)
         self.wake()
 
     def removed(self) -> None:
