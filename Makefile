@@ -23,9 +23,9 @@ lint: $(BIN)/.done ## ruff, mypy --strict, import-linter, generated files
 
 test: $(BIN)/.done ## everything: unit, contract, a real server with the real kubectl, real containers and packets
 	tools/test-deps.sh
-	$(BIN)/pytest -n 2 --reruns 1 -m "not node and not conformance" tests
-	$(BIN)/pytest -n 4 --reruns 1 -m conformance tests/conformance  # what the upstream suite checks, on two real nodes
-	$(BIN)/pytest -n 2 --dist loadfile --reruns 2 -m node tests  # machines of their own; a lost race shows as R
+	$(BIN)/pytest --durations=8 -n 2 --reruns 1 -m "not node and not conformance" tests
+	$(BIN)/pytest --durations=8 -n 4 --reruns 1 -m conformance tests/conformance  # what the upstream suite checks, on two real nodes
+	$(BIN)/pytest --durations=8 -n 2 --dist loadfile --reruns 2 -m node tests  # machines of their own; a lost race shows as R
 
 bench: $(BIN)/.done ## print figures
 	$(BIN)/python -m bench
