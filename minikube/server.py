@@ -52,7 +52,7 @@ from minikube.auth.union import UnionAuthenticator
 from minikube.auth.union_authorizer import UnionAuthorizer
 from minikube.client.http import HttpClient
 from minikube.client.recorder import Recorder
-from minikube.controllers import CONTROLLERS
+from minikube.controllers.all import CONTROLLERS
 from minikube.controllers.api_services import ensure_api_services
 from minikube.controllers.base import Context
 from minikube.controllers.bootstrap import ensure_bootstrap
@@ -73,7 +73,7 @@ from minikube.registry.keys import bucket_of
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.parameters import CachedParameters
 from minikube.registry.registry import StoreRegistry
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.scheduler.scheduler import NAME as SCHEDULER
 from minikube.scheduler.scheduler import Scheduler
 from minikube.settings import Settings, SettingsError

@@ -21,7 +21,7 @@ from minikube.api.meta import Key, ObjectMeta
 from minikube.client.base import Client
 from minikube.controllers.base import Context, Watch, itself
 from minikube.errors import AlreadyExists, NotFound
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.resources.priorities import CUSTOM, GROUPS, priorities
 
 MANAGED = "kube-aggregator.kubernetes.io/automanaged"

@@ -64,7 +64,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Controller(Protocol):
-    """Built as `SomeController(context)`; listed in `minikube.controllers.CONTROLLERS`."""
+    """Built as `SomeController(context)`; listed in `minikube.controllers.all`."""
 
     name: ClassVar[str]
     """The upstream service account's name in kube-system, e.g. deployment-controller."""

@@ -20,7 +20,7 @@ from minikube.api.core_v1 import ResourceQuota, ResourceQuotaStatus
 from minikube.api.meta import Key, Object, Resource
 from minikube.api.resource_list import ZERO, Exact, ResourceList, add, mask, read, written
 from minikube.controllers.base import After, Context, Watch, itself
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 
 SETTLED_SECONDS = 1.0
 RESYNC_SECONDS = 300.0

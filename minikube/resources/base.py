@@ -1,6 +1,6 @@
 """How a kind is declared: where it is served, what it looks like in a table, and its exceptions (Strategy).
 
-One file per API group declares its kinds as `Kind(...)`; `minikube.resources.ALL` lists them.
+One file per API group declares its kinds as `Kind(...)`; `minikube.resources.all` lists them.
 """
 
 from __future__ import annotations

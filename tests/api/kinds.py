@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.resources.base import Kind
 from tests.unit.resources.objects import VALID
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import urllib3
 
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.schema import protobuf, protobuf_encode
 from tests.api.raw import JSON, Answer, Http, lines
 

@@ -22,7 +22,7 @@ from minikube.kit.keeper import Keeper
 from minikube.pki.server import ensure_server_pki
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.settings import Settings
 from minikube.store.memory import MemoryStore
 from minikube.transport.server import listening

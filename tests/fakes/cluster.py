@@ -20,7 +20,7 @@ from minikube.auth.rbac import RbacAuthorizer
 from minikube.controllers.base import After, Context
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.settings import Settings
 from minikube.store.memory import MemoryStore
 

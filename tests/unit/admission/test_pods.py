@@ -18,7 +18,7 @@ from minikube.kit.clock import SYSTEM
 from minikube.registry.base import Request
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.settings import Settings
 from minikube.store.memory import MemoryStore
 

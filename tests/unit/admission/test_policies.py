@@ -35,7 +35,7 @@ from minikube.errors import ApiError
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.parameters import CachedParameters
 from minikube.registry.registry import StoreRegistry
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.settings import Settings
 from minikube.store.memory import MemoryStore
 

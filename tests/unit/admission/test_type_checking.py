@@ -9,7 +9,7 @@ import pytest
 from minikube.admission.policies.type_checking import expression_warnings
 from minikube.api.admissionregistration_v1 import ValidatingAdmissionPolicy
 from minikube.api.meta import from_dict
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 
 DEPLOYMENTS = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "operations": ["*"]}
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods", "pods/status"], "operations": ["*"]}

@@ -33,7 +33,7 @@ from minikube.errors import ApiError, Forbidden, InternalError, Invalid
 from minikube.registry.conversion import ConversionFailed
 from minikube.registry.local import LocalClient, LocalInformers
 from minikube.registry.registry import StoreRegistry
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.settings import Settings
 from minikube.store.memory import MemoryStore
 

@@ -16,7 +16,7 @@ from minikube.errors import Invalid, MethodNotAllowed, NotFound
 from minikube.registry.base import DeleteOptions, Request
 from minikube.registry.custom import CustomResources
 from minikube.registry.registry import StoreRegistry
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.resources.base import Kind
 from minikube.settings import Settings
 from minikube.store.memory import MemoryStore

@@ -9,7 +9,7 @@ from minikube.registry.cache import Bucket
 from minikube.registry.history import Change, History
 from minikube.registry.snapshot import Snapshot
 from minikube.registry.stored import StoredObject
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.store.base import Record
 
 CONFIG_MAP = next(kind for kind in ALL if kind.resource.plural == "configmaps")

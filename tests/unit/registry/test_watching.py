@@ -10,7 +10,7 @@ from typing import Any
 from minikube.auth.base import User
 from minikube.registry.base import Change, DeleteOptions, Request, Selection, WatchOptions
 from minikube.registry.registry import StoreRegistry
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.settings import Settings
 from minikube.store.memory import MemoryStore
 from tests.unit.resources.objects import kind_of

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from minikube.api.meta import from_dict
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.resources.base import Kind
 from minikube.schema.clean import clean
 from minikube.schema.defaults import apply_defaults

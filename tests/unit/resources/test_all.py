@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from minikube.resources import ALL, subresources
+from minikube.resources import subresources
+from minikube.resources.all import ALL
 from minikube.resources.base import Kind
 from tools.kinds import KINDS
 

@@ -9,7 +9,7 @@ import pytest
 
 from minikube.api.meta import from_dict
 from minikube.registry import metadata
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.resources.base import Strategy
 from tests.unit.resources.objects import changed, complete, kind_of
 from tests.unit.resources.table import Case, cases, changes_of

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from minikube.apiserver.openapi import served
-from minikube.resources import ALL
+from minikube.resources.all import ALL
 from minikube.schema import openapi
 from minikube.schema.openapi_protobuf import Unknown, encode
 
