@@ -16,6 +16,7 @@ from minikube.node.host.cgroups import pod_parent
 from minikube.node.pod.pods import HASH_ANNOTATION, hash_of, is_init, is_sidecar
 from minikube.node.pod.problems import ConfigProblem as ConfigProblem
 from minikube.node.runtime.base import (
+    POD_UID_LABEL,
     ContainerSpec,
     Device,
     Mount,
@@ -43,7 +44,7 @@ def labels_of(pod: Pod) -> dict[str, str]:
     return {
         "io.kubernetes.pod.name": meta.name,
         "io.kubernetes.pod.namespace": meta.namespace,
-        "io.kubernetes.pod.uid": meta.uid,
+        POD_UID_LABEL: meta.uid,
     }
 
 

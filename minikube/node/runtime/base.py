@@ -14,6 +14,8 @@ from typing import Protocol
 
 import msgspec
 
+POD_UID_LABEL = "io.kubernetes.pod.uid"
+"""Everything that is made for a pod carries its uid in this label."""
 USER_IDS = 65_536
 """How many user ids, and group ids, a pod with a user namespace of its own has."""
 
@@ -280,7 +282,6 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
     name: str
     version: str
     ready: bool
-    network_ready: bool
     message: str = ""
     handlers: tuple[Handler, ...] = ()
     """Empty where the runtime does not tell (containerd before 2.0)."""

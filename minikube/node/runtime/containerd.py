@@ -14,8 +14,9 @@ from pathlib import Path
 import grpc.aio
 
 from minikube.node.host.facts import HostRecord
+from minikube.node.runtime.channel import opened
 from minikube.node.runtime.demo import pause_bundle
-from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore
+from minikube.node.runtime.images import ImageStore
 from minikube.node.runtime.pause import PAUSE_IMAGE
 from minikube.node.runtime.registries import Registries
 from minikube.settings import Settings, SettingsError
@@ -91,7 +92,7 @@ class Containerd:
     async def start(self) -> None:
         """Returns when CRI can answer and the sandbox image is there. Raises SettingsError."""
         await asyncio.to_thread(self.launch)
-        async with grpc.aio.insecure_channel(self.endpoint, options=CHANNEL_OPTIONS) as channel:
+        async with opened(self.endpoint) as channel:
             try:
                 async with asyncio.timeout(READY_WITHIN):
                     await channel.channel_ready()

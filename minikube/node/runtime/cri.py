@@ -1,4 +1,4 @@
-"""The Runtime over CRI v1 (containerd): grpc errors become RuntimeFaults here, once."""
+"""The Runtime over CRI v1, and over containerd's own API (channel.py) where CRI has no words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import math
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +17,9 @@ from cri_api.v1 import api_pb2_grpc
 from google.protobuf import json_format
 from msgspec.structs import replace
 
-from minikube.kit.tasks import guard
 from minikube.node.runtime import archive, messages
 from minikube.node.runtime.base import (
+    POD_UID_LABEL,
     Auth,
     Container,
     ContainerEvent,
@@ -37,15 +37,15 @@ from minikube.node.runtime.base import (
     Sandbox,
     SandboxSpec,
     TreeMount,
-    Unavailable,
     User,
 )
-from minikube.node.runtime.images import CHANNEL_OPTIONS, ImageStore, translated
+from minikube.node.runtime.channel import Native, fault_of, opened
+from minikube.node.runtime.images import ImageStore
 from minikube.node.runtime.processes import Process, Tasks, signal_number
 from minikube.node.runtime.snapshots import Snapshots
 from minikube.node.runtime.specs import Specs, changes
 from minikube.node.runtime.streams import CriStreams
-from minikube.node.runtime.wire import decode, encode
+from minikube.node.runtime.task_events import STATUS_FOLLOWS, Shown, TaskEvents
 
 cri = messages.cri
 T = TypeVar("T")
@@ -53,9 +53,6 @@ cri_grpc: Any = api_pb2_grpc
 _AT_ONCE = 4
 """Starting more at once only makes every one slower."""
 _OUTPUT = 16 * 1024
-TASK_EVENTS = 'topic~="/tasks/(start|exit|oom)",namespace==k8s.io'
-STATUS_FOLLOWS = (0.08, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Pauses between looks for the status that an event announced, in seconds."""
 
 
 class CriRuntime:
@@ -64,7 +61,7 @@ class CriRuntime:
     scheme = "containerd"
 
     def __init__(self, endpoint: str, *, pulls_at_once: int = 3) -> None:
-        self._channel = grpc.aio.insecure_channel(endpoint, options=CHANNEL_OPTIONS)
+        self._channel = opened(endpoint)
         self._pulls = asyncio.Semaphore(pulls_at_once)
         self._runtime = cri_grpc.RuntimeServiceStub(self._channel)
         self._images = cri_grpc.ImageServiceStub(self._channel)
@@ -80,12 +77,10 @@ class CriRuntime:
         version = await _call(self._runtime.Version(cri.VersionRequest(), timeout=10))
         answer = await _call(self._runtime.Status(cri.StatusRequest(), timeout=10))
         status = answer.status
-        ready = {condition.type: condition for condition in status.conditions}
         return RuntimeInfo(
             name=version.runtime_name,
             version=version.runtime_version,
-            ready="RuntimeReady" in ready and ready["RuntimeReady"].status,
-            network_ready="NetworkReady" in ready and ready["NetworkReady"].status,
+            ready=any(condition.type == "RuntimeReady" and condition.status for condition in status.conditions),
             message="; ".join(condition.message for condition in status.conditions if condition.message),
             handlers=tuple(messages.handler(each) for each in answer.runtime_handlers),
             strict_groups=True,
@@ -176,7 +171,7 @@ class CriRuntime:
         listed = await _call(self._runtime.ListContainers(cri.ListContainersRequest(filter=wanted), timeout=30))
         found = []
         for item in listed.containers:
-            uid = pods.get(item.pod_sandbox_id) or item.labels.get("io.kubernetes.pod.uid", "")
+            uid = pods.get(item.pod_sandbox_id) or item.labels.get(POD_UID_LABEL, "")
             if pod_uid not in (None, uid):
                 continue
             request = cri.ContainerStatusRequest(container_id=item.id)
@@ -209,7 +204,7 @@ class CriRuntime:
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 return ExecResult(exit_code=-1, output=b"", timed_out=True)
-            raise _fault(error, RuntimeFault) from error
+            raise fault_of(error) from error
         return ExecResult(exit_code=answer.exit_code, output=(answer.stdout + answer.stderr)[:_OUTPUT])
 
     async def exec(
@@ -232,9 +227,7 @@ class CriRuntime:
 
     async def usage(self) -> Sequence[ContainerUsage]:
         answer = await _call(self._runtime.ListContainerStats(cri.ListContainerStatsRequest(), timeout=30))
-        return [
-            messages.usage(item, item.attributes.labels.get("io.kubernetes.pod.uid", "")) for item in answer.stats
-        ]
+        return [messages.usage(item, item.attributes.labels.get(POD_UID_LABEL, "")) for item in answer.stats]
 
     async def images(self) -> Sequence[Image]:
         answer = await _call(self._images.ListImages(cri.ListImagesRequest(), timeout=30))
@@ -294,12 +287,10 @@ class CriRuntime:
 
     async def image_tree(self, reference: str, *, name: str, pod_uid: str) -> Sequence[TreeMount]:
         manifest, config = await ImageStore(self._channel).described(reference)
-        with translated():
-            return await Snapshots(self._channel).view(name, pod_uid, manifest, config["rootfs"]["diff_ids"])
+        return await Snapshots(self._channel).view(name, pod_uid, manifest, config["rootfs"]["diff_ids"])
 
     async def drop_image_trees(self, keep: frozenset[str]) -> None:
-        with translated():
-            await Snapshots(self._channel).drop(keep)
+        await Snapshots(self._channel).drop(keep)
 
     async def reclaim(self) -> None:
         await ImageStore(self._channel).collect_garbage()
@@ -308,51 +299,14 @@ class CriRuntime:
         """As a docker-archive. Raises NotFound, RuntimeFault."""
         await ImageStore(self._channel).save(name, path)
 
-    async def events(self) -> AsyncIterator[ContainerEvent]:
-        """containerd's own task events; CRI's status follows them by some 70 ms, on a busy machine by more."""
-        subscribe = self._channel.unary_stream("/containerd.services.events.v1.Events/Subscribe")
-        told: asyncio.Queue[ContainerEvent] = asyncio.Queue()
-        tasks: set[asyncio.Task[None]] = set()
+    def events(self) -> AsyncIterator[ContainerEvent]:
+        return TaskEvents(Native(self._channel), self._shown).follow()
 
-        def start(work: Coroutine[Any, Any, None], name: str) -> None:
-            task = asyncio.create_task(work, name=name)
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        async def listen() -> None:
-            while True:
-                told.put_nowait(ContainerEvent(""))
-                try:
-                    async for envelope in subscribe(
-                        encode((1, 'topic~="/tasks/(start|exit|oom)",namespace==k8s.io'))
-                    ):
-                        container = _container_of(envelope)
-                        if container is not None:
-                            ended = b"/tasks/exit" in envelope
-                            start(self._tell(container, told, ended=ended), f"event of {container}")
-                except grpc.aio.AioRpcError:
-                    await asyncio.sleep(1)
-
-        start(guard("task events", listen), "task events")
-        try:
-            while True:
-                yield await told.get()
-        finally:
-            for task in tasks:
-                task.cancel()
-
-    async def _tell(self, container: str, told: asyncio.Queue[ContainerEvent], *, ended: bool) -> None:
-        """When CRI's status shows what the event said, or will not for a while."""
-        pod = ""
-        for pause in STATUS_FOLLOWS:
-            await asyncio.sleep(pause)
-            status = await self._status_of(container)
-            if status is None:
-                break
-            pod = status.labels.get("io.kubernetes.pod.uid", "")
-            if not ended or status.state == cri.CONTAINER_EXITED:
-                break
-        told.put_nowait(ContainerEvent(pod, container))
+    async def _shown(self, container: str) -> Shown | None:
+        status = await self._status_of(container)
+        if status is None:
+            return None
+        return Shown(status.labels.get(POD_UID_LABEL, ""), status.state == cri.CONTAINER_EXITED)
 
     async def _status_of(self, container: str) -> Any:
         """None: it is gone, or CRI does not answer."""
@@ -377,26 +331,15 @@ async def in_thread(context: contextlib.AbstractContextManager[T]) -> AsyncItera
 
 
 def _of_pod(uid: str | None) -> dict[str, str]:
-    """The labels that everything of a pod carries (node/container/spec.py)."""
-    return {"io.kubernetes.pod.uid": uid} if uid is not None else {}
-
-
-def _container_of(envelope: bytes) -> str | None:
-    """The container of a task event; None for the exit of an exec'd process."""
-    payload = dict(decode(envelope)).get(4, b"")
-    body = dict(decode(payload if isinstance(payload, bytes) else b"")).get(2, b"")
-    fields = dict(decode(body if isinstance(body, bytes) else b""))
-    container, process = fields.get(1, b""), fields.get(2, b"")
-    if not isinstance(container, bytes) or (isinstance(process, bytes) and process not in (b"", container)):
-        return None
-    return container.decode()
+    """What selects everything of a pod."""
+    return {POD_UID_LABEL: uid} if uid is not None else {}
 
 
 async def _call(call: Any, kind: type[RuntimeFault] = RuntimeFault) -> Any:
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        raise _fault(error, kind) from error
+        raise fault_of(error, kind) from error
 
 
 async def _gone(call: Any) -> None:
@@ -405,13 +348,3 @@ async def _gone(call: Any) -> None:
         await _call(call)
     except NotFound:
         return
-
-
-def _fault(error: grpc.aio.AioRpcError, kind: type[RuntimeFault]) -> RuntimeFault:
-    message = error.details() or str(error.code())
-    gone = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-    if gone or message == "server is not initialized yet":  # containerd still takes in what it finds
-        return Unavailable(message)
-    if error.code() is grpc.StatusCode.NOT_FOUND and kind is RuntimeFault:
-        return NotFound(message)
-    return kind(message)

@@ -18,12 +18,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import grpc
 import grpc.aio
 import msgspec
 
-from minikube.node.runtime.base import NotFound, RuntimeFault, Unavailable
-from minikube.node.runtime.images import NAMESPACE
+from minikube.node.runtime.base import RuntimeFault
+from minikube.node.runtime.channel import Native
 from minikube.node.runtime.specs import Specs
 from minikube.node.runtime.wire import decode, encode
 from minikube.transport.hijack import RawStream
@@ -38,10 +37,10 @@ class Tasks:
     """containerd's service for the processes of containers. Raises RuntimeFault."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._channel = channel
+        self._native, self._specs = Native(channel), Specs(channel)
 
     async def call(self, method: str, request: bytes, timeout: float | None = 30) -> bytes:
-        return await self._send(f"/containerd.services.tasks.v1.Tasks/{method}", request, timeout)
+        return await self._native.call("tasks", f"Tasks/{method}", request, timeout=timeout)
 
     async def kill(self, container: str, number: int) -> None:
         """Send this signal to its first process."""
@@ -53,17 +52,8 @@ class Tasks:
 
     async def process_of(self, container: str) -> dict[str, Any]:
         """The OCI process that the container was made with."""
-        process: dict[str, Any] = (await Specs(self._channel).get(container))["process"]
+        process: dict[str, Any] = (await self._specs.get(container))["process"]
         return process
-
-    async def _send(self, path: str, request: bytes, timeout: float | None) -> bytes:
-        call = self._channel.unary_unary(path)
-        try:
-            answer: bytes = await call(request, metadata=(NAMESPACE,), timeout=timeout)
-        except grpc.aio.AioRpcError as error:
-            kinds = {grpc.StatusCode.NOT_FOUND: NotFound, grpc.StatusCode.UNAVAILABLE: Unavailable}
-            raise kinds.get(error.code(), RuntimeFault)(error.details() or str(error.code())) from error
-        return answer
 
 
 def command_spec(process: Mapping[str, Any], command: Sequence[str], *, tty: bool) -> dict[str, Any]:

@@ -58,9 +58,7 @@ class SimulatedRuntime:
         self._listeners: set[asyncio.Queue[ContainerEvent]] = set()
 
     async def info(self) -> RuntimeInfo:
-        return RuntimeInfo(
-            "simulated", "1.0.0", ready=True, network_ready=True, handlers=(Handler(),), strict_groups=True
-        )
+        return RuntimeInfo("simulated", "1.0.0", ready=True, handlers=(Handler(),), strict_groups=True)
 
     async def run_sandbox(self, spec: SandboxSpec) -> str:
         identifier = self._new_id(spec.pod_uid)

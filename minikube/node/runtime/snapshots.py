@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import grpc
 import grpc.aio
 
-from minikube.node.runtime.base import TreeMount
-from minikube.node.runtime.images import NAMESPACE
+from minikube.node.runtime.base import NotFound, TreeMount
+from minikube.node.runtime.channel import AlreadyExists, Native
 from minikube.node.runtime.wire import decode, encode, entry
 
 SNAPSHOTTER = "overlayfs"
@@ -33,10 +32,10 @@ def chain_id(layers: Sequence[str]) -> str:
 
 
 class Snapshots:
-    """Raises grpc.aio.AioRpcError: the caller translates it."""
+    """Raises Unavailable, NotFound, RuntimeFault."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._channel = channel
+        self._native = Native(channel)
 
     async def view(self, key: str, pod_uid: str, manifest: Manifest, layers: Sequence[str]) -> Sequence[TreeMount]:
         """What to mount to see the tree; it stays until it is dropped. `layers`: as `chain_id` has them."""
@@ -55,9 +54,7 @@ class Snapshots:
                     encode((1, SNAPSHOTTER), (2, key), (3, chain_id(layers)), *labels),
                     lease,
                 )
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                    raise
+            except AlreadyExists:
                 answer = await self._call("snapshots", "Snapshots/Mounts", encode((1, SNAPSHOTTER), (2, key)))
             return [_mount(body) for body in _repeated(answer, 1)]
         finally:
@@ -65,10 +62,9 @@ class Snapshots:
 
     async def drop(self, keep: frozenset[str]) -> None:
         """Every view of pods other than these."""
-        call = self._channel.unary_stream("/containerd.services.snapshots.v1.Snapshots/List")
         request = encode((1, SNAPSHOTTER), (2, f'labels."{POD_LABEL}"'))
         stale = []
-        async for answer in call(request, metadata=(NAMESPACE,)):
+        async for answer in self._native.stream("snapshots", "Snapshots/List", request):
             for info in _repeated(answer, 1):
                 labels = dict(map(_pair, _repeated(info, 6)))
                 if labels.get(POD_LABEL, "") not in keep:
@@ -97,17 +93,12 @@ class Snapshots:
     async def _present(self, name: str, lease: str) -> bool:
         try:
             await self._call("snapshots", "Snapshots/Stat", encode((1, SNAPSHOTTER), (2, name)), lease)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.NOT_FOUND:
-                return False
-            raise
+        except NotFound:
+            return False
         return True
 
     async def _call(self, service: str, method: str, request: bytes, lease: str = "") -> bytes:
-        call = self._channel.unary_unary(f"/containerd.services.{service}.v1.{method}")
-        leased = (("containerd-lease", lease),) if lease else ()
-        answer: bytes = await call(request, metadata=(NAMESPACE, *leased), timeout=120)
-        return answer
+        return await self._native.call(service, method, request, lease=lease, timeout=120)
 
 
 def _repeated(message: bytes, field: int) -> list[bytes]:

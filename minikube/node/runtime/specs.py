@@ -7,24 +7,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import grpc
 import grpc.aio
 import msgspec
 
 from minikube.node.runtime.base import ContainerSpec, User
-from minikube.node.runtime.images import NAMESPACE, translated
+from minikube.node.runtime.channel import Native
 from minikube.node.runtime.wire import decode, encode
 
 HARMLESS = ("noexec", "nosuid", "nodev")
 """How a tree is mounted that is only to be read."""
-_SERVICE = "/containerd.services.containers.v1.Containers/"
 
 
 class Specs:
     """Raises NotFound, Unavailable, RuntimeFault."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._channel = channel
+        self._native = Native(channel)
 
     async def get(self, container: str) -> dict[str, Any]:
         return (await self._read(container))[1]
@@ -47,11 +45,7 @@ class Specs:
         return _field(found, 1), msgspec.json.decode(_field(found, 2))
 
     async def _call(self, method: str, request: bytes) -> bytes:
-        with translated():
-            answer: bytes = await self._channel.unary_unary(_SERVICE + method)(
-                request, metadata=(NAMESPACE,), timeout=30
-            )
-        return answer
+        return await self._native.call("containers", f"Containers/{method}", request, timeout=30)
 
 
 def changes(wanted: ContainerSpec) -> Callable[[dict[str, Any]], None] | None:
