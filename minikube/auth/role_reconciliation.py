@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from minikube.api.meta import ObjectMeta
+from minikube.api.meta import ObjectMeta, T
 from minikube.api.meta_v1 import LabelSelector
 from minikube.api.rbac_v1 import AggregationRule, ClusterRole, ClusterRoleBinding, Role, RoleBinding
 from minikube.auth import bootstrap_roles
@@ -87,28 +87,26 @@ def _metadata(
 
 
 async def _ensure_role(client: Client, wanted: ClusterRole | Role) -> None:
-    meta = wanted.metadata
-    try:
-        present = await client.get(type(wanted), meta.name, meta.namespace)
-    except NotFound:
-        await client.create(wanted)
-        return
+    present = await _found_or_made(client, wanted)
     changed = reconciled_role(present, wanted)
     if changed != present:
         await client.update(changed)
 
 
 async def _ensure_binding(client: Client, wanted: ClusterRoleBinding | RoleBinding) -> None:
-    meta = wanted.metadata
-    try:
-        present = await client.get(type(wanted), meta.name, meta.namespace)
-    except NotFound:
-        await client.create(wanted)
-        return
+    present = await _found_or_made(client, wanted)
     if present.role_ref != wanted.role_ref and present.metadata.annotations.get(AUTOUPDATE) != "false":
-        await client.delete(type(wanted), meta.name, meta.namespace, uid=present.metadata.uid)
+        meta = present.metadata
+        await client.delete(type(wanted), meta.name, meta.namespace, uid=meta.uid)
         await client.create(wanted)
         return
     changed = reconciled_binding(present, wanted)
     if changed != present:
         await client.update(changed)
+
+
+async def _found_or_made(client: Client, wanted: T) -> T:
+    try:
+        return await client.get(type(wanted), wanted.metadata.name, wanted.metadata.namespace)
+    except NotFound:
+        return await client.create(wanted)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from minikube.api.core_v1 import PersistentVolumeClaim, Pod
-from minikube.api.meta import Key, key_of, replace_meta
+from minikube.api.meta import Key, key_of
 from minikube.api.owners import controlled_by
 from minikube.api.volumes import CLAIM_PROTECTION, claim_name, claim_names
 from minikube.controllers.base import After, Context, Watch, itself
+from minikube.controllers.protection import protected
 
 
 def uses(pod: Pod, claim: PersistentVolumeClaim) -> bool:
@@ -48,14 +49,9 @@ class ClaimProtectionController:
         claim = self._claims.get(key.name, key.namespace)
         if claim is None:
             return None
-        finalizers = claim.metadata.finalizers
-        if claim.metadata.deletion_timestamp is None:
-            if CLAIM_PROTECTION not in finalizers:
-                kept = (*finalizers, CLAIM_PROTECTION)
-                await self._client.update(replace_meta(claim, finalizers=kept))
-        elif CLAIM_PROTECTION in finalizers and not self._used(claim):
-            kept = tuple(each for each in finalizers if each != CLAIM_PROTECTION)
-            await self._client.update(replace_meta(claim, finalizers=kept))
+        wanted = protected(claim, CLAIM_PROTECTION, used=self._used(claim))
+        if wanted is not claim:
+            await self._client.update(wanted)
         return None
 
     def _used(self, claim: PersistentVolumeClaim) -> bool:

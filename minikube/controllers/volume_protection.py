@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from minikube.api.core_v1 import PersistentVolume
-from minikube.api.meta import Key, replace_meta
+from minikube.api.meta import Key
 from minikube.api.volumes import VOLUME_PROTECTION
 from minikube.controllers.base import After, Context, itself
+from minikube.controllers.protection import protected
 
 
 class VolumeProtectionController:
@@ -23,12 +24,7 @@ class VolumeProtectionController:
         volume = self._volumes.get(key.name)
         if volume is None:
             return None
-        finalizers = volume.metadata.finalizers
-        if volume.metadata.deletion_timestamp is None:
-            if VOLUME_PROTECTION not in finalizers:
-                kept = (*finalizers, VOLUME_PROTECTION)
-                await self._client.update(replace_meta(volume, finalizers=kept))
-        elif VOLUME_PROTECTION in finalizers and volume.status.phase != "Bound":
-            kept = tuple(each for each in finalizers if each != VOLUME_PROTECTION)
-            await self._client.update(replace_meta(volume, finalizers=kept))
+        wanted = protected(volume, VOLUME_PROTECTION, used=volume.status.phase == "Bound")
+        if wanted is not volume:
+            await self._client.update(wanted)
         return None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -13,42 +11,19 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from minikube.node.runtime.base import ContainerSpec, NotFound, SandboxSpec, SecurityContext, State
-from minikube.node.runtime.containerd import Containerd
-from minikube.node.runtime.cri import CriRuntime
-from minikube.settings import Settings
-from tests.images import busybox_archive
+from minikube.node.runtime.base import ContainerSpec, NotFound, Runtime, SandboxSpec, SecurityContext, State
+from tests.contract.runtimes import CGROUP, IMAGE, real
 
 pytestmark = pytest.mark.node
-CGROUP = f"/minikube-test-{os.getpid()}"
 
 
 @pytest_asyncio.fixture
-async def runtime() -> AsyncIterator[CriRuntime]:
-    with tempfile.TemporaryDirectory(prefix="minikube-") as name:
-        directory = Path(name)
-        containerd = Containerd(Settings(data_dir=directory / "data", run_dir=directory / "run"))
-        await containerd.start()
-        runtime = CriRuntime(containerd.endpoint)
-        try:
-            await runtime.import_archive(str(busybox_archive(directory / "busybox.tar")))
-            yield runtime
-        finally:
-            for sandbox in await runtime.sandboxes():
-                await runtime.stop_sandbox(sandbox.id)
-                await runtime.remove_sandbox(sandbox.id)
-            await runtime.close()
-            await containerd.uninstall()
-            remove_cgroups()
+async def runtime() -> AsyncIterator[Runtime]:
+    async with real() as found:
+        yield found
 
 
-def remove_cgroups() -> None:
-    for parent in Path("/sys/fs/cgroup").glob("*" + CGROUP):
-        for inner in (*parent.glob("*/"), parent):
-            inner.rmdir()
-
-
-async def test_a_container_runs_says_something_and_is_removed(runtime: CriRuntime, tmp_path: Path) -> None:
+async def test_a_container_runs_says_something_and_is_removed(runtime: Runtime, tmp_path: Path) -> None:
     uid = str(uuid.uuid4())
     began = time.monotonic()
     sandbox = await runtime.run_sandbox(
@@ -68,7 +43,7 @@ async def test_a_container_runs_says_something_and_is_removed(runtime: CriRuntim
         ContainerSpec(
             name="c",
             attempt=0,
-            image="docker.io/library/busybox:test",
+            image=IMAGE,
             command=("sh", "-c", "echo hello; exec sleep 600"),
             log_path="c.log",
             labels={"io.kubernetes.pod.uid": uid},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -77,15 +78,24 @@ async def until(look: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]
     raise AssertionError("it never came true")
 
 
-def test_a_definition_is_served_established_validated_and_cleaned_up() -> None:
-    async def scene() -> None:
-        registry = StoreRegistry(MemoryStore(), ALL, settings=Settings())
-        await registry.start()
-        custom = CustomResources(registry)
-        custom.start()
-        running = [asyncio.create_task(registry.run()), asyncio.create_task(custom.run())]
-        definitions = registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
-        assert definitions is not None
+@asynccontextmanager
+async def running() -> AsyncIterator[tuple[StoreRegistry, Kind]]:
+    """A registry that serves custom resources, and the kind of their definitions."""
+    registry = StoreRegistry(MemoryStore(), ALL, settings=Settings())
+    await registry.start()
+    custom = CustomResources(registry)
+    custom.start()
+    tasks = [asyncio.create_task(registry.run()), asyncio.create_task(custom.run())]
+    definitions = registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+    assert definitions is not None
+    yield registry, definitions
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def test_a_definition_is_served_established_validated_and_cleaned_up() -> None:
+    async with running() as (registry, definitions):
         await registry.create(definitions, "", WIDGETS, REQUEST)
         kind = registry.find("example.com", "v1", "widgets")
         assert isinstance(kind, Kind)
@@ -101,40 +111,28 @@ def test_a_definition_is_served_established_validated_and_cleaned_up() -> None:
         await until(lambda: gone(registry), bool)
         with pytest.raises(NotFound):
             await registry.get(definitions, "", "widgets.example.com")
-        for task in running:
-            task.cancel()
-
-    asyncio.run(scene())
 
 
 async def test_while_a_definition_is_deleted_nothing_new_comes() -> None:
-    registry = StoreRegistry(MemoryStore(), ALL, settings=Settings())
-    await registry.start()
-    custom = CustomResources(registry)
-    custom.start()
-    running = [asyncio.create_task(registry.run()), asyncio.create_task(custom.run())]
-    definitions = registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
-    assert definitions is not None
-    await registry.create(definitions, "", WIDGETS, REQUEST)
-    kind = registry.find("example.com", "v1", "widgets")
-    assert kind is not None
-    held = widget(size=1)
-    held["metadata"]["finalizers"] = ["example.com/held"]
-    await registry.create(kind, "x", held, REQUEST)
-    await until(lambda: read(registry, definitions), lambda found: found["metadata"].get("finalizers"))
-    await registry.delete(definitions, "", "widgets.example.com", DeleteOptions(), REQUEST)
-    ending = registry.find("example.com", "v1", "widgets")
-    assert ending is not None
-    other = widget(size=1)
-    other["metadata"]["name"] = "b"
-    with pytest.raises(
-        MethodNotAllowed, match="create not allowed while custom resource definition is terminating"
-    ):
-        await registry.create(ending, "x", copy.deepcopy(other), REQUEST)
-    with pytest.raises(MethodNotAllowed):
-        await registry.patch(ending, "x", "b", copy.deepcopy(other), PatchType.APPLY, REQUEST)
-    assert own_verbs(ending) == ["delete", "deletecollection", "get", "list", "watch"]
-    await registry.patch(ending, "x", "a", {"metadata": {"finalizers": None}}, PatchType.MERGE, REQUEST)
-    await until(lambda: gone(registry), bool)
-    for task in running:
-        task.cancel()
+    async with running() as (registry, definitions):
+        await registry.create(definitions, "", WIDGETS, REQUEST)
+        kind = registry.find("example.com", "v1", "widgets")
+        assert kind is not None
+        held = widget(size=1)
+        held["metadata"]["finalizers"] = ["example.com/held"]
+        await registry.create(kind, "x", held, REQUEST)
+        await until(lambda: read(registry, definitions), lambda found: found["metadata"].get("finalizers"))
+        await registry.delete(definitions, "", "widgets.example.com", DeleteOptions(), REQUEST)
+        ending = registry.find("example.com", "v1", "widgets")
+        assert ending is not None
+        other = widget(size=1)
+        other["metadata"]["name"] = "b"
+        with pytest.raises(
+            MethodNotAllowed, match="create not allowed while custom resource definition is terminating"
+        ):
+            await registry.create(ending, "x", copy.deepcopy(other), REQUEST)
+        with pytest.raises(MethodNotAllowed):
+            await registry.patch(ending, "x", "b", copy.deepcopy(other), PatchType.APPLY, REQUEST)
+        assert own_verbs(ending) == ["delete", "deletecollection", "get", "list", "watch"]
+        await registry.patch(ending, "x", "a", {"metadata": {"finalizers": None}}, PatchType.MERGE, REQUEST)
+        await until(lambda: gone(registry), bool)
