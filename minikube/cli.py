@@ -111,6 +111,7 @@ SERVER_ONLY = frozenset(
         "oidc_client_id", "oidc_username_claim", "oidc_username_prefix", "oidc_groups_claim", "oidc_groups_prefix",
         "oidc_ca_file", "requestheader_client_ca_file", "requestheader_allowed_names", "audit_policy_file",
         "audit_log_path", "audit_log_maxsize", "audit_log_maxbackup", "audit_log_maxage",
+        "max_requests_inflight", "max_mutating_requests_inflight", "profiling",
     }
 )  # fmt: skip
 AGENT_ONLY = frozenset({"server"})
@@ -228,7 +229,7 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
         return
     try:
-        with pidfile.held(settings.run_dir / "minikube.pid"):
+        with pidfile.held(settings.pid_file):
             yield
     except pidfile.AlreadyRunning as error:
         raise click.ClickException(f"minikube runs here already (process {error.pid})") from error

@@ -110,7 +110,7 @@ ENCRYPTED = (bucket_of(Secret.resource),)
 
 
 class Server:
-    """The parts of a running server. Use `async with running_server(settings) as server`."""
+    """The parts of a running server; `opened` makes one, `run` works until cancelled."""
 
     def __init__(
         self, settings: Settings, encryption: Encryption, pki: ServerPki, address: str, keeper: Keeper

@@ -39,6 +39,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     disable_agent: bool = False
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
+    profiling: bool = False
+    """Serve /debug/pprof/."""
 
     # who is believed, beside the cluster's own certificates and tokens
     token_auth_file: str = ""
@@ -58,10 +62,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit_log_maxsize: int = 100
     audit_log_maxbackup: int = 10
     audit_log_maxage: int = 30
-    max_requests_inflight: int = 400
-    max_mutating_requests_inflight: int = 200
-    profiling: bool = False
-    """Serve /debug/pprof/."""
 
     # the node
     server: str = ""
@@ -135,6 +135,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def agent_dir(self) -> Path:
         return self.data_dir / "agent"
+
+    @property
+    def pid_file(self) -> Path:
+        """Of the process that runs this machine's pods."""
+        return self.run_dir / "minikube.pid"
 
     @property
     def own_node_name(self) -> str:

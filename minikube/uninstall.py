@@ -13,7 +13,6 @@ from minikube.node.host.facts import remove_empty
 from minikube.node.host.removal import remove_node
 from minikube.settings import Settings
 
-PID_FILE = "minikube.pid"
 SUPERVISOR_PID_FILE = "supervisor.pid"
 RECORD = "installed"
 """In the program's own directory: one line for each file or directory that install.sh made."""
@@ -59,4 +58,4 @@ def _stop(settings: Settings, installed: list[Path]) -> None:
         if unit.suffix == ".service" and unit.exists():
             subprocess.run(["systemctl", "disable", "--now", "--quiet", unit.name], check=False)
     pidfile.stop(settings.run_dir / SUPERVISOR_PID_FILE, STOP_SECONDS)
-    pidfile.stop(settings.run_dir / PID_FILE, STOP_SECONDS)
+    pidfile.stop(settings.pid_file, STOP_SECONDS)

@@ -54,7 +54,7 @@ def status() -> None:
 def of_machine(settings: Settings) -> Report:
     """From files: works while nothing runs."""
     facts, wrong = [], []
-    pid = pidfile.holder(settings.run_dir / "minikube.pid")
+    pid = pidfile.holder(settings.pid_file)
     if pid is not None:
         facts.append(("minikube", f"{__version__}, running as process {pid}"))
     else:

@@ -48,7 +48,7 @@ Raw = Callable[[str, str, Any, User], Awaitable[Any]]
 
 
 class StoreRegistry:
-    """`await start()`, then `run()` in a task; `admission` may be set between the two."""
+    """`await start()`, then `run()` in a task; `use_admission` may come between the two."""
 
     def __init__(
         self,

@@ -36,12 +36,10 @@ class Page(msgspec.Struct, frozen=True):
 class EventType(enum.Enum):
     PUT = "put"
     DELETE = "delete"
-    BOOKMARK = "bookmark"
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """A change, in revision order. A DELETE's record has the deletion's revision and the last value.
-    A BOOKMARK (key "", no value) says that everything up to its revision has been delivered."""
+    """A change, in revision order. A DELETE's record has the deletion's revision and the last value."""
 
     type: EventType
     record: Record

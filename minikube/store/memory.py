@@ -1,4 +1,4 @@
-"""A store without a disk: for tests and for throw-away clusters. Same order, same refusals."""
+"""A store without a disk, for tests and benchmarks. Same order, same refusals."""
 
 from __future__ import annotations
 
