@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from minikube.api.core_v1 import Container, Pod
+from minikube.node.pod.pods import field_of
 from minikube.node.pod.problems import SHOWN, Problems
 from minikube.node.runtime.base import Image, ImagePullFailed
 
@@ -68,7 +69,7 @@ async def _pulled(agent: Agent, pod: Pod, wanted: Container, problems: Problems)
 def _back_off(agent: Agent, pod: Pod, wanted: Container, problems: Problems) -> None:
     text = problems.start_backing_off(wanted.name, wanted.image)
     if text:
-        agent.event(pod, wanted, "BackOff", text)
+        agent.recorder.normal(pod, "BackOff", text, field=field_of(pod, wanted.name))
         agent.event(pod, wanted, "Failed", "Error: ImagePullBackOff")
         agent.wake(pod)
 

@@ -57,6 +57,7 @@ class Starter:
         for each in containers_of(new):
             if before.get(each.name) != hash_of(each):
                 self.delays.pop(each.name, None)
+                self.problems.solved(each.name)
 
     async def sandbox(self, pod: Pod, action: StartSandbox, observed: Observed) -> None:
         agent = self._agent
