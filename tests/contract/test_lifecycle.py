@@ -289,6 +289,15 @@ async def test_a_missing_image_is_told_and_recovers_when_the_pod_is_mended(node:
     await node.until(is_running)
 
 
+async def test_another_image_runs_even_in_a_pod_that_never_restarts(node: NodeUnderTest) -> None:
+    await node.run(restartPolicy="Never", containers=[{"name": "c"}])
+    await node.until(is_running)
+    image = {"spec": {"containers": [{"name": "c", "image": "busybox:test"}]}}
+    await node.client.patch(Pod, "p", "default", patch=image, type=PatchType.STRATEGIC)
+    await node.until(lambda each: is_running(each) and status(each).restart_count == 1)
+    assert await running_attempts(node) == [1]
+
+
 async def test_a_storm_of_pods_leaves_nothing(node: NodeUnderTest) -> None:
     names = [f"p{number}" for number in range(12)]
     for name in names:

@@ -27,7 +27,7 @@ from minikube.api.core_v1 import (
 from minikube.api.meta import Quantity
 from minikube.node.pod.observed import Observed
 from minikube.node.pod.pods import IMAGES_ANNOTATION, is_ephemeral, is_init, is_sidecar
-from minikube.node.pod.restarts import backoff_left, restarts
+from minikube.node.pod.restarts import runs_again, wait_left
 from minikube.node.runtime.base import Container, State, User
 
 UNKNOWN_END = ContainerStateTerminated(
@@ -125,6 +125,8 @@ def _states(
     """state and lastState. What has ended and will start again is Waiting, its end the last state.
 
     A back-off is told before what the last try met (kuberuntime asks for it before it pulls, creates or starts).
+    The end of a run that we ended for another to follow is never its state: of a pod that may not restart its
+    containers the API would take it for the last word (ValidateContainerStateTransition).
     """
     earlier = [each for each in observed.containers if each.name == wanted.name and each.attempt < shown.attempt]
     previous = max(earlier, key=lambda each: each.attempt, default=None)
@@ -134,17 +136,15 @@ def _states(
     if shown.state is not State.EXITED:
         return _waiting("ContainerStatusUnknown", ""), last
     ended = ContainerState(terminated=terminated(shown, scheme))
-    if over or not (shown.id in observed.renewed or restarts(pod, wanted, shown)):
+    if over or not runs_again(pod, wanted, shown, observed):
         return ended, last
-    delay = observed.delays.get(wanted.name, 0.0)
-    if backoff_left(shown, delay, now) > 0:
-        meta = pod.metadata
+    if wait_left(shown, observed, now) > 0:
+        meta, delay = pod.metadata, observed.delays.get(wanted.name, 0.0)
         text = f"back-off {_duration(delay)} restarting failed container={wanted.name} "
         text += f"pod={meta.name}_{meta.namespace}({meta.uid})"
         return _waiting("CrashLoopBackOff", text), ended
-    problem = observed.problems.get(wanted.name)
-    if problem is not None:
-        return _waiting(problem.reason, problem.message), ended
+    if wanted.name in observed.problems or shown.id in observed.followed:
+        return _not_there(pod, wanted, observed), ended
     return ended, last
 
 

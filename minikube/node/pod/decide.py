@@ -27,7 +27,7 @@ from minikube.node.pod.pods import (
     probe_grace,
     sidecars_of,
 )
-from minikube.node.pod.restarts import backoff_left, restarts, tries_again
+from minikube.node.pod.restarts import runs_again, tries_again, wait_left
 from minikube.node.runtime.base import Container, Sandbox, State
 
 ALIVE = (State.RUNNING, State.UNKNOWN)
@@ -56,6 +56,8 @@ class Kill(msgspec.Struct, frozen=True):
     grace: float
     why: str = ""
     """The text of its Killing event; empty: the usual one."""
+    followed: bool = False
+    """Whether another run follows, whatever the exit code."""
 
 
 class Terminate(msgspec.Struct, frozen=True):
@@ -138,18 +140,16 @@ def finished(pod: Pod, observed: Observed) -> bool:
         latest = observed.latest(wanted.name)
         if latest is None or latest.state is not State.EXITED or is_sidecar(pod, wanted.name):
             continue
-        if latest.id in observed.renewed:
-            continue
-        if latest.exit_code != 0 and not restarts(pod, wanted, latest):
+        if latest.exit_code != 0 and not runs_again(pod, wanted, latest, observed):
             return True
     return all(_over(pod, wanted, observed) for wanted in pod.spec.containers)
 
 
 def _over(pod: Pod, wanted: Wanted, observed: Observed) -> bool:
     latest = observed.latest(wanted.name)
-    if latest is None or latest.state is not State.EXITED or latest.id in observed.renewed:
+    if latest is None or latest.state is not State.EXITED:
         return False
-    return not restarts(pod, wanted, latest)
+    return not runs_again(pod, wanted, latest, observed)
 
 
 def _stop(pod: Pod, observed: Observed, grace: float) -> list[Action]:
@@ -245,10 +245,10 @@ def _one(pod: Pod, wanted: Wanted, observed: Observed, sandbox: Sandbox, now: da
         yield Kill(latest.id, wanted.name, LEAST_GRACE)
     elif latest.state is State.EXITED:
         again = is_init(pod, wanted.name) and latest.sandbox != sandbox.id  # a new sandbox is initialized anew
-        if not again and latest.id not in observed.renewed and not restarts(pod, wanted, latest):
+        if not again and not runs_again(pod, wanted, latest, observed):
             return
         wait = _held(observed, wanted.name, now)
-        left = 0.0 if again else backoff_left(latest, observed.delays.get(wanted.name, 0.0), now)
+        left = 0.0 if again else wait_left(latest, observed, now)
         if wait is None and left > 0:
             wait = Wait(left)
         yield wait or StartContainer(wanted.name, latest.attempt + 1)
@@ -259,17 +259,17 @@ def _replaced(pod: Pod, wanted: Wanted, latest: Container, observed: Observed) -
     probe = observed.unhealthy.get(latest.id)
     if latest.annotations.get(HASH_ANNOTATION, hash_of(wanted)) != hash_of(wanted):
         why = f"Container {wanted.name} definition changed, will be restarted"
-        yield Kill(latest.id, wanted.name, grace_of(pod), why)
+        yield Kill(latest.id, wanted.name, grace_of(pod), why, followed=True)
     elif probe is not None:
         why = f"Container {wanted.name} failed {probe} probe"
-        back = tries_again(pod) or is_sidecar(pod, wanted.name)
+        back = tries_again(pod, wanted)
         grace = probe_grace(pod, wanted, started=probe == "liveness")
-        yield Kill(latest.id, wanted.name, grace, f"{why}, will be restarted" if back else why)
+        yield Kill(latest.id, wanted.name, grace, f"{why}, will be restarted" if back else why, followed=back)
     elif latest.id in observed.to_update:
         yield UpdateResources(latest.id)
     elif latest.id in observed.to_restart:
         why = f"Container {wanted.name} resize requires restart"
-        yield Kill(latest.id, wanted.name, grace_of(pod), why)
+        yield Kill(latest.id, wanted.name, grace_of(pod), why, followed=True)
 
 
 def _held(observed: Observed, name: str, now: datetime) -> Wait | None:

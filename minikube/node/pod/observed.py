@@ -70,6 +70,9 @@ class Observed(msgspec.Struct, frozen=True):
     renewed: frozenset[str] = frozenset()
     """Ids of runs that are followed by others because all containers restart (restarts.renewed)."""
 
+    followed: frozenset[str] = frozenset()
+    """Ids of runs that we end, or have ended, for another to follow, whatever the restart policy says of them."""
+
     @property
     def sandbox(self) -> Sandbox | None:
         newest = max(self.sandboxes, key=lambda each: each.attempt, default=None)

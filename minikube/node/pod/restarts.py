@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from minikube.api.core_v1 import Container as Wanted
 from minikube.api.core_v1 import ContainerRestartRule, Pod
+from minikube.node.pod.observed import Observed
 from minikube.node.pod.pods import containers_of, is_ephemeral, is_init, is_sidecar
 from minikube.node.runtime.base import Container, State
 
@@ -68,9 +69,16 @@ def renewed(pod: Pod, containers: Iterable[Container]) -> frozenset[str]:
     return frozenset(each.id for each in runs if (each.created_at or each.started_at or BEFORE_ALL) < last)
 
 
-def tries_again(pod: Pod) -> bool:
-    """Whether containers killed by a probe may come back (kuberuntime shouldRestartOnFailure)."""
-    return pod.spec.restart_policy != "Never"
+def runs_again(pod: Pod, wanted: Wanted, latest: Container, observed: Observed) -> bool:
+    """Whether this container, which has ended, is to be followed by another run, whoever ended it."""
+    return latest.id in observed.renewed or latest.id in observed.followed or restarts(pod, wanted, latest)
+
+
+def tries_again(pod: Pod, wanted: Wanted) -> bool:
+    """Whether a container that fails a probe is ended for another run. No exit code has a part in it, for there is
+    none yet (computePodActions of kuberuntime)."""
+    policy = wanted.restart_policy or pod.spec.restart_policy
+    return policy != "Never"
 
 
 def next_delay(delay: float, latest: Container, limit: float = BACKOFF_LIMIT) -> float:
@@ -83,6 +91,18 @@ def backoff_left(latest: Container, delay: float, now: datetime) -> float:
     if latest.finished_at is None or not delay or forgiven(latest):
         return 0.0
     return (latest.finished_at + timedelta(seconds=delay) - now).total_seconds()
+
+
+def wait_left(latest: Container, observed: Observed, now: datetime) -> float:
+    """Seconds until a container that has ended may start again. After a run that we ended for another to follow,
+    it is none if the end of the one before was long enough ago by then (doBackOff of kuberuntime sees no other).
+    """
+    delay = observed.delays.get(latest.name, 0.0)
+    if latest.id in observed.followed and latest.finished_at is not None:
+        earlier = observed.previous(latest.name)
+        if earlier is None or backoff_left(earlier, delay, latest.finished_at) <= 0:
+            return 0.0
+    return backoff_left(latest, delay, now)
 
 
 def forgiven(latest: Container) -> bool:

@@ -125,6 +125,8 @@ class Starter:
     def _count(self, name: str, observed: Observed) -> None:
         """One more restart after an end: the next one waits longer."""
         latest = observed.latest(name)
+        if latest is not None and latest.id in observed.followed and observed.previous(name) is None:
+            return  # the first that we ended ourselves is no crash
         if latest is not None and latest.state is State.EXITED:
             self.delays[name] = next_delay(self.delays.get(name, 0.0), latest, self._agent.longest_back_off)
 

@@ -38,7 +38,7 @@ from minikube.node.pod.pods import containers_of, grace_of, is_static, is_termin
 from minikube.node.pod.publishing import Publisher, newer, overlaid
 from minikube.node.pod.resize import with_allocation
 from minikube.node.pod.resizing import Resizer
-from minikube.node.pod.restarts import backoff_left, renewed, restarts
+from minikube.node.pod.restarts import renewed, runs_again, wait_left
 from minikube.node.pod.starting import Starter
 from minikube.node.pod.status import TOO_LONG, pod_status
 from minikube.node.pod.stopping import Stopper
@@ -76,6 +76,8 @@ class PodWorker:
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._ended = 0
         self._told: set[str] = set()
+        self._followed: set[str] = set()
+        """Ids of containers that are or were ended for another run to follow."""
         self._proven = _proven(pod)
         self._gone_by = self._end_of_grace(pod)
 
@@ -235,6 +237,7 @@ class PodWorker:
             gone_by=self._gone_by,
             recursive_read_only=agent.recursive_read_only,
             renewed=renewed(pod, containers),
+            followed=frozenset(self._followed),
         )
 
     def _tell(self, pod: Pod, observed: Observed) -> None:
@@ -249,8 +252,7 @@ class PodWorker:
             latest = observed.latest(wanted.name)
             if latest is None or latest.id in self._told or latest.state is not State.EXITED:
                 continue
-            delay = observed.delays.get(wanted.name, 0.0)
-            if restarts(pod, wanted, latest) and backoff_left(latest, delay, now) > 0:
+            if runs_again(pod, wanted, latest, observed) and wait_left(latest, observed, now) > 0:
                 self._told.add(latest.id)
                 meta = pod.metadata
                 where = f"{wanted.name} in pod {meta.name}_{meta.namespace}({meta.uid})"
@@ -306,6 +308,8 @@ class PodWorker:
         elif isinstance(action, UpdateResources):
             await self._resizer.update(pod, next(c for c in observed.containers if c.id == action.container))
         elif isinstance(action, Kill):
+            if action.followed:
+                self._followed.add(action.container)
             await self._stopper.kill(pod, action)
         elif isinstance(action, Terminate):
             await self._stopper.terminate(pod, action)

@@ -63,7 +63,7 @@ LATER = NOW + timedelta(seconds=7)
 
 
 def kill(name: str, grace: float = 30.0, why: str = "") -> Kill:
-    return Kill(f"{name}0", name, grace, why)
+    return Kill(f"{name}0", name, grace, why, followed=why.endswith("will be restarted"))
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,14 @@ def kill(name: str, grace: float = 30.0, why: str = "") -> Kill:
          [kill("a", 5.0, "Container a failed liveness probe, will be restarted")]),
         (pod(main=(wanted(startup_probe=BRIEF),)), seen(running(), unhealthy={"a0": "startup"}),
          [kill("a", 5.0, "Container a failed startup probe, will be restarted")]),
+        (pod("Never", main=(wanted(restart_policy="OnFailure"),)), seen(running(), unhealthy={"a0": "liveness"}),
+         [kill("a", why="Container a failed liveness probe, will be restarted")]),
+        # what we end for another to follow is followed, whatever its exit code
+        (pod("OnFailure"), seen(exited(0), followed={"a0"}), [StartContainer("a", 1)]),
+        (pod("Never"), seen(exited(0), followed={"a0"}), [StartContainer("a", 1)]),
+        (pod(), seen(exited(1, ago=20), exited(0, attempt=1), delays={"a": 10.0}, followed={"a1"}),
+         [StartContainer("a", 2)]),
+        (pod(), seen(exited(1, ago=5), exited(0, attempt=1), delays={"a": 10.0}, followed={"a1"}), [Wait(10.0)]),
         # ends
         (pod(), seen(running(), ending=Ending("Evicted", "", grace=4.0)), [Terminate(((kill("a", 4.0),),))]),
         (pod(), seen(exited(1), ending=Ending("Evicted", "")), [StopSandbox("s")]),

@@ -71,7 +71,8 @@ def test_the_resize_policy_decides_between_update_and_restart() -> None:
     assert not needs_restart(wanted(), given("1"), given("2"))
     assert decide(pod(), seen(running(), to_update=frozenset({"a0"})), NOW) == [UpdateResources("a0")]
     why = "Container a resize requires restart"
-    assert decide(pod(), seen(running(), to_restart=frozenset({"a0"})), NOW) == [Kill("a0", "a", 30.0, why)]
+    ended = Kill("a0", "a", 30.0, why, followed=True)
+    assert decide(pod(), seen(running(), to_restart=frozenset({"a0"})), NOW) == [ended]
 
 
 def test_an_allocation_outlives_the_agent_in_the_published_status() -> None:

@@ -28,6 +28,7 @@ from tests.unit.node.seen import HOST, NOW, created, exited, pod, running, seen,
 INIT = (wanted("i"),)
 SIDECAR = (wanted("i", restart_policy="Always"),)
 DELETED = replace_meta(pod(), deletion_timestamp=NOW)
+PULL_FAILED = {"a": Problem("ImagePullBackOff", "why")}
 EVICTED = Ending("Evicted", "The node was low on resource: memory.", disruption="TerminationByKubelet")
 
 
@@ -140,7 +141,6 @@ def test_a_crashing_container_shows_its_back_off_and_its_last_end() -> None:
     assert (status.last_state.terminated.exit_code, status.restart_count) == (3, 2)
 
 
-PULL_FAILED = {"a": Problem("ImagePullBackOff", "why")}
 UNKNOWN = "ContainerStatusUnknown"
 
 
@@ -199,6 +199,8 @@ def test_a_back_off_is_told_before_what_the_last_try_met() -> None:
         (pod(), seen(problems={"a": Problem("ImagePullBackOff", "why")}), "ImagePullBackOff"),
         (pod(), seen(running(), hooking=frozenset({"a0"})), "ContainerCreating"),
         (pod(), seen(exited(1), problems={"a": Problem("RunContainerError", "why")}), "RunContainerError"),
+        (pod("Never"), seen(exited(0), followed=frozenset({"a0"})), "ContainerCreating"),
+        (pod("OnFailure"), seen(exited(0), followed=frozenset({"a0"}), problems=PULL_FAILED), "ImagePullBackOff"),
     ],
 )
 def test_a_waiting_container_says_why(subject: Pod, observed: Observed, reason: str) -> None:
