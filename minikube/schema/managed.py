@@ -191,11 +191,9 @@ def apply(
     entry = _entry(writer, time, applied)
     if live is None:
         return Applied(dict(config), [entry] if applied else [], True)
-    current = {name: value for name, value in live.items() if name != "metadata"}
+    current: Obj = dict(live)
     current["metadata"] = {k: v for k, v in live.get("metadata", {}).items() if k != "managedFields"}
-    if not managed:
-        managed = [_before_first_apply(current, structure, writer, time)]
-    entries = _by_identity(managed)
+    entries = _by_identity(managed or [_before_first_apply(current, structure, writer, time)])
     last = entries.get(writer.identity)
     entries[writer.identity] = entry
     wanted = {name: value for name, value in config.items() if name not in writer.reset}
@@ -203,18 +201,13 @@ def apply(
     if last is not None:
         result = _pruned(result, last["fieldsV1"], entries, structure)
     changes = compare(current, result, structure)
-    changed = changes.changed
-    conflicts = {
-        who: fields
-        for who, other in entries.items()
-        if who != writer.identity and (fields := intersection(other["fieldsV1"], changed))
-    }
+    others = {who: other["fieldsV1"] for who, other in entries.items() if who != writer.identity}
+    conflicts = {who: taken for who, fields in others.items() if (taken := intersection(fields, changes.changed))}
     if conflicts and not force:
         _raise_unless_last_applied(conflicts, current, structure, writer)
-    for who, other in list(entries.items()):
-        if who != writer.identity:
-            left = difference(other["fieldsV1"], conflicts.get(who, SELF))
-            _keep(entries, who, other, difference(left, changes.removed))
+    for who, fields in others.items():
+        left = difference(fields, conflicts.get(who, SELF))
+        _keep(entries, who, entries[who], difference(left, changes.removed))
     if not applied:
         del entries[writer.identity]
     elif last is not None and last["fieldsV1"] == applied and changes.same:
