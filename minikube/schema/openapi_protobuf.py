@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from minikube.kit.varint import varint
+
 Json = Any
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 ASKED_AS = (MEDIA_TYPE, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
@@ -144,22 +146,13 @@ def _field(number: int, kind: str, value: Json) -> bytes:
     if kind == "string":
         return _bytes(number, value.encode())
     if kind == "bool":
-        return _varint(number << 3) + _varint(int(value))
+        return varint(number << 3) + varint(int(value))
     if kind == "int":
-        return _varint(number << 3) + _varint(value & 0xFFFFFFFFFFFFFFFF)
+        return varint(number << 3) + varint(value)
     if kind == "double":
-        return _varint(number << 3 | 1) + struct.pack("<d", value)
+        return varint(number << 3 | 1) + struct.pack("<d", value)
     return _bytes(number, _message(kind, value))
 
 
 def _bytes(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return varint(number << 3 | 2) + varint(len(value)) + value

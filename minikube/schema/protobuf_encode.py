@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from minikube.kit.varint import varint
 from minikube.schema.protobuf import (
     MAGIC,
     META,
@@ -51,7 +52,7 @@ def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
 
 def envelope_head(api_version: str, kind: str, size: int) -> bytes:
     """What comes before `size` bytes of a message."""
-    return MAGIC + _field(1, _field(1, api_version.encode()) + _field(2, kind.encode())) + b"\x12" + _varint(size)
+    return MAGIC + _field(1, _field(1, api_version.encode()) + _field(2, kind.encode())) + b"\x12" + varint(size)
 
 
 def encode(obj: Tree, definition: str) -> bytes:
@@ -79,22 +80,12 @@ def event(type: str, enveloped: bytes) -> bytes:
     return struct.pack(">I", len(raw)) + raw
 
 
-def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def _field(number: int, data: bytes) -> bytes:
-    return b"%b%b%b" % (_varint(number << 3 | 2), _varint(len(data)), data)
+    return b"%b%b%b" % (varint(number << 3 | 2), varint(len(data)), data)
 
 
 def _number(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value)
+    return varint(number << 3) + varint(value)
 
 
 def _bytes(value: Any) -> bytes:
@@ -110,7 +101,7 @@ _SCALARS: Mapping[str, Callable[[int], Write]] = {
     "bool": lambda number: lambda value: _number(number, int(value)),
     "int32": lambda number: lambda value: _number(number, value),
     "int64": lambda number: lambda value: _number(number, value),
-    "double": lambda number: lambda value: _varint(number << 3 | 1) + struct.pack("<d", value),
+    "double": lambda number: lambda value: varint(number << 3 | 1) + struct.pack("<d", value),
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from minikube.kit.varint import varint
+
 Value = int | str | bytes
 
 
@@ -13,11 +15,11 @@ def encode(*fields: tuple[int, Value]) -> bytes:
     for number, value in fields:
         if isinstance(value, int):
             if value:
-                out += _varint(number << 3) + _varint(value)
+                out += varint(number << 3) + varint(value)
         else:
             body = value.encode() if isinstance(value, str) else value
             if body:
-                out += _varint(number << 3 | 2) + _varint(len(body)) + body
+                out += varint(number << 3 | 2) + varint(len(body)) + body
     return bytes(out)
 
 
@@ -42,15 +44,6 @@ def decode(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 def entry(number: int, key: str, value: str) -> tuple[int, bytes]:
     """One entry of a map<string, string>."""
     return number, encode((1, key), (2, value))
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def _read(message: bytes, at: int) -> tuple[int, int]:
