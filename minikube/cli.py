@@ -73,6 +73,7 @@ HELP: dict[str, str] = {
     "image_pull_credentials_verification_policy": "Images that need their credentials again: NeverVerify, "
     "NeverVerifyPreloadedImages or AlwaysVerify.",
     "max_parallel_image_pulls": "Most images pulled at the same time.",
+    "kubelet_dir": "Where device plugins look for the kubelet's sockets.",
     "kubelet_port": "Port of the node's API.",
     "resolv_conf": "File with the node's own name servers.",
     "max_pods": "Most pods on this node.",

@@ -81,6 +81,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Which images that are here a pod may use only with the credentials that they were pulled with: of all that
     this node pulled (so), of all (AlwaysVerify), or of none (NeverVerify)."""
     kubelet_port: int = 10250
+    kubelet_dir: Path = Path("/var/lib/kubelet")
+    """Where plugins look for the kubelet's sockets: device-plugins/kubelet.sock, pod-resources/kubelet.sock."""
     max_pods: int = 110
     resolv_conf: Path = Path("/etc/resolv.conf")
     """Where the node's name servers are."""
@@ -152,6 +154,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def tls_dir(self) -> Path:
         return self.server_dir / "tls"
+
+    @property
+    def device_plugins_dir(self) -> Path:
+        return self.kubelet_dir / "device-plugins"
+
+    @property
+    def pod_resources_dir(self) -> Path:
+        return self.kubelet_dir / "pod-resources"
 
     @property
     def images_dir(self) -> Path:

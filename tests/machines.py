@@ -95,6 +95,7 @@ class Machine:
             "MINIKUBE_NODE_NAME": self.name,
             "MINIKUBE_CGROUP_ROOT": self.cgroup,
             "MINIKUBE_POD_LOGS_DIR": str(self.root / "logs"),
+            "MINIKUBE_KUBELET_DIR": str(self.root / "kubelet"),
             "KUBECONFIG": str(self.kubeconfig),
             "HOME": str(self.root),
             **{f"MINIKUBE_{key.upper()}": value for key, value in settings.items()},

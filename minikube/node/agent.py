@@ -22,13 +22,16 @@ from minikube.node import node_events
 from minikube.node.container import resolver, sysctls
 from minikube.node.container.inputs import Inputs
 from minikube.node.container.spec import log_directory
+from minikube.node.devices.base import Gear, Refused
+from minikube.node.devices.devices import Devices, Fate
+from minikube.node.devices.serving import serve
 from minikube.node.host.pod_groups import PodGroups
 from minikube.node.host.user_ranges import RangesExhausted, UserRanges
 from minikube.node.network.base import PodNetwork
 from minikube.node.pod.admit import Abilities, apparmor_enabled
 from minikube.node.pod.hooks import run_hook
 from minikube.node.pod.observed import Ending
-from minikube.node.pod.pods import field_of
+from minikube.node.pod.pods import field_of, is_terminal
 from minikube.node.pod.problems import ConfigProblem
 from minikube.node.pod.restarts import BACKOFF_LIMIT
 from minikube.node.pod.worker import PodWorker
@@ -138,6 +141,9 @@ class Agent:
             wake=self._inputs_changed,
         )
         self.probes = PodProbes(runtime, clock, self.host_ips, self._probed, simulated=self.simulated)
+        self.devices = Devices(
+            settings, clock, changed=lambda: self.reporting.soon(), wake=self._wake_uid, fate=self._fate
+        )
         self._groups = PodGroups(settings)
         self._registries, self._pull_records = Registries.load(settings), PullRecords(settings)
         self.longest_back_off = longest_back_off(settings)
@@ -172,6 +178,7 @@ class Agent:
                 group.create_task(guard("volumes", self._inputs.run), name="volumes")
                 group.create_task(guard("housekeeping", self._housekeeping.run), name="housekeeping")
                 group.create_task(guard("kernel log", self.reporting.follow_kernel), name="kernel log")
+                group.create_task(guard("device plugins", self._serve_devices), name="device plugins")
             group.create_task(guard("shutdown", self._shutdown.run), name="shutdown of the machine")
             group.create_task(guard("pods", self._follow_pods), name="pods of the node")
 
@@ -183,6 +190,7 @@ class Agent:
         await self.network.keep_only(known)
         gone = await asyncio.to_thread(pods_on_disk, self.settings) - known
         await self._inputs.keep_only(known)
+        await self.devices.keep_only(known)
         if not self.simulated:
             await asyncio.to_thread(self._groups.start, *self._registration.for_pods())
             self.reporting.tell(self.node(), node_events.ENFORCED)
@@ -207,6 +215,19 @@ class Agent:
     def under_pressure(self, pod: Pod) -> Ending | None:
         """Why the node is too short of something to take this pod."""
         return refused(pod, self.conditions)
+
+    async def _serve_devices(self) -> None:
+        await serve(self.devices, self.settings, self.living)
+
+    def _wake_uid(self, uid: str) -> None:
+        if (worker := self.workers.get(uid)) is not None:
+            worker.wake()
+
+    def _fate(self, uid: str) -> Fate:
+        worker = self.workers.get(uid)
+        if worker is not None and is_terminal(worker.pod) and not worker.observed.running:
+            return Fate.OVER
+        return Fate.STAYS if worker is not None and not worker.ends else Fate.ENDS
 
     def _inputs_changed(self, uid: str) -> None:
         """What a pod's volumes wait for may be there now."""
@@ -270,8 +291,7 @@ class Agent:
             self.recorder.normal(pod, reason, message, field=field_of(pod, wanted.name))
 
     def wake(self, pod: Pod) -> None:
-        if (worker := self.workers.get(pod.metadata.uid)) is not None:
-            worker.wake()
+        self._wake_uid(pod.metadata.uid)
 
     def handler_of(self, pod: Pod) -> str:
         """Of the runtime, by the pod's RuntimeClass. Raises ConfigProblem."""
@@ -328,9 +348,16 @@ class Agent:
             return env, ()
         return env, await self._inputs.mounts(pod, wanted, attempt, ips, dict(env))
 
-    def devices(self, pod: Pod, wanted: Wanted) -> Sequence[Device]:
-        """Of a container whose `inputs` are there."""
+    def block_devices(self, pod: Pod, wanted: Wanted) -> Sequence[Device]:
+        """The volumes that a container whose `inputs` are there sees as devices."""
         return self._inputs.devices(pod, wanted) if not self.simulated else ()
+
+    async def gear(self, pod: Pod, wanted: Wanted) -> Gear:
+        """What a container that starts now gets with the devices of plugins. Raises ConfigProblem."""
+        try:
+            return await self.devices.gear(pod, wanted)
+        except Refused as error:
+            raise ConfigProblem(str(error)) from error
 
     async def pull(self, pod: Pod, reference: str) -> Image:
         """Raises RuntimeFault."""
@@ -363,10 +390,12 @@ class Agent:
         """Nothing of the pod runs or will run again. Raises OSError."""
         if not self.simulated:
             await self._inputs.release(pod.metadata.uid)
+            await self.devices.release(pod.metadata.uid)
 
     async def forget(self, pod: Pod) -> None:
         """Files and probes of a pod that is over."""
         self.probes.forget(pod)
+        await self.devices.release(pod.metadata.uid)
         if not self.simulated:
             await self._inputs.remove(pod.metadata.uid)
             await asyncio.to_thread(self._groups.remove, pod, self._mine())

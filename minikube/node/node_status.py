@@ -25,6 +25,7 @@ from minikube.api.core_v1 import (
     NodeStatus,
     NodeSystemInfo,
 )
+from minikube.node.devices.base import Supply
 from minikube.node.runtime.base import Image, RuntimeInfo
 from minikube.node.upkeep.capacity import allocatable_of, capacity_of, huge_pages, parse_reserved
 from minikube.node.upkeep.thresholds import parse_thresholds
@@ -79,19 +80,22 @@ def node_status(
     now: datetime,
     disk: int = 0,
     pressure: frozenset[str] = frozenset(),
+    devices: Mapping[str, Supply] = {},
     *,
     shutting_down: bool = False,
     apart: str = "",
 ) -> NodeStatus:
-    """Pure. `info` None: the runtime does not answer; `apart`: why other nodes' pods cannot be reached. Heartbeat
-    times are left to the caller's write."""
+    """Pure. `info` None: the runtime does not answer; `devices` are those of plugins, by resource; `apart`: why
+    other nodes' pods cannot be reached. Heartbeat times are left to the caller's write."""
     capacity = capacity_of(machine.cpus, machine.memory, disk, settings.max_pods, machine.huge_pages, old.capacity)
+    capacity = {**capacity, **{name: str(each.capacity) for name, each in devices.items()}}
     reserved = [parse_reserved(text) for text in (settings.kube_reserved, settings.system_reserved)]
+    allocatable = allocatable_of(capacity, reserved, parse_thresholds(settings.eviction_hard))
     return replace(
         old,
         addresses=_addresses(ips, settings.node_external_ip, name),
         capacity=capacity,
-        allocatable=allocatable_of(capacity, reserved, parse_thresholds(settings.eviction_hard)),
+        allocatable={**allocatable, **{name: str(each.allocatable) for name, each in devices.items()}},
         conditions=_conditions(old.conditions, _not_ready(info, shutting_down=shutting_down), pressure, apart, now),
         daemon_endpoints=NodeDaemonEndpoints(kubelet_endpoint=DaemonEndpoint(port=settings.kubelet_port)),
         images=tuple(

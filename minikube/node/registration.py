@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from minikube.api import time
@@ -21,6 +21,7 @@ from minikube.api.well_known import NODE_LEASES
 from minikube.client.base import Client
 from minikube.errors import AlreadyExists, ApiError, NotFound
 from minikube.kit.clock import Clock
+from minikube.node.devices.base import Supply
 from minikube.node.network.peers import SEEN_FROM, advice, outside
 from minikube.node.node_status import Machine, difference, node_status, without_heartbeats
 from minikube.node.runtime.base import Image, RuntimeInfo
@@ -107,6 +108,7 @@ class Registration:
         info: RuntimeInfo | None,
         images: Sequence[Image],
         pressure: frozenset[str] = frozenset(),
+        devices: Mapping[str, Supply] = {},
         *,
         shutting_down: bool = False,
     ) -> tuple[Node, Node]:
@@ -131,6 +133,7 @@ class Registration:
             now,
             disk,
             pressure,
+            devices,
             shutting_down=shutting_down,
             apart=self.apart,
         )

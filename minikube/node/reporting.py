@@ -57,7 +57,11 @@ class Reporting:
             info, images = await self._runtime()
             try:
                 before, after = await self._registration.report(
-                    info, images, self._agent.conditions, shutting_down=self._agent.shutting_down
+                    info,
+                    images,
+                    self._agent.conditions,
+                    self._agent.devices.supply(),
+                    shutting_down=self._agent.shutting_down,
                 )
             except ApiError as error:
                 log.warning("node status not written: %s", error)

@@ -33,6 +33,7 @@ class NodeUnderTest:
             data_dir=directory / "data",
             run_dir=directory / "run",
             pod_logs_dir=directory / "logs",
+            kubelet_dir=directory / "kubelet",
             cgroup_root=cgroup,
         )
         self.network: PodNetwork = SimulatedNetwork()

@@ -24,7 +24,13 @@ class HostRecord:
 
     def __init__(self, settings: Settings) -> None:
         self._path = settings.agent_dir / "host.json"
-        self._shared = (*SHARED_DIRECTORIES, settings.pod_logs_dir)
+        self._shared = (
+            *SHARED_DIRECTORIES,
+            settings.pod_logs_dir,
+            settings.kubelet_dir,
+            settings.device_plugins_dir,
+            settings.pod_resources_dir,
+        )
 
     def before_start(self) -> None:
         """Note which shared directories are not there yet."""

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from minikube.node.devices.serving import remove_sockets
 from minikube.node.host.cgroups import Cgroups
 from minikube.node.host.facts import HostRecord
 from minikube.node.host.mounts import mounts_below, unmount
@@ -102,5 +103,6 @@ def _remove_files(settings: Settings, uids: set[str]) -> None:
     while not cgroups.remove(settings.cgroup_root) and time.monotonic() < deadline:
         time.sleep(0.1)
     shutil.rmtree(settings.pods_dir, ignore_errors=True)
+    remove_sockets(settings)
     HostRecord(settings).undo()
     shutil.rmtree(settings.run_dir, ignore_errors=True)

@@ -76,6 +76,7 @@ def container_status(
         stop_signal=shown.stop_signal or (wanted.lifecycle.stop_signal if wanted.lifecycle is not None else ""),
         user=_user(shown.user),
         allocated_resources=_requests(allocated),
+        allocated_resources_status=observed.devices.get(wanted.name, ()),
         resources=actual,
         volume_mounts=_mounts(wanted, observed, shown),
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from minikube.api.core_v1 import PodCondition, ResourceRequirements
+from minikube.api.core_v1 import PodCondition, ResourceRequirements, ResourceStatus
 from minikube.node.runtime.base import Container, Sandbox, State
 
 
@@ -67,6 +67,8 @@ class Observed(msgspec.Struct, frozen=True):
     """When the grace of a deleted pod is over by this node's clock; None: it has only the API's word for it."""
     recursive_read_only: bool = False
     """Whether the runtime can mount so."""
+    devices: Mapping[str, tuple[ResourceStatus, ...]] = {}
+    """Container name -> how the devices are that it has from plugins."""
     renewed: frozenset[str] = frozenset()
     """Ids of runs that are followed by others because all containers restart (restarts.renewed)."""
 

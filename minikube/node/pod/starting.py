@@ -137,6 +137,7 @@ class Starter:
         image = await image_of(agent, pod, wanted, self.problems)
         shown = await mount_images(agent, pod, wanted, self.problems)
         env, mounts = await agent.inputs(pod, wanted, action.attempt, observed.ips)
+        gear = await agent.gear(pod, wanted)
         target = ""
         if is_ephemeral(pod, wanted.name):
             target = _target(pod, wanted.name, observed)
@@ -146,9 +147,11 @@ class Starter:
             action.attempt,
             image=image.id,
             image_user=image.user,
-            env=env,
-            mounts=mounts,
-            devices=agent.devices(pod, wanted),
+            env=(*gear.env, *env),
+            mounts=(*gear.mounts, *mounts),
+            devices=(*gear.nodes, *agent.block_devices(pod, wanted)),
+            cdi_devices=gear.cdi,
+            annotations=gear.annotations,
             memory_capacity=agent.memory_capacity,
             target=target,
             seccomp_root=str(agent.settings.agent_dir / "seccomp"),

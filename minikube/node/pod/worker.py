@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from minikube.api.core_v1 import Pod
 from minikube.api.meta import replace_meta
 from minikube.errors import ApiError
+from minikube.node.devices.base import Refused
 from minikube.node.pod.decide import (
     Action,
     AttachNetwork,
@@ -128,6 +129,11 @@ class PodWorker:
         while self.observed.running or self._lanes:
             await asyncio.wait({self._looked})
 
+    @property
+    def ends(self) -> bool:
+        """It is to go, or has begun to."""
+        return self.gone or self.ending is not None or self.api_pod.metadata.deletion_timestamp is not None
+
     def looked(self) -> asyncio.Future[None]:
         """Done when `observed` is another. It is shared: never cancel it."""
         return self._looked
@@ -149,6 +155,7 @@ class PodWorker:
     async def run(self) -> None:
         """Until the pod is gone from node and API."""
         try:
+            await self._set_devices_aside()
             while True:
                 self._wake.clear()
                 timeout = LOOK_AGAIN
@@ -168,6 +175,26 @@ class PodWorker:
         finally:
             self._interrupt()
             self._publisher.close()
+
+    async def _set_devices_aside(self) -> None:
+        """The last part of the admission of a pod that is new to the node; the words are GetPodAdmitResult's."""
+        if self.ends or self.pod.status.start_time is not None or is_terminal(self.pod):
+            return
+        name = f"devices of pod {self.pod.metadata.name}"
+        task = self._lanes[START] = asyncio.create_task(self._agent.devices.admit(self.pod), name=name)
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+            del self._lanes[START]
+        if task.cancelled():  # the pod is to end
+            return
+        if isinstance(error := task.exception(), Refused):
+            message = f"Allocate failed due to {error}, which is unexpected"
+            self.end(Ending("UnexpectedAdmissionError", message, rejected=True))
+            self._agent.recorder.warning(self.pod, "UnexpectedAdmissionError", message)
+        else:
+            task.result()
 
     async def _step(self) -> float | None:
         """Seconds after which to look again in any case; None: it is over."""
@@ -236,6 +263,7 @@ class PodWorker:
             ending=self.ending,
             gone_by=self._gone_by,
             recursive_read_only=agent.recursive_read_only,
+            devices=agent.devices.health(pod),
             renewed=renewed(pod, containers),
             followed=frozenset(self._followed),
         )

@@ -69,7 +69,8 @@ class Device(msgspec.Struct, frozen=True):
 
     host_path: str
     container_path: str
-    read_only: bool = False
+    permissions: str = "mrw"
+    """Of mknod, read and write."""
 
 
 class PortMapping(msgspec.Struct, frozen=True):
@@ -153,6 +154,8 @@ class ContainerSpec(msgspec.Struct, frozen=True):
     env: tuple[tuple[str, str], ...] = ()
     mounts: tuple[Mount, ...] = ()
     devices: tuple[Device, ...] = ()
+    cdi_devices: tuple[str, ...] = ()
+    """Qualified names of the Container Device Interface: vendor.example/gpu=0."""
     log_path: str = ""
     """Relative to the sandbox's log directory."""
     stdin: bool = False

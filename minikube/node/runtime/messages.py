@@ -126,10 +126,11 @@ def container_config(spec: ContainerSpec) -> Any:
             cri.Device(
                 container_path=device.container_path,
                 host_path=device.host_path,
-                permissions="r" if device.read_only else "mrw",
+                permissions=device.permissions,
             )
             for device in spec.devices
         ],
+        CDI_devices=[cri.CDIDevice(name=name) for name in spec.cdi_devices],
         labels=dict(spec.labels),
         annotations=dict(spec.annotations),
         log_path=spec.log_path,

@@ -82,7 +82,7 @@ class ContainerMounts:
         found = []
         for device in wanted.volume_devices:
             place = self._volumes.place(pod.metadata.uid, volumes[device.name])
-            found.append(Device(str(place.path), device.device_path, read_only=place.read_only))
+            found.append(Device(str(place.path), device.device_path, "r" if place.read_only else "mrw"))
         return found
 
     def message_path(self, uid: str, container: str, attempt: int) -> Path:
