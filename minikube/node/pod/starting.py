@@ -13,15 +13,15 @@ from minikube.api.core_v1 import Container, Pod
 from minikube.node.container.resolver import resolver_of
 from minikube.node.container.spec import ConfigProblem, container_spec, host_ports, sandbox_spec
 from minikube.node.network.base import AddressesExhausted
-from minikube.node.pod.decide import StartContainer, StartSandbox
+from minikube.node.pod.decide import Kill, StartContainer, StartSandbox
 from minikube.node.pod.hooks import HookFailed
 from minikube.node.pod.image_volumes import mount_images
 from minikube.node.pod.observed import Observed
 from minikube.node.pod.pods import (
     IMAGES_ANNOTATION,
-    LEAST_GRACE,
     container_named,
     containers_of,
+    grace_of,
     hash_of,
     is_ephemeral,
 )
@@ -29,6 +29,7 @@ from minikube.node.pod.problems import Problems
 from minikube.node.pod.pulling import NoImage, image_of
 from minikube.node.pod.resize import with_allocation
 from minikube.node.pod.restarts import next_delay
+from minikube.node.pod.stopping import Stopper
 from minikube.node.runtime.base import CreateFailed, State
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ START, CONTAINER, SANDBOX = range(3)
 class Starter:
     """Of one pod. Unavailable and other faults of the runtime itself pass through: look and decide again."""
 
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
+    def __init__(self, agent: Agent, stopper: Stopper) -> None:
+        self._agent, self._stopper = agent, stopper
         self.problems = Problems(agent.clock)
         self.delays: dict[str, float] = {}
         self.hooking: set[str] = set()
@@ -190,7 +191,7 @@ class Starter:
                 await self._agent.runtime.remove_container(each.id)
 
     async def _post_start(self, pod: Pod, wanted: Container, identifier: str) -> None:
-        """A failed hook ends the container; its restart policy says what then."""
+        """A failed hook ends the container, as gracefully as any; its restart policy says what then."""
         handler = wanted.lifecycle.post_start if wanted.lifecycle is not None else None
         if handler is None:
             return
@@ -200,8 +201,7 @@ class Starter:
         except HookFailed as error:
             agent.event(pod, wanted, "FailedPostStartHook", f"PostStartHook failed: {error}")
             self.problems.failed(wanted.name, "PostStartHookError", str(error), after=None)
-            agent.event(pod, wanted, "Killing", "FailedPostStartHook")
-            await agent.runtime.stop_container(identifier, grace=LEAST_GRACE)
+            await self._stopper.kill(pod, Kill(identifier, wanted.name, grace_of(pod), "FailedPostStartHook"))
         finally:
             self.hooking.discard(identifier)
 

@@ -70,8 +70,8 @@ class PodWorker:
         self.ending: Ending | None = None
         self._wake = asyncio.Event()
         self._looked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._starter = Starter(agent)
         self._stopper = Stopper(agent)
+        self._starter = Starter(agent, self._stopper)
         self._resizer = Resizer(agent, pod)
         self._publisher = Publisher(agent.client, agent.clock)
         self._lanes: dict[str, asyncio.Task[None]] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from minikube.node.pod.starting import Starter
+from minikube.node.pod.stopping import Stopper
 from minikube.node.runtime.simulated import SimulatedRuntime
 from tests.fakes.node import node_under_test
 from tests.unit.node.seen import pod, wanted
@@ -15,7 +16,7 @@ from tests.unit.node.seen import pod, wanted
 async def test_another_image_forgets_the_back_off_of_the_one_before_and_of_no_other(tmp_path: Path) -> None:
     async with node_under_test(SimulatedRuntime(), tmp_path, "/test") as node:
         assert node.agent is not None
-        starter = Starter(node.agent)
+        starter = Starter(node.agent, Stopper(node.agent))
         starter.delays = {"a": 80.0, "b": 40.0}
         starter.problems.failed("b", "CreateContainerConfigError", "why")
         for _ in range(5):
