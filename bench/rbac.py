@@ -11,7 +11,8 @@ from minikube.auth.base import Action, User
 from minikube.auth.bootstrap_roles import cluster_roles
 from minikube.auth.policy_rules import GROUP
 from minikube.auth.rbac import RbacAuthorizer
-from minikube.registry.local import LocalClient, LocalInformers
+from minikube.registry.informers import LocalInformers
+from minikube.registry.local import LocalClient
 from minikube.registry.registry import StoreRegistry
 from minikube.resources.all import ALL
 from minikube.settings import Settings

@@ -35,7 +35,7 @@ from minikube.apiserver.services import Services
 from minikube.apiserver.streams import Streams
 from minikube.apiserver.subresources import Subresources
 from minikube.apiserver.webhook_calls import WebhookCalls
-from minikube.auth.base import AUTHENTICATED, MASTERS, User
+from minikube.auth.base import MASTERS, User
 from minikube.auth.bootstrap_roles import NODE
 from minikube.auth.bootstrap_tokens import BootstrapTokens
 from minikube.auth.certificates import CertificateAuthenticator
@@ -58,6 +58,7 @@ from minikube.controllers.base import Context
 from minikube.controllers.bootstrap import ensure_bootstrap
 from minikube.controllers.flow_control import ensure_flow_control
 from minikube.controllers.garbage import GarbageCollector
+from minikube.controllers.identities import manager_of, user_of
 from minikube.controllers.joining import bind_node, ensure_joining
 from minikube.controllers.runner import Runner
 from minikube.controllers.server_certificates import ServerCertificates, right_clock
@@ -69,8 +70,9 @@ from minikube.pki.node import NodePki
 from minikube.pki.server import ServerPki, ensure_own_node, ensure_server_pki, write_kubeconfig
 from minikube.pki.signing_keys import SigningKeys
 from minikube.registry.custom import CustomResources
+from minikube.registry.informers import LocalInformers
 from minikube.registry.keys import bucket_of
-from minikube.registry.local import LocalClient, LocalInformers
+from minikube.registry.local import LocalClient
 from minikube.registry.parameters import CachedParameters
 from minikube.registry.registry import StoreRegistry
 from minikube.resources.all import ALL
@@ -92,18 +94,6 @@ HOOKS = (
 )  # fmt: skip
 """What has to be done once after the start for the API to be ready, as kube-apiserver names it."""
 SOCKETS_ASKED_WITHIN = 60.0
-
-MANAGERS = {
-    "api-services": "kube-apiserver",
-    "cluster-authentication-info": "kube-apiserver",
-    "clusterrole-aggregation-controller": "clusterrole-aggregation-controller",
-    "flow-control": "api-priority-and-fairness-config-consumer-v1",
-    "local-path-provisioner": "local-path-provisioner",
-    "scheduler": "kube-scheduler",
-    "validatingadmissionpolicy-status-controller": "validatingadmissionpolicy-status",
-}
-"""As whom they show in managedFields (there it is the program, and tools look for it); the others are below."""
-CONTROLLER_MANAGER = "kube-controller-manager"
 
 ENCRYPTED = (bucket_of(Secret.resource),)
 """What is encrypted at rest once that is switched on."""
@@ -232,11 +222,7 @@ class Server:
 
     def client(self, name: str) -> LocalClient:
         """Acts as a built-in controller's own service account."""
-        user = User(
-            f"system:serviceaccount:kube-system:{name}",
-            groups=("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED),
-        )
-        return LocalClient(self.registry, user, MANAGERS.get(name, CONTROLLER_MANAGER))
+        return LocalClient(self.registry, user_of(name), manager_of(name))
 
     def _context(self, recorders: dict[str, Recorder], name: str) -> Context:
         """What the controller of this name is built from; its recorder goes into `recorders`, to be run."""

@@ -23,7 +23,8 @@ from minikube.errors import AlreadyExists, Conflict, NotFound
 from minikube.kit.clock import SYSTEM
 from minikube.kit.keeper import Keeper
 from minikube.pki.server import ensure_server_pki
-from minikube.registry.local import LocalClient, LocalInformers
+from minikube.registry.informers import LocalInformers
+from minikube.registry.local import LocalClient
 from minikube.registry.registry import StoreRegistry
 from minikube.resources.all import ALL
 from minikube.settings import Settings

@@ -18,7 +18,8 @@ from minikube.api.meta import Key, Object, ObjectMeta
 from minikube.auth.base import User
 from minikube.auth.rbac import RbacAuthorizer
 from minikube.controllers.base import After, Context
-from minikube.registry.local import LocalClient, LocalInformers
+from minikube.registry.informers import LocalInformers
+from minikube.registry.local import LocalClient
 from minikube.registry.registry import StoreRegistry
 from minikube.resources.all import ALL
 from minikube.settings import Settings

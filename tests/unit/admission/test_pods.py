@@ -16,7 +16,8 @@ from minikube.auth.rbac import RbacAuthorizer
 from minikube.errors import Forbidden, NotFound
 from minikube.kit.clock import SYSTEM
 from minikube.registry.base import Request
-from minikube.registry.local import LocalClient, LocalInformers
+from minikube.registry.informers import LocalInformers
+from minikube.registry.local import LocalClient
 from minikube.registry.registry import StoreRegistry
 from minikube.resources.all import ALL
 from minikube.settings import Settings

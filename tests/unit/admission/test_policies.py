@@ -32,7 +32,8 @@ from minikube.api.meta import ObjectMeta
 from minikube.api.meta_v1 import LabelSelector
 from minikube.auth.base import MASTERS, Action, Decision, User
 from minikube.errors import ApiError
-from minikube.registry.local import LocalClient, LocalInformers
+from minikube.registry.informers import LocalInformers
+from minikube.registry.local import LocalClient
 from minikube.registry.parameters import CachedParameters
 from minikube.registry.registry import StoreRegistry
 from minikube.resources.all import ALL
