@@ -130,6 +130,7 @@ class Agent:
         self._runtime_classes = informers.of(RuntimeClass)
         self._registration = Registration(client, settings, clock, node_name, node_ips)
         self.memory_capacity = self._registration.machine.memory
+        self.page_sizes = tuple(self._registration.machine.huge_pages)
         self._inputs = Inputs(
             client,
             informers,
@@ -144,7 +145,7 @@ class Agent:
         self.devices = Devices(
             settings, clock, changed=lambda: self.reporting.soon(), wake=self._wake_uid, fate=self._fate
         )
-        self._groups = PodGroups(settings)
+        self._groups = PodGroups(settings, self.page_sizes)
         self._registries, self._pull_records = Registries.load(settings), PullRecords(settings)
         self.longest_back_off = longest_back_off(settings)
         self.abilities = abilities(settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -13,6 +13,7 @@ from minikube.api.quantity import milli_value, value
 from minikube.node.container.resolver import resolver_of
 from minikube.node.container.security import container_security, sandbox_security
 from minikube.node.host.cgroups import pod_parent
+from minikube.node.host.huge_pages import container_limits
 from minikube.node.pod.pods import HASH_ANNOTATION, hash_of, is_init, is_sidecar
 from minikube.node.pod.problems import ConfigProblem as ConfigProblem
 from minikube.node.runtime.base import (
@@ -120,6 +121,7 @@ def container_spec(
     cdi_devices: Sequence[str] = (),
     annotations: Mapping[str, str] | None = None,
     memory_capacity: int,
+    page_sizes: Iterable[str] = (),
     target: str = "",
     seccomp_root: str = "/var/lib/kubelet/seccomp",
     confine: bool = False,
@@ -159,7 +161,7 @@ def container_spec(
             "io.kubernetes.container.restartCount": str(attempt),
             "io.kubernetes.container.terminationMessagePath": wanted.termination_message_path,
         },
-        resources=replace(resources_of(pod, resources, memory_capacity), unified=unified or {}),
+        resources=replace(resources_of(pod, resources, memory_capacity, page_sizes), unified=unified or {}),
         security=container_security(
             pod, wanted, image_user, seccomp_root, target, confine=confine, first_user=first_user
         ),
@@ -187,8 +189,11 @@ def expand(text: str, known: Mapping[str, str]) -> str:
     return "".join(out)
 
 
-def resources_of(pod: Pod, given: ResourceRequirements | None, memory_capacity: int) -> Resources:
-    """cgroup values as the kubelet converts them: shares from the request, quota from the limit."""
+def resources_of(
+    pod: Pod, given: ResourceRequirements | None, memory_capacity: int, page_sizes: Iterable[str] = ()
+) -> Resources:
+    """cgroup values as the kubelet converts them: shares from the request, quota from the limit; `page_sizes` are
+    those of huge pages that the machine has."""
     limits: Mapping[str, Quantity] = given.limits if given else {}
     requests: Mapping[str, Quantity] = given.requests if given else {}
     request = milli_value(requests.get("cpu", limits.get("cpu")))
@@ -207,6 +212,7 @@ def resources_of(pod: Pod, given: ResourceRequirements | None, memory_capacity: 
         cpu_period=CPU_PERIOD if limit else 0,
         memory_limit=memory,
         oom_score_adj=oom,
+        hugepages=container_limits(pod, limits, page_sizes),
     )
 
 

@@ -20,6 +20,7 @@ import msgspec
 
 from minikube.api.core_v1 import Pod
 from minikube.api.pod_resources import pod_limits, pod_requests
+from minikube.node.host import huge_pages
 from minikube.resources.qos import qos_class
 
 FILESYSTEM = Path("/sys/fs/cgroup")
@@ -37,6 +38,8 @@ class Group(msgspec.Struct, frozen=True):
     memory: int = 0
     """Bytes."""
     pids: int = 0
+    huge_pages: Mapping[str, int] = {}
+    """Bytes by page size (2MB), of which 0 is none at all; a size that is not there is not limited."""
 
 
 def shares(cores: float) -> int:
@@ -49,7 +52,7 @@ def pod_parent(root: str, pod: Pod) -> str:
     return f"{root}{tier}/pod{pod.metadata.uid}"
 
 
-def pod_group(pod: Pod, *, pids: int = 0) -> Group:
+def pod_group(pod: Pod, *, pids: int = 0, page_sizes: Iterable[str] = ()) -> Group:
     """Quota and memory bound the pod as a whole only where every container has such a limit."""
     requests, limits = pod_requests(pod), pod_limits(pod)
     cpu = float(limits.get("cpu", 0))
@@ -58,6 +61,7 @@ def pod_group(pod: Pod, *, pids: int = 0) -> Group:
         cpu_quota=max(MIN_QUOTA, int(cpu * PERIOD)) if cpu else 0,
         memory=int(limits.get("memory", 0)),
         pids=pids,
+        huge_pages=huge_pages.limits(requests, page_sizes),
     )
 
 
@@ -76,6 +80,7 @@ def v1_files(group: Group) -> Mapping[str, Mapping[str, str]]:
         },
         "memory": {"memory.limit_in_bytes": str(group.memory or -1)},
         "pids": {"pids.max": str(group.pids or "max")},
+        **({"hugetlb": _huge_pages(group, "limit_in_bytes")} if group.huge_pages else {}),
     }
 
 
@@ -97,7 +102,12 @@ def v2_files(group: Group) -> Mapping[str, str]:
         "cpu.max": f"{group.cpu_quota or 'max'} {PERIOD}",
         "memory.max": str(group.memory or "max"),
         "pids.max": str(group.pids or "max"),
+        **_huge_pages(group, "max"),
     }
+
+
+def _huge_pages(group: Group, what: str) -> Mapping[str, str]:
+    return {f"hugetlb.{size}.{what}": str(limit) for size, limit in group.huge_pages.items()}
 
 
 class Cgroups:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 class PodGroups:
     """All calls block (briefly): make them in a thread. Raise OSError."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, page_sizes: Sequence[str] = ()) -> None:
+        self._page_sizes = page_sizes
         self._root = settings.cgroup_root
         self._pids = settings.pod_max_pids
         self.cgroups = Cgroups(settings.cgroup_root)
@@ -36,15 +37,16 @@ class PodGroups:
     def admit(self, pod: Pod, pods: Iterable[Pod]) -> None:
         """The pod's group for its sandbox, which starts with all cores: in 10m, runc alone takes half a minute.
         `pods` are all pods of the node."""
-        self.cgroups.ensure(
-            pod_parent(self._root, pod), structs.replace(pod_group(pod, pids=self._pids), cpu_quota=0)
-        )
+        self.cgroups.ensure(pod_parent(self._root, pod), structs.replace(self._group(pod), cpu_quota=0))
         self._weigh(pods)
 
     def limit(self, pod: Pod, pods: Iterable[Pod]) -> None:
         """The pod's group with all its limits, before a container starts in it."""
-        self.cgroups.ensure(pod_parent(self._root, pod), pod_group(pod, pids=self._pids))
+        self.cgroups.ensure(pod_parent(self._root, pod), self._group(pod))
         self._weigh(pods)
+
+    def _group(self, pod: Pod) -> Group:
+        return pod_group(pod, pids=self._pids, page_sizes=self._page_sizes)
 
     def remove(self, pod: Pod, pods: Iterable[Pod]) -> None:
         self._clear(pod_parent(self._root, pod))

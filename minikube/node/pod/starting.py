@@ -154,6 +154,7 @@ class Starter:
             cdi_devices=gear.cdi,
             annotations=gear.annotations,
             memory_capacity=agent.memory_capacity,
+            page_sizes=agent.page_sizes,
             target=target,
             seccomp_root=str(agent.settings.agent_dir / "seccomp"),
             confine=agent.settings.seccomp_default,

@@ -40,6 +40,9 @@ disabled_plugins = ["io.containerd.internal.v1.tracing"]
   restrict_oom_score_adj = true
   enable_unprivileged_ports = true
   enable_unprivileged_icmp = true
+  enable_cdi = true
+  disable_hugetlb_controller = false
+  tolerate_missing_hugetlb_controller = true
 [plugins."io.containerd.grpc.v1.cri".cni]
   bin_dir = "{root}/cni/bin"
   conf_dir = "{root}/cni/conf"

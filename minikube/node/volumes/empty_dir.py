@@ -9,6 +9,7 @@ from pathlib import Path
 
 from minikube.api.core_v1 import EmptyDirVolumeSource, Pod
 from minikube.api.quantity import value
+from minikube.node.host.huge_pages import page_size
 from minikube.node.host.mounts import is_mount, mount, mount_tmpfs
 from minikube.node.volumes.ownership import set_group, wanted_mode
 from minikube.node.volumes.problems import Unmet
@@ -26,7 +27,7 @@ def memory_size(pod: Pod, source: EmptyDirVolumeSource, allocatable: Mapping[str
     return min((size for size in sizes if size > 0), default=0)
 
 
-def set_up(path: Path, source: EmptyDirVolumeSource, size: int, group: int | None) -> None:
+def set_up(path: Path, pod: Pod, source: EmptyDirVolumeSource, size: int, group: int | None) -> None:
     """Once: what its users change later stays. Raises Unmet or OSError."""
     if source.medium == "":
         if not path.exists():
@@ -38,10 +39,11 @@ def set_up(path: Path, source: EmptyDirVolumeSource, size: int, group: int | Non
     elif source.medium.startswith("HugePages"):
         path.mkdir(parents=True, exist_ok=True)
         if not is_mount(path):
-            page = source.medium.removeprefix("HugePages").removeprefix("-")
-            options = [f"mode={_mode(group):o}", *([f"gid={group}"] if group is not None else [])]
-            if page:
-                options.append(f"pagesize={page.removesuffix('i')}")
+            try:
+                options = [f"mode={_mode(group):o}", f"pagesize={page_size(pod, source.medium)}"]
+            except ValueError as error:
+                raise Unmet(str(error)) from error
+            options += [f"gid={group}"] if group is not None else []
             mount("nodev", path, "hugetlbfs", 0, ",".join(options))
     else:
         raise Unmet(f'unknown storage medium "{source.medium}"')

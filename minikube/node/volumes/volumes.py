@@ -135,7 +135,7 @@ class Volumes:
         try:
             if volume.empty_dir is not None:
                 size = empty_dir.memory_size(pod, volume.empty_dir, self.facts().allocatable)
-                await asyncio.to_thread(empty_dir.set_up, path, volume.empty_dir, size, group_of(pod))
+                await asyncio.to_thread(empty_dir.set_up, path, pod, volume.empty_dir, size, group_of(pod))
             elif (source := volume.host_path) is not None:
                 await asyncio.to_thread(host_path.check, Path(source.path), source.type)
                 place = Place(Path(source.path))

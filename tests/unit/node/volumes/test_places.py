@@ -162,18 +162,18 @@ def test_an_empty_dir_is_made_once_and_keeps_what_its_users_change(there: Path) 
         source = EmptyDirVolumeSource(medium=medium)
         path = there / f"e{medium}"
         for _ in range(2):
-            empty_dir.set_up(path, source, 1 << 20, 4000)
+            empty_dir.set_up(path, pod([{}]), source, 1 << 20, 4000)
             info = path.stat()
             assert (info.st_mode & 0o7777, info.st_gid) == (0o2777, 4000)
         assert is_mount(path) == (medium == "Memory")
         (path / "kept").touch()
         path.chmod(0o700)
-        empty_dir.set_up(path, source, 1 << 20, 4000)
+        empty_dir.set_up(path, pod([{}]), source, 1 << 20, 4000)
         assert path.stat().st_mode & 0o777 == 0o700
         assert (path / "kept").exists()
     assert os.statvfs(there / "eMemory").f_blocks * os.statvfs(there / "eMemory").f_frsize == 1 << 20
     with pytest.raises(Unmet, match='unknown storage medium "Tape"'):
-        empty_dir.set_up(there / "x", EmptyDirVolumeSource(medium="Tape"), 0, None)
+        empty_dir.set_up(there / "x", pod([{}]), EmptyDirVolumeSource(medium="Tape"), 0, None)
 
 
 def test_only_what_a_container_mounts_is_made() -> None:
