@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from minikube.pki.certificates import Pair, ensure_ca, ensure_key, ensure_leaf, write_private
+from minikube.pki.certificates import Pair, ensure_ca, ensure_key, ensure_leaf, traditional, write_private
 from minikube.pki.join_token import (
     JoinToken,
     ca_hash,
@@ -148,7 +148,7 @@ def write_kubeconfig(path: Path, pki: ServerPki, port: int) -> None:
                 "name": "admin",
                 "user": {
                     "client-certificate-data": inline(pki.admin.pem),
-                    "client-key-data": inline(pki.admin.key.read_bytes()),
+                    "client-key-data": inline(traditional(pki.admin.key.read_bytes())),
                 },
             }
         ],
