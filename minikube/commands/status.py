@@ -15,13 +15,16 @@ import msgspec
 
 from minikube import __version__
 from minikube.api.core_v1 import Event, Node, Pod
+from minikube.client.http import HttpClient
 from minikube.client.kubeconfig import client_from
 from minikube.commands import problems
 from minikube.commands.base import own_settings, table
 from minikube.commands.certificate import certificates_of
 from minikube.errors import ApiError
 from minikube.kit import pidfile
+from minikube.pki.node import node_pki
 from minikube.settings import Settings, SettingsError
+from minikube.transport.client import client_context
 
 SECONDS = 10
 """A server that says nothing for so long does not answer."""
@@ -41,7 +44,7 @@ def status() -> None:
     settings = own_settings()
     path = Path(os.environ.get("KUBECONFIG") or settings.write_kubeconfig)
     machine = of_machine(settings)
-    cluster = asyncio.run(of_cluster(path)) if path.exists() else _of_agent(settings)
+    cluster = asyncio.run(of_cluster(path) if path.exists() else of_agent(settings))
     for name, fact in (*machine.facts, *cluster.facts):
         click.echo(f"{name:13} {fact}")
     if cluster.nodes:
@@ -72,9 +75,23 @@ def of_machine(settings: Settings) -> Report:
     return Report(facts, (), wrong)
 
 
-def _of_agent(settings: Settings) -> Report:
-    """Whom it belongs to: its machine has no kubeconfig that may ask for more."""
-    return Report([("server", settings.server)] if settings.server else ())
+async def of_agent(settings: Settings) -> Report:
+    """From the server it has joined, asked with the node's own certificate, which may see no other node."""
+    pki, server, name = node_pki(settings), settings.server, settings.own_node_name
+    if not server:
+        return Report()
+    facts = [("server", server)]
+    if not pki.client.certificate.exists():
+        return Report(facts, (), [f"this machine has not joined {server} yet"])
+    try:
+        context = client_context(pki.server_ca, pki.client.certificate, pki.client.key)
+        async with asyncio.timeout(SECONDS), HttpClient(server, context) as client:
+            node = await client.get(Node, name)
+    except TimeoutError:
+        return Report(facts, (), [f"{server} did not answer within {SECONDS} seconds"])
+    except (ApiError, OSError) as error:
+        return Report(facts, (), [f"{server} does not say how node {name} is: {error}"])
+    return Report(facts, [node], list(problems.of_node(node)))
 
 
 async def of_cluster(path: Path) -> Report:

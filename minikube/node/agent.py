@@ -184,6 +184,16 @@ class Agent:
             group.create_task(guard("pods", self._follow_pods), name="pods of the node")
 
     async def _follow_pods(self) -> None:
+        try:
+            await self._make_way()
+        except Exception as error:
+            self.reporting.cannot_run_pods(f"pods cannot be run: {error}")
+            raise
+        self.reporting.cannot_run_pods("")
+        await self.roster.run()
+
+    async def _make_way(self) -> None:
+        """What must be there before a pod may run, and what is left of those that ended while we did not run."""
         await self._start_network()
         await self._runtime_classes.wait_synced()
         known = await self.roster.known()
@@ -198,7 +208,6 @@ class Agent:
             await asyncio.to_thread(self._groups.keep_only, known)
             await self.runtime.drop_image_trees(known)
             await asyncio.to_thread(remove_logs, Path(self.settings.pod_logs_dir), gone)
-        await self.roster.run()
 
     @property
     def workers(self) -> Mapping[str, PodWorker]:

@@ -82,11 +82,13 @@ def node_status(
     pressure: frozenset[str] = frozenset(),
     devices: Mapping[str, Supply] = {},
     *,
+    trouble: str = "",
     shutting_down: bool = False,
     apart: str = "",
 ) -> NodeStatus:
-    """Pure. `info` None: the runtime does not answer; `devices` are those of plugins, by resource; `apart`: why
-    other nodes' pods cannot be reached. Heartbeat times are left to the caller's write."""
+    """Pure. `info` None: the runtime does not answer; `devices` are those of plugins, by resource; `trouble`: why
+    no pod can be run; `apart`: why other nodes' pods cannot be reached. Heartbeat times are left to the caller's
+    write."""
     capacity = capacity_of(machine.cpus, machine.memory, disk, settings.max_pods, machine.huge_pages, old.capacity)
     capacity = {**capacity, **{name: str(each.capacity) for name, each in devices.items()}}
     reserved = [parse_reserved(text) for text in (settings.kube_reserved, settings.system_reserved)]
@@ -96,7 +98,9 @@ def node_status(
         addresses=_addresses(ips, settings.node_external_ip, name),
         capacity=capacity,
         allocatable={**allocatable, **{name: str(each.allocatable) for name, each in devices.items()}},
-        conditions=_conditions(old.conditions, _not_ready(info, shutting_down=shutting_down), pressure, apart, now),
+        conditions=_conditions(
+            old.conditions, _not_ready(info, trouble, shutting_down=shutting_down), pressure, apart, now
+        ),
         daemon_endpoints=NodeDaemonEndpoints(kubelet_endpoint=DaemonEndpoint(port=settings.kubelet_port)),
         images=tuple(
             ContainerImage(names=each.digests + each.tags, size_bytes=each.size)
@@ -132,11 +136,13 @@ def _handlers(info: RuntimeInfo) -> tuple[NodeRuntimeHandler, ...]:
     )
 
 
-def _not_ready(info: RuntimeInfo | None, *, shutting_down: bool) -> str:
+def _not_ready(info: RuntimeInfo | None, trouble: str, *, shutting_down: bool) -> str:
     """Why the node is not ready; several reasons as Go's errors are put together."""
     why = []
     if info is None or not info.ready:
         why.append(info.message if info is not None and info.message else "container runtime is down")
+    if trouble:
+        why.append(trouble)
     if shutting_down:
         why.append("node is shutting down")
     return why[0] if len(why) == 1 else f"[{', '.join(why)}]" if why else ""

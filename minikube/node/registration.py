@@ -110,6 +110,7 @@ class Registration:
         pressure: frozenset[str] = frozenset(),
         devices: Mapping[str, Supply] = {},
         *,
+        trouble: str = "",
         shutting_down: bool = False,
     ) -> tuple[Node, Node]:
         """Write the status if it has changed or the last report is old; the node before and after that."""
@@ -134,6 +135,7 @@ class Registration:
             disk,
             pressure,
             devices,
+            trouble=trouble,
             shutting_down=shutting_down,
             apart=self.apart,
         )

@@ -28,6 +28,13 @@ class Reporting:
     def __init__(self, agent: Agent, registration: Registration) -> None:
         self._agent, self._registration = agent, registration
         self._now = asyncio.Event()
+        self._trouble = ""
+
+    def cannot_run_pods(self, trouble: str) -> None:
+        """Why this node is not ready, whatever its runtime says; empty: it is again."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self.soon()
 
     def soon(self) -> None:
         """Something that the node's status shows has changed."""
@@ -61,6 +68,7 @@ class Reporting:
                     images,
                     self._agent.conditions,
                     self._agent.devices.supply(),
+                    trouble=self._trouble,
                     shutting_down=self._agent.shutting_down,
                 )
             except ApiError as error:
