@@ -245,7 +245,9 @@ wait_ready() {
 
 next_of_server() {
   local image=minikube/demo:1 container=demo newer=minikube/demo:2 get="wget -qO-"
+  local address
   "$kubectl" get nodes -o wide
+  address=$("$kubectl" get nodes -o "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}")
   if [ ! -e "$data/agent/images/demo.tar" ]; then
     image=nginx:1 container=nginx newer=nginx:latest get="curl -s"
     printf '\nThere is no busybox-static to make the image minikube/demo of: what follows pulls nginx from docker.io.\n'
@@ -267,7 +269,7 @@ NEXT
   kubectl set image deployment/web $container=$newer
 
 Images without a registry: put an archive (docker save) into $data/agent/images, or: minikube image load app.tar
-Another machine joins with: sudo ./install.sh --server https://$(uname -n):$port --token TOKEN
+Another machine joins with: sudo ./install.sh --server https://$address:$port --token TOKEN
 TOKEN is what 'sudo cat $data/server/node-token' prints.
 Remove it all again: sudo minikube uninstall --data
 NEXT
