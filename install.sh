@@ -123,6 +123,27 @@ print(s.data_dir, s.run_dir, s.write_kubeconfig, s.https_listen_port, s.kubelet_
   if [ -n "$server" ]; then role=agent; else role=server; fi
 }
 
+# A machine that was another cluster's has a certificate that this server does not know, and pods that it must not run.
+check_cluster() {
+  [ -n "$joins" ] || return 0
+  "$home/bin/python" - <<'PYTHON'
+import sys
+from minikube.node.join import token_of
+from minikube.pki.join_token import ca_hashes
+from minikube.pki.node import node_pki
+from minikube.settings import SettingsError, load
+
+settings = load({}, {})
+known = node_pki(settings).server_ca
+try:
+    if settings.token and known.exists() and token_of(settings.token).ca_hash not in ca_hashes(known.read_bytes()):
+        data = settings.data_dir
+        sys.exit(f"error: {data} is left from another cluster; to join this one, remove it first: sudo rm -rf {data}")
+except SettingsError as error:
+    sys.exit(f"error: {error}")
+PYTHON
+}
+
 # Whoever else has our ports or our machine is named now, not in a log after two minutes of waiting.
 check_free() {
   "$home/bin/python" - "$run/minikube.pid" "$kubelet" $([ $role = agent ] || echo "$port") <<'PYTHON'
@@ -224,8 +245,9 @@ server_ready() {
 }
 
 agent_ready() {
-  now=$(minikube status 2>&1) && return 0
-  now=$(printf '%s' "$now" | sed -n 's/^- //p' | head -n 1)
+  now=$("$home/bin/minikube" status 2>&1) && return 0
+  now=$(printf '%s' "$now" | sed -n 's/^- //p' | tail -n 1)
+  return 1
 }
 
 wait_ready() {
@@ -276,7 +298,7 @@ NEXT
 }
 
 next_of_agent() {
-  minikube status
+  "$home/bin/minikube" status
   printf '\nThis machine belongs to the cluster now; there, kubectl get nodes shows it.\n'
   printf 'Remove it again: kubectl delete node %s there, sudo minikube uninstall --data here.\n' "$(uname -n)"
 }
@@ -300,9 +322,11 @@ done
 
 check_machine
 install_packages
+joins=$server
 write_config
 install_program
 read_config
+check_cluster
 add_demo_image
 say "Starting$([ $role = server ] || echo " as a node of $server")"
 stop_program

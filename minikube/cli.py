@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from minikube import __version__
+from minikube.client.kubeconfig import unreadable
 from minikube.commands.certificate import certificate
 from minikube.commands.image import image
 from minikube.commands.node import node
@@ -145,7 +146,18 @@ def settings_options(exclude: frozenset[str]) -> Callable[[Command], Command]:
     return decorate
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """What only root may see or do ends with a sentence for everybody else."""
+        try:
+            return super().invoke(ctx)
+        except PermissionError as error:
+            if os.geteuid() == 0:
+                raise
+            raise click.ClickException(f"{error.filename}: {error.strerror}; run it as root") from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="minikube")
 def main() -> None:
     """A whole Kubernetes cluster in one process.
@@ -194,7 +206,13 @@ def agent(config: Path | None, **flags: Any) -> None:
 def kubectl(arguments: tuple[str, ...]) -> None:
     """Run kubectl with the admin kubeconfig."""
     settings = _settings(None, {})
-    environment = {**os.environ, "KUBECONFIG": os.environ.get("KUBECONFIG", str(settings.write_kubeconfig))}
+    path = settings.write_kubeconfig
+    if "KUBECONFIG" not in os.environ:
+        try:
+            path.open().close()
+        except OSError as error:  # kubectl would try localhost:8080, and say so at length
+            raise click.ClickException(unreadable(path, error)) from error
+    environment = {"KUBECONFIG": str(path), **os.environ}
     try:
         os.execvpe("kubectl", ["kubectl", *arguments], environment)
     except FileNotFoundError:

@@ -25,11 +25,16 @@ def client_from(path: Path) -> HttpClient:
         chain = _inline(user, "client-certificate-data") + b"\n" + _inline(user, "client-key-data")
         server: str = cluster["server"]
     except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}; run this on a server, as root") from error
+        raise SettingsError(unreadable(path, error)) from error
     except (KeyError, TypeError, ValueError, StopIteration, yaml.YAMLError) as error:
         raise SettingsError(f"{path} is no kubeconfig with inline certificates: {error!r}") from error
     _load_chain(tls, chain)
     return HttpClient(server, tls, user_agent="minikube")
+
+
+def unreadable(path: Path, error: OSError) -> str:
+    """What to do about a kubeconfig that cannot be read."""
+    return f"{path}: {error.strerror}; run this on a server, as root"
 
 
 def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:

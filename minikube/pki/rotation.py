@@ -96,7 +96,9 @@ def _crossed(old: x509.Certificate, old_key: ec.EllipticCurvePrivateKey, new: x5
     key = new.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
     start, end = new.not_valid_before_utc, min(new.not_valid_after_utc, old.not_valid_after_utc)
-    return ca_builder(new.subject, old.subject, key, start, end).sign(old_key, hashes.SHA256())
+    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(old_key.public_key())  # Python 3.13 demands it
+    builder = ca_builder(new.subject, old.subject, key, start, end).add_extension(signer, critical=False)
+    return builder.sign(old_key, hashes.SHA256())
 
 
 def _next(key: Path) -> Path:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 4096, 16384, 1 << 18, 1 << 20
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_HARMLESS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
 UMOUNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
@@ -69,10 +69,15 @@ def mount_image(kind: str, source: str, options: Sequence[str], target: Path) ->
 
 
 def share(directory: Path) -> None:
-    """Make the directory a mount of its own that passes mounts on in both directions (a pods directory)."""
+    """Make the directory a mount of its own that passes mounts on in both directions (a pods directory).
+
+    It is no peer of what it lies in, which systemd shares: each mount below would be there twice, once out of
+    sight.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     if not is_mount(directory):
         mount(str(directory), directory, "", MS_BIND | MS_REC)
+        mount("", directory, "", MS_PRIVATE | MS_REC)
     mount("", directory, "", MS_SHARED | MS_REC)
 
 

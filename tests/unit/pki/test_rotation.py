@@ -27,19 +27,25 @@ def leaf(directory: Path) -> Pair:
 
 def shakes_hands(serving: ssl.SSLContext, ca: bytes) -> bool:
     """Whether a client that trusts these CAs accepts the server."""
-    return accepted(serving, ssl.create_default_context(cadata=ca.decode()))
+    return accepted(serving, strict(ssl.create_default_context(cadata=ca.decode())))
 
 
 def believes(ca: bytes, proxy: Pair, tmp_path: Path) -> bool:
     """Whether an extension API server that trusts these CAs of front proxies accepts us as one."""
     pair, ca_of_api = Pair(tmp_path / "api.crt", tmp_path / "api.key"), ensure_ca(tmp_path, "api-ca")
     own = ensure_leaf(pair, ca_of_api, common_name="api", server=True, names=["localhost"])
-    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=ca.decode())
+    serving = strict(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=ca.decode()))
     serving.verify_mode = ssl.CERT_REQUIRED
     serving.load_cert_chain(own.certificate, own.key)
     client = ssl.create_default_context(cafile=tmp_path / "api-ca.crt")
     client.load_cert_chain(proxy.certificate, proxy.key)
     return accepted(serving, client)
+
+
+def strict(context: ssl.SSLContext) -> ssl.SSLContext:
+    """As Python 3.13 checks by default, on every Python."""
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
 
 
 def accepted(serving: ssl.SSLContext, client: ssl.SSLContext) -> bool:

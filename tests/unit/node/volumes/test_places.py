@@ -14,12 +14,14 @@ from minikube.api.core_v1 import EmptyDirVolumeSource, Pod, VolumeMount
 from minikube.api.meta import from_dict
 from minikube.node.host.mounts import (
     MS_BIND,
+    MS_SHARED,
     is_mount,
     mount,
     mount_tmpfs,
     mounts_below,
     remove_tree,
     share,
+    unmount,
     unmount_below,
     unshare,
 )
@@ -307,6 +309,19 @@ def test_a_directory_is_shared_once_and_given_back_when_nothing_is_mounted_in_it
     unmount_below(pods)
     unshare(pods)
     assert mounts_below(pods) == []
+
+
+@root_only
+def test_a_mount_below_is_there_once_also_where_everything_is_shared(there: Path) -> None:
+    (disk := there / "disk").mkdir()
+    mount_tmpfs(disk)
+    mount("", disk, "", MS_SHARED)
+    share(disk / "pods")
+    (volume := disk / "pods/m").mkdir()
+    mount_tmpfs(volume)
+    assert mounts_below(disk) == [volume, disk / "pods", disk]
+    unmount(volume)
+    assert mounts_below(disk) == [disk / "pods", disk]
 
 
 @pytest.mark.parametrize(
