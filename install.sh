@@ -247,6 +247,9 @@ server_ready() {
 agent_ready() {
   now=$("$home/bin/minikube" status 2>&1) && return 0
   now=$(printf '%s' "$now" | sed -n 's/^- //p' | tail -n 1)
+  local refusal # that ended it; it is started again
+  refusal=$(last_words 10 2>/dev/null | sed -n 's/^Error: //p' | tail -n 1)
+  now=${refusal:-$now}
   return 1
 }
 

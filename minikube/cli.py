@@ -201,7 +201,9 @@ def agent(config: Path | None, **flags: Any) -> None:
         _run(settings, run_agent(settings))
 
 
-@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@main.command(  # from the first word on everything is kubectl's, -- too
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def kubectl(arguments: tuple[str, ...]) -> None:
     """Run kubectl with the admin kubeconfig."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,6 +41,16 @@ def test_kubectl_on_a_machine_without_a_server(tmp_path: Path) -> None:
     environment = {"KUBECONFIG": None, "MINIKUBE_WRITE_KUBECONFIG": str(missing)}
     told = said("kubectl", "get", "nodes", environment=environment)
     assert told == f"Error: {missing}: No such file or directory; run this on a server, as root\n"
+
+
+def test_kubectl_gets_every_argument(tmp_path: Path) -> None:
+    (told := tmp_path / "kubectl").write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
+    told.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "KUBECONFIG": "/dev/null"}
+    arguments = ["-n", "x", "exec", "-i", "web", "--", "sh", "-c", "echo", "--help"]
+    command = [sys.executable, "-m", "minikube", "kubectl", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split("|")[:-1] == arguments
 
 
 def test_a_machine_that_has_not_joined_yet(tmp_path: Path) -> None:
