@@ -166,6 +166,7 @@ class Containerd:
         with self._log.open("ab") as output:
             process = subprocess.Popen(
                 [binary, "--config", str(config)],
+                env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},  # it is ours
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

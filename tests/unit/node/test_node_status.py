@@ -36,7 +36,7 @@ def test_only_what_changed_is_written_and_what_is_gone_is_taken_away():
 
 
 def test_a_node_that_cannot_run_pods_is_not_ready_and_says_why():
-    info = RuntimeInfo(name="containerd", version="2.1.0", ready=True, network_ready=True)
+    info = RuntimeInfo(name="containerd", version="2.1.0", ready=True)
 
     def ready(info: RuntimeInfo | None, **more: Any) -> tuple[str, str, str]:
         status = node_status(NodeStatus(), Machine(), info, (), Settings(), "a", ("10.0.0.1",), NOW, **more)
