@@ -61,7 +61,7 @@ def _take(out: Obj, source: ReadOnlyObj, field: str) -> None:
 
 
 def _resized(new: Obj, old: ReadOnlyObj) -> Obj:
-    """Only the resources of containers that are there."""
+    """Only the resources of containers that are there, and of the whole pod if it has some."""
     out = copy.deepcopy(dict(old))
     if "managedFields" in new["metadata"]:
         out["metadata"]["managedFields"] = new["metadata"]["managedFields"]
@@ -71,4 +71,6 @@ def _resized(new: Obj, old: ReadOnlyObj) -> Obj:
         for container in out["spec"].get(group) or ():
             for field in RESIZED if container["name"] in wanted else ():
                 _take(container, wanted[container["name"]], field)
+    if out["spec"].get("resources") and spec.get("resources"):
+        out["spec"]["resources"] = spec["resources"]
     return out

@@ -60,6 +60,8 @@ class Observed(msgspec.Struct, frozen=True):
     """Container name -> what the node has set aside for it; not there: what its spec says."""
     actual: Mapping[str, ResourceRequirements] = {}
     """Container id -> what it runs with; not there: what is allocated."""
+    whole: ResourceRequirements | None = None
+    """What the pod has as a whole, if it has resources of its own."""
     resize: tuple[PodCondition, ...] = ()
     """PodResizePending and PodResizeInProgress, while they hold."""
     ending: Ending | None = None

@@ -27,6 +27,8 @@ NOTHING = ResourceRequirements()
 RESIZABLE = ("cpu", "memory")
 
 Given = Mapping[str, ResourceRequirements]
+"""By container name; WHOLE is the pod, if it has resources of its own."""
+WHOLE = ""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -38,12 +40,13 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def asked(pod: Pod) -> Given:
-    """What the spec wants, of containers that can be resized."""
+    """What the spec wants, of containers that can be resized, and of the pod."""
     mains = {each.name: each.resources or NOTHING for each in pod.spec.containers}
     sidecars = {
         each.name: each.resources or NOTHING for each in pod.spec.init_containers if is_sidecar(pod, each.name)
     }
-    return {**sidecars, **mains}
+    whole = {WHOLE: pod.spec.resources} if pod.spec.resources is not None else {}
+    return {**whole, **sidecars, **mains}
 
 
 def remembered(pod: Pod) -> Given:
@@ -54,6 +57,10 @@ def remembered(pod: Pod) -> Given:
             limits = told.resources.limits if told.resources is not None else {}
             if told.allocated_resources or limits:
                 wanted[told.name] = replace(wanted[told.name], requests=told.allocated_resources, limits=limits)
+    status = pod.status
+    if WHOLE in wanted and status.resources is not None:
+        limits = status.resources.limits
+        wanted[WHOLE] = replace(wanted[WHOLE], requests=status.allocated_resources, limits=limits)
     return wanted
 
 
@@ -66,9 +73,10 @@ def with_allocation(pod: Pod, allocated: Given) -> Pod:
 
     containers = tuple(held(each) for each in pod.spec.containers)
     inits = tuple(held(each) for each in pod.spec.init_containers)
-    if containers == pod.spec.containers and inits == pod.spec.init_containers:
+    whole = allocated.get(WHOLE, pod.spec.resources)
+    if (containers, inits, whole) == (pod.spec.containers, pod.spec.init_containers, pod.spec.resources):
         return pod
-    return replace(pod, spec=replace(pod.spec, containers=containers, init_containers=inits))
+    return replace(pod, spec=replace(pod.spec, containers=containers, init_containers=inits, resources=whole))
 
 
 def judge(pod: Pod, allocated: Given, node: Node, others: Iterable[Pod]) -> Verdict:
@@ -87,7 +95,8 @@ def judge(pod: Pod, allocated: Given, node: Node, others: Iterable[Pod]) -> Verd
         if asked_for > have:
             amounts = f"requested: {int(asked_for * unit)}, capacity: {int(have * unit)}"
             return Verdict(allocated, "Infeasible", f"Node didn't have enough capacity: {name}, {amounts}")
-    for short in shortages(pod_requests(pod), capacity, others):
+    resizable = {name: amount for name, amount in pod_requests(pod).items() if name in RESIZABLE}
+    for short in shortages(resizable, capacity, others):
         return Verdict(allocated, "Deferred", not_enough(*short))
     return Verdict(wanted)
 
@@ -128,6 +137,8 @@ def too_small(pod: Pod, before: Given, after: Given, used: Mapping[str, int]) ->
     old, new = (pod_limits(with_allocation(pod, given)).get("memory") for given in (before, after))
     wrong = [_below("pod", old, new, sum(used.values()))]
     for name, given in after.items():
+        if name == WHOLE:
+            continue
         limits = [each.limits.get("memory") for each in (before.get(name, NOTHING), given)]
         old, new = (None if limit is None else parse(limit) for limit in limits)
         wrong.append(_below(f'container "{name}"', old, new, used.get(name, 0)))
@@ -145,8 +156,14 @@ def _below(what: str, old: Fraction | None, new: Fraction | None, used: int) -> 
 
 def described(pod: Pod, allocated: Given, error: str = "") -> str:
     """What the events of a resize say of it."""
-    containers = [{"name": name, "resources": to_dict(given)} for name, given in allocated.items()]
-    told = {"containers": containers, "generation": pod.metadata.generation, **({"error": error} if error else {})}
+    containers = [{"name": name, "resources": to_dict(given)} for name, given in allocated.items() if name != WHOLE]
+    whole = {"resources": to_dict(allocated[WHOLE])} if WHOLE in allocated else {}
+    told = {
+        **whole,
+        "containers": containers,
+        "generation": pod.metadata.generation,
+        **({"error": error} if error else {}),
+    }
     return msgspec.json.encode(told).decode()
 
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from minikube.api.core_v1 import Pod, PodCondition, ResourceRequirements
 from minikube.node.container.spec import resources_of
+from minikube.node.pod.pods import container_named
 from minikube.node.pod.resize import (
+    NOTHING,
+    WHOLE,
     Verdict,
     asked,
     described,
@@ -21,7 +24,7 @@ from minikube.node.pod.resize import (
     too_small,
     with_allocation,
 )
-from minikube.node.runtime.base import Container, RuntimeFault
+from minikube.node.runtime.base import Container, RuntimeFault, State
 
 if TYPE_CHECKING:
     from minikube.node.agent import Agent
@@ -37,6 +40,8 @@ class Resizer:
         self.allocated = remembered(pod)
         self.actual: dict[str, ResourceRequirements] = {}
         """Container id -> what it runs with."""
+        self.whole = self.allocated.get(WHOLE)
+        """What the pod's control group is set to, of a pod that has resources of its own."""
         self._verdict = Verdict(self.allocated)
         self._error = ""
         self._held = False
@@ -61,7 +66,8 @@ class Resizer:
         self._verdict, self.allocated = verdict, verdict.allocated
 
     def conditions(self, pod: Pod, containers: Sequence[Container]) -> tuple[PodCondition, ...]:
-        going_on = any(True for _ in outstanding(pod, containers, self.allocated, self.actual))
+        going_on = self._group_due(containers) is not None
+        going_on = going_on or any(True for _ in outstanding(pod, containers, self.allocated, self.actual))
         return told(self._verdict, in_progress=going_on, error=self._error)
 
     def pending(self, pod: Pod, containers: Sequence[Container]) -> tuple[frozenset[str], frozenset[str]]:
@@ -74,10 +80,20 @@ class Resizer:
                 restart.add(container.id)
             elif not self._held:
                 update.add(container.id)
+        due = self._group_due(containers)
+        if due is not None and not (update or restart or self._held):
+            update.add(due.id)
         return frozenset(update), frozenset(restart)
 
+    def _group_due(self, containers: Sequence[Container]) -> Container | None:
+        """The pod's group has still to be set: that is done with any container that runs."""
+        if self.whole == self.allocated.get(WHOLE):
+            return None
+        return next((each for each in containers if each.state is State.RUNNING), None)
+
     async def update(self, pod: Pod, container: Container) -> None:
-        agent, given = self._agent, self.allocated[container.name]
+        agent = self._agent
+        given = self.allocated.get(container.name, _own(pod, container.name))
         whole = with_allocation(pod, self.allocated)
         if why := await self._too_small(pod):
             self._failed(pod, why)
@@ -91,12 +107,14 @@ class Resizer:
             self._failed(pod, error.message)
             raise
         self._error = ""
-        self.actual[container.id] = given
+        self.actual[container.id], self.whole = given, self.allocated.get(WHOLE)
         agent.recorder.normal(pod, "ResizeCompleted", f"Pod resize completed: {described(pod, self.allocated)}")
 
     async def _too_small(self, pod: Pod) -> str:
         used = [each for each in await self._agent.runtime.usage() if each.container in self.actual]
         before = {each.name: self.actual[each.container] for each in used}
+        if self.whole is not None:
+            before[WHOLE] = self.whole
         return too_small(pod, before, self.allocated, {each.name: each.memory_usage for each in used})
 
     def _failed(self, pod: Pod, why: str) -> None:
@@ -108,3 +126,9 @@ class Resizer:
     def _again(self, pod: Pod) -> None:
         self._held = False
         self._agent.wake(pod)
+
+
+def _own(pod: Pod, name: str) -> ResourceRequirements:
+    """Of an init container that cannot be resized."""
+    wanted = container_named(pod, name)
+    return wanted.resources or NOTHING if wanted is not None else NOTHING

@@ -25,6 +25,7 @@ from minikube.node.pod.container_status import container_status, settled
 from minikube.node.pod.decide import is_over
 from minikube.node.pod.observed import Ending, Observed
 from minikube.node.pod.pods import as_container, is_sidecar, is_terminal, overdue
+from minikube.node.pod.resize import WHOLE
 from minikube.node.pod.restarts import could_restart_all
 from minikube.resources.qos import qos_class
 
@@ -61,6 +62,7 @@ def pod_status(pod: Pod, observed: Observed, now: datetime, host_ips: Sequence[s
         inits, mains = settled(pod, inits, mains)
     ips = tuple(host_ips) if pod.spec.host_network and observed.sandbox else observed.ips
     ips = ips or tuple(each.ip for each in old.pod_ips)
+    allocated = observed.allocated.get(WHOLE)
     wired = observed.sandbox is not None and bool(observed.ips or pod.spec.host_network)
     return replace(
         old,
@@ -78,6 +80,8 @@ def pod_status(pod: Pod, observed: Observed, now: datetime, host_ips: Sequence[s
         start_time=old.start_time or time.seconds(now),
         qos_class=old.qos_class or qos_class(pod.spec),
         observed_generation=pod.metadata.generation or None,
+        resources=observed.whole,
+        allocated_resources=allocated.requests if allocated is not None else {},
     )
 
 

@@ -259,6 +259,7 @@ class PodWorker:
             to_restart=to_restart,
             allocated=self._resizer.allocated,
             actual=dict(self._resizer.actual),
+            whole=self._resizer.whole,
             resize=self._resizer.conditions(pod, containers),
             ending=self.ending,
             gone_by=self._gone_by,

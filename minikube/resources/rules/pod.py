@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from minikube.api import quantity
-from minikube.api.core_v1 import Container, ContainerStatus, Pod, PodSpec, Toleration
+from minikube.api.core_v1 import Container, ContainerStatus, Pod, PodSpec, ResourceRequirements, Toleration
 from minikube.api.names import ip_problems, subdomain_problems
 from minikube.errors import FieldError
 from minikube.resources.base import Obj, ReadOnlyObj, Strategy
@@ -198,21 +198,32 @@ def _resized(new: Pod, old: Pod) -> Iterator[FieldError]:
         for index, (one, was) in enumerate(zip(now, before, strict=False)):
             if _unresizable(one) != _unresizable(was):
                 yield forbidden(at(f"spec.{name}", index), "only cpu and memory resources are mutable")
-    rest = replace(new.spec, containers=old.spec.containers, init_containers=old.spec.init_containers)
-    if rest != old.spec or len(new.spec.containers) != len(old.spec.containers):
+    rest = replace(
+        new.spec,
+        containers=old.spec.containers,
+        init_containers=old.spec.init_containers,
+        resources=_fixed(new.spec.resources),
+    )
+    if rest != replace(old.spec, resources=_fixed(old.spec.resources)) or len(new.spec.containers) != len(
+        old.spec.containers
+    ):
         yield forbidden("spec", "only cpu and memory resources are mutable")
 
 
 def _unresizable(one: Container) -> Container:
-    if one.resources is None:
-        return one
+    return replace(one, resources=_fixed(one.resources))
+
+
+def _fixed(resources: ResourceRequirements | None) -> ResourceRequirements | None:
+    """What of them may not change."""
+    if resources is None:
+        return None
 
     def others(amounts: Mapping[str, Any]) -> dict[str, Any]:
         return {n: quantity.canonical(a) for n, a in amounts.items() if n not in _RESIZABLE}
 
-    kept = replace(one.resources, limits=others(one.resources.limits), requests=others(one.resources.requests))
-    empty = not (kept.limits or kept.requests or kept.claims)
-    return replace(one, resources=None if empty else kept)
+    kept = replace(resources, limits=others(resources.limits), requests=others(resources.requests))
+    return kept if kept.limits or kept.requests or kept.claims else None
 
 
 def _no_restarts(

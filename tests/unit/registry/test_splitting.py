@@ -60,3 +60,10 @@ def test_finalizing_changes_finalizers_alone():
     old = {"metadata": {"name": "n"}, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
     new = {"metadata": {"name": "n"}, "spec": {"finalizers": ["a.b/c"]}, "status": {"phase": "Terminating"}}
     assert split(kind_of("Namespace"), new, old, "finalize") == {**old, "spec": new["spec"]}
+
+
+def test_resources_of_a_whole_pod_change_by_a_resize_but_neither_come_nor_go():
+    asked, more = {"resources": {"requests": {"cpu": "1"}}}, {"resources": {"requests": {"cpu": "2"}}}
+    for was, wanted, comes_to in ((asked, more, more), (asked, {}, asked), ({}, more, {})):
+        old, new = merged(spec={**POD["spec"], **was}), merged(spec={**POD["spec"], **wanted})
+        assert split(kind_of("Pod"), new, old, "resize") == merged(spec={**POD["spec"], **comes_to})

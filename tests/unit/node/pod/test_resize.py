@@ -15,6 +15,7 @@ from minikube.api.core_v1 import (
 )
 from minikube.node.pod.decide import Kill, UpdateResources, decide
 from minikube.node.pod.resize import (
+    WHOLE,
     asked,
     judge,
     needs_restart,
@@ -102,3 +103,34 @@ def test_a_memory_limit_stays_above_what_is_used() -> None:
     assert too_small(subject, limited("100Mi"), limited("40Mi"), {"a": 40_000_000}) == ""
     assert too_small(subject, limited("20Mi"), limited("40Mi"), {"a": 50_000_000}) == ""
     assert too_small(subject, {"a": ResourceRequirements()}, limited("40Mi"), {"a": 50_000_000}) != ""
+
+
+def whole(cpu: str) -> Pod:
+    """Its container asks for 500m of that."""
+    subject = pod(main=(wanted(resources=given("500m")),))
+    return replace(subject, spec=replace(subject.spec, resources=given(cpu)))
+
+
+def test_a_pod_is_resized_as_a_whole() -> None:
+    before, after = asked(whole("1")), asked(whole("1500m"))
+    assert judge(whole("1500m"), before, NODE, ()).allocated == after
+    assert judge(whole("3"), before, NODE, ()).reason == "Infeasible"
+    assert judge(whole("1500m"), before, NODE, (asking("1"),)).reason == "Deferred"
+    assert with_allocation(whole("1500m"), before) == whole("1")
+    assert list(outstanding(whole("1500m"), [running()], after, {"a0": given("500m")})) == []
+
+
+def test_what_a_pod_has_as_a_whole_outlives_the_agent_in_the_published_status() -> None:
+    published = PodStatus(resources=given("1"), allocated_resources={"cpu": "1"})
+    assert remembered(replace(whole("1500m"), status=published)) == asked(whole("1"))
+
+
+def test_the_memory_limit_of_a_whole_pod_stays_above_what_is_used() -> None:
+    def limited(amount: str) -> dict[str, ResourceRequirements]:
+        return {WHOLE: ResourceRequirements(limits={"memory": amount})}
+
+    subject = replace(pod(), spec=replace(pod().spec, resources=limited("100Mi")[WHOLE]))
+    why = "attempting to set pod memory limit (41943040) below current usage (50000000)"
+    found = too_small(subject, limited("100Mi"), limited("40Mi"), {"a": 50_000_000})
+    assert found == f"cannot decrease memory limits: {why}"
+    assert too_small(subject, limited("100Mi"), limited("60Mi"), {"a": 50_000_000}) == ""
