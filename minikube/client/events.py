@@ -1,7 +1,6 @@
 """The events recorder: what `kubectl describe` shows under Events. Same happenings are counted, not repeated.
 
-Rules from client-go tools/events and tools/record: one Event object per (involved object, reason, message, source),
-its count and lastTimestamp patched; at most 25 bursts and one every 5 minutes per object of a kind of spam.
+One Event for all that is the same, its count and lastTimestamp patched; `correlation` has the rules.
 """
 
 from __future__ import annotations
