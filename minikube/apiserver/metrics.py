@@ -18,7 +18,7 @@ from aiohttp import web
 from minikube.api.core_v1 import Node, Pod
 from minikube.api.meta import PartialObject, Resource
 from minikube.api.selectors import SelectorError, parse_labels
-from minikube.apiserver.handlers import answer
+from minikube.apiserver.answers import answer
 from minikube.apiserver.negotiation import wanted
 from minikube.apiserver.request_info import RequestInfo, request_info
 from minikube.auth.base import User

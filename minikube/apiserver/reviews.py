@@ -28,8 +28,9 @@ from minikube.api.authorization_v1 import (
 )
 from minikube.api.meta import T, from_dict, to_dict
 from minikube.apiserver import views
-from minikube.apiserver.handlers import answer, offered, read_shaped
+from minikube.apiserver.answers import answer, offered
 from minikube.apiserver.request_info import RequestInfo
+from minikube.apiserver.requests import read_shaped
 from minikube.apiserver.server import Subresource
 from minikube.auth.access_reviews import action_of, check
 from minikube.auth.base import Authenticator, Authorizer, Credentials, RuleResolver, User

@@ -20,11 +20,12 @@ from minikube import KUBERNETES_VERSION, __version__
 from minikube.api.apiregistration_v1 import APIService
 from minikube.apiserver import discovery, profiling, views
 from minikube.apiserver.access import Access
+from minikube.apiserver.answers import answer, error_response
 from minikube.apiserver.audit.trail import Trail, audit_of
 from minikube.apiserver.compression import compressed
 from minikube.apiserver.flow import Flow, is_long_running
 from minikube.apiserver.flow_matching import FLOW, FlowSchemas
-from minikube.apiserver.handlers import Resources, answer, error_response
+from minikube.apiserver.handlers import Resources
 from minikube.apiserver.headers import upgrades
 from minikube.apiserver.health import Health, ping
 from minikube.apiserver.metrics import GROUP as METRICS

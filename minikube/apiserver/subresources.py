@@ -12,9 +12,10 @@ from minikube.api.authentication_v1 import TokenRequest
 from minikube.api.core_v1 import ServiceAccount
 from minikube.api.meta import from_dict, to_dict
 from minikube.apiserver import views
-from minikube.apiserver.handlers import answer, offered, read_shaped
+from minikube.apiserver.answers import answer, offered
 from minikube.apiserver.negotiation import STATUS
 from minikube.apiserver.request_info import RequestInfo
+from minikube.apiserver.requests import read_shaped
 from minikube.apiserver.server import Subresource
 from minikube.auth.base import User
 from minikube.auth.token_requests import TokenRequests
