@@ -28,6 +28,7 @@ SUBRESOURCES = {
     ("v1", "DeleteOptions"): "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
     ("v1", "Status"): "io.k8s.apimachinery.pkg.apis.meta.v1.Status",
 }
+DISCOVERY = ("APIGroup", "APIGroupList", "APIResourceList", "APIVersions")
 STRUCTS = frozenset({"metadata", "spec", "status", "resources", "strategy", "updateStrategy", "template"})
 """Messages that Go has as plain structs, wherever a message has such a field,"""
 POINTED = frozenset({"PodSpec.resources", "ContainerStatus.resources", "ReplicationControllerSpec.template"})
@@ -42,7 +43,9 @@ EMPTY = {"EndpointSlice": ("endpoints", "ports")}
 def definitions() -> Mapping[tuple[str, str], str]:
     """Definition by (apiVersion, kind)."""
     kinds = {(kind.resource.api_version, kind.resource.kind): kind.definition for kind in ALL}
-    return kinds | SUBRESOURCES
+    return (
+        kinds | SUBRESOURCES | {("v1", kind): f"io.k8s.apimachinery.pkg.apis.meta.v1.{kind}" for kind in DISCOVERY}
+    )
 
 
 class GoHttp(Http):
@@ -117,8 +120,9 @@ def decoded(data: bytes) -> dict[str, Any]:
     api_version, kind, _ = protobuf._opened(data)
     name = definitions().get((api_version, kind)) or definitions()[api_version, kind.removesuffix("List")]
     found = protobuf.decode_answer(data, name)
-    one = kind.removesuffix("List")
-    for each in found["items"] if kind.endswith("List") else (found,):
+    listed = "items" in found
+    one = kind.removesuffix("List") if listed else kind
+    for each in found["items"] if listed else (found,):
         each |= {"apiVersion": api_version, "kind": one}
         for field in EMPTY.get(one, ()):
             each.setdefault(field, None)
