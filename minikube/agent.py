@@ -170,7 +170,7 @@ async def _containers(settings: Settings, tasks: asyncio.TaskGroup) -> tuple[Cri
         endpoint = containerd.endpoint
     runtime = CriRuntime(endpoint, pulls_at_once=settings.max_parallel_image_pulls)
     archives = Archives(runtime, settings.images_dir, settings.agent_dir / "imported.json")
-    await archives.import_all()
+    await guard("image archives at the start", archives.import_all)  # a runtime that is busy is waited for
     tasks.create_task(guard("image archives", archives.run), name="image archives")
     return runtime, archives
 

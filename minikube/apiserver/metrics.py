@@ -100,7 +100,7 @@ class Metrics:
                     found: Json | None = msgspec.json.decode(await response.read())
                     return found if response.status == 200 else None
         except (ApiError, TimeoutError, msgspec.DecodeError) as error:
-            log.info("no metrics of node %s: %s", node, error)
+            log.info("no metrics of node %s: %s", node, str(error) or type(error).__name__)
             return None
 
 

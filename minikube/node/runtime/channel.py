@@ -16,10 +16,11 @@ from minikube.node.runtime.base import NotFound, RuntimeFault, Unavailable
 _OPTIONS = (
     ("grpc.max_receive_message_length", 1 << 26),
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 10_000),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
-"""containerd is on this machine and starts in a moment: ask again soon."""
+"""containerd is on this machine and starts in a moment: ask again soon. What gRPC calls the least backoff is how
+long one attempt may take: a containerd that is slow to greet on a busy machine is there all the same."""
 _NAMESPACE = ("containerd-namespace", "k8s.io")
 """CRI's."""
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import grpc.aio
 
 from minikube.node.host.facts import HostRecord
-from minikube.node.runtime.channel import opened
+from minikube.node.runtime.base import Unavailable
+from minikube.node.runtime.channel import fault_of, opened
 from minikube.node.runtime.demo import pause_bundle
 from minikube.node.runtime.images import ImageStore
 from minikube.node.runtime.pause import PAUSE_IMAGE
@@ -69,7 +70,7 @@ async def _recovered(channel: grpc.aio.Channel) -> None:
         try:
             await status(b"")
         except grpc.aio.AioRpcError as error:
-            if "not initialized" not in (error.details() or ""):
+            if not isinstance(fault_of(error), Unavailable):
                 raise
         else:
             return
