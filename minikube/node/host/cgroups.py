@@ -115,16 +115,16 @@ class Cgroups:
 
     def __init__(self, root: str, filesystem: Path = FILESYSTEM) -> None:
         self.root = root
-        self._filesystem = filesystem
+        self.filesystem = filesystem
         self.unified = (filesystem / "cgroup.controllers").exists()
 
     def hierarchies(self) -> Iterator[Path]:
         """Where a group may have a directory; v1's cpu and cpu,cpuacct are often one mount with two names."""
         if self.unified:
-            yield self._filesystem
+            yield self.filesystem
             return
         seen = set()
-        for entry in sorted(self._filesystem.iterdir()):
+        for entry in sorted(self.filesystem.iterdir()):
             if entry.is_dir() and (resolved := entry.resolve()) not in seen:
                 seen.add(resolved)
                 yield resolved
@@ -132,7 +132,7 @@ class Cgroups:
     def ensure(self, path: str, group: Group) -> None:
         """The group with these limits. Raises OSError."""
         if self.unified:
-            directory = self._filesystem
+            directory = self.filesystem
             for part in Path(path.lstrip("/")).parts:
                 _delegate(directory)
                 directory = directory / part
@@ -140,7 +140,7 @@ class Cgroups:
             _write(directory, v2_files(group))
             return
         for controller, files in v1_files(group).items():
-            hierarchy = self._filesystem / controller
+            hierarchy = self.filesystem / controller
             if hierarchy.is_dir():
                 directory = hierarchy / path.lstrip("/")
                 directory.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ class Cgroups:
         meets its limit as a whole, and nothing of it is swapped."""
         if not self.unified:
             return {}
-        swaps = (self._filesystem / self.root.lstrip("/") / "memory.swap.max").exists()
+        swaps = (self.filesystem / self.root.lstrip("/") / "memory.swap.max").exists()
         return {"memory.oom.group": "1", **({"memory.swap.max": "0"} if swaps else {})}
 
     def remove(self, path: str) -> bool:

@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
+from minikube.node.host.pressure import RESOURCES
 from minikube.node.pod.observed import Observed
 from minikube.node.probes.counts import BOUNDS, Counts
 from minikube.node.probes.prober import Counted
@@ -124,6 +125,22 @@ def cadvisor_text(summary: Json, machine: Mapping[str, int]) -> str:
         "Number of bytes that are consumed by the container on this filesystem.",
         [(labels, each["rootfs"]["usedBytes"]) for labels, each in containers],
     )
+    for name in RESOURCES:
+        for verb, kind, told in (
+            ("stalled", "full", "no tasks in the container could make progress"),
+            ("waiting", "some", "tasks in the container have waited"),
+        ):
+            resource = {"cpu": "CPU", "io": "IO"}.get(name, name)
+            lines += family(
+                f"container_pressure_{name}_{verb}_seconds_total",
+                "counter",
+                f"Total time duration {told} due to {resource} congestion.",
+                [
+                    (labels, each[name]["psi"][kind]["total"] / 1e6)
+                    for labels, each in containers
+                    if kind in each.get(name, {}).get("psi", {})
+                ],
+            )
     for name, key in (("receive", "rxBytes"), ("transmit", "txBytes")):
         lines += family(
             f"container_network_{name}_bytes_total",

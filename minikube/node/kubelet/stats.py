@@ -17,6 +17,8 @@ import msgspec
 
 from minikube.api import time
 from minikube.node.container.spec import log_directory
+from minikube.node.host.cgroups import Cgroups, pod_parent
+from minikube.node.host.pressure import Psi, pressures
 from minikube.node.kubelet.volume_stats import VolumeStats
 from minikube.node.runtime.base import Container, ContainerUsage, State
 
@@ -51,6 +53,7 @@ class Stats:
         self._looks: tuple[Look, Look] | None = None
         self._looking = asyncio.Lock()
         self._volumes = VolumeStats(agent)
+        self._cgroups = Cgroups(agent.settings.cgroup_root)
 
     def machine(self) -> Mapping[str, int]:
         """Cores and bytes of memory."""
@@ -86,6 +89,8 @@ class Stats:
             interface = wired.interface if wired is not None else ""
             network = await asyncio.to_thread(traffic, interface, outside=True) if interface else None
             found = pod_stats(worker, before, now, sizes, network)
+            group = pod_parent(self._agent.settings.cgroup_root, worker.pod)
+            await asyncio.to_thread(self._add_pressures, found, worker, group, now.at)
             if volumes:
                 found["volume"] = await self._volumes.of(worker.pod)
                 found["ephemeral-storage"]["usedBytes"] += sum(
@@ -100,7 +105,16 @@ class Stats:
                 "time": time.text(now.at), "name": outward, **seen, "interfaces": [{"name": outward, **seen}]
             }  # fmt: skip
         node["rlimit"] = await asyncio.to_thread(process_limit, now.at)
+        add_pressure(node, await asyncio.to_thread(pressures, self._cgroups, "/"), now.at)
         return {"node": node, "pods": pods}
+
+    def _add_pressures(self, pod: Json, worker: PodWorker, group: str, at: datetime) -> None:
+        """Blocking."""
+        add_pressure(pod, pressures(self._cgroups, group), at)
+        running = {each.name: each.id for each in worker.observed.containers if each.state is State.RUNNING}
+        for each in pod["containers"]:
+            if each["name"] in running:
+                add_pressure(each, pressures(self._cgroups, f"{group}/{running[each['name']]}"), at)
 
 
 # ---- pure ------------------------------------------------------------------------------------------------
@@ -160,6 +174,12 @@ def pod_stats(
     if network is not None:
         out["network"] = {"time": at, "name": "eth0", **network, "interfaces": [{"name": "eth0", **network}]}
     return out
+
+
+def add_pressure(stats: Json, found: Mapping[str, Psi], at: datetime) -> None:
+    """To the stats of a node, pod or container."""
+    for name, psi in found.items():
+        stats.setdefault(name, {"time": time.text(at)})["psi"] = psi
 
 
 def _sums(containers: Sequence[Json], what: str) -> Json:

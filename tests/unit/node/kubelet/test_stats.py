@@ -1,8 +1,9 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from minikube.node.kubelet.metrics import family
-from minikube.node.kubelet.stats import container_stats, meminfo, node_cpu, rate, traffic
+from minikube.node.host.pressure import parsed
+from minikube.node.kubelet.metrics import cadvisor_text, family
+from minikube.node.kubelet.stats import add_pressure, container_stats, meminfo, node_cpu, rate, traffic
 from minikube.node.runtime.base import Container, ContainerUsage, State
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -65,3 +66,27 @@ def test_a_metric_is_written_as_prometheus_reads_it() -> None:
     lines = list(family("up", "gauge", "Is it?", [({"pod": 'a"b'}, 1), ({}, 0.25)]))
     assert lines == ["# HELP up Is it?", "# TYPE up gauge", 'up{pod="a\\"b"} 1', "up 0.25"]
     assert list(family("up", "gauge", "Is it?", [])) == []
+
+
+def test_pressure_lies_beside_what_is_used_and_counts_seconds_in_metrics() -> None:
+    found = container_stats(RUN, usage(NOW, 1), None, 0)
+    cpu = parsed(
+        "some avg10=0.10 avg60=0.00 avg300=0.00 total=2500000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+    )
+    io = parsed(
+        "some avg10=0.00 avg60=0.00 avg300=0.00 total=40\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=20\n"
+    )
+    add_pressure(found, {"cpu": cpu, "io": io}, NOW)
+    assert found["cpu"]["psi"]["some"] == {"avg10": 0.1, "avg60": 0.0, "avg300": 0.0, "total": 2500000}
+    assert found["cpu"]["usageCoreNanoSeconds"] == 1
+    assert found["io"] == {"time": "2026-01-01T12:00:00Z", "psi": io}
+    pod = {"podRef": {"namespace": "n", "name": "p"}, "containers": [found]}
+    lines = cadvisor_text({"pods": [pod]}, {"cores": 1, "memory": 1}).splitlines()
+    pressure = [line for line in lines if line.startswith("container_pressure")]
+    labels = '{container="c",namespace="n",pod="p"}'
+    assert pressure == [
+        f"container_pressure_cpu_stalled_seconds_total{labels} 0",
+        f"container_pressure_cpu_waiting_seconds_total{labels} 2.5",
+        f"container_pressure_io_stalled_seconds_total{labels} 0.00002",
+        f"container_pressure_io_waiting_seconds_total{labels} 0.00004",
+    ]
