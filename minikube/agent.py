@@ -14,6 +14,7 @@ from minikube.client.http import HttpClient
 from minikube.client.informer import WatchInformers
 from minikube.client.recorder import Recorder
 from minikube.client.remembering import RememberingClient
+from minikube.kit import memory
 from minikube.kit.clock import SYSTEM
 from minikube.kit.keeper import Keeper
 from minikube.kit.tasks import guard, until_signalled
@@ -64,7 +65,11 @@ async def run_agent(settings: Settings) -> None:
 
     async def work() -> None:
         await rejoin(anew=False)
-        await follow_address(lambda: settings.node_ip or address_towards(settings.server), node_at)
+        lean = asyncio.create_task(memory.stay_lean(SYSTEM), name="memory")
+        try:
+            await follow_address(lambda: settings.node_ip or address_towards(settings.server), node_at)
+        finally:
+            lean.cancel()
 
     await until_signalled(work())
 

@@ -259,6 +259,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 def _run(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
+    memory.loaded()
     memory.few_arenas()
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(OneLine())

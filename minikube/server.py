@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -86,7 +85,6 @@ from minikube.transport.client import address_towards, client_context
 from minikube.transport.parking import Nodes
 
 log = logging.getLogger(__name__)
-SETTLED_AFTER = 10.0
 
 HOOKS = (
     "bootstrap-controller", "kube-apiserver-autoregistration", "priority-and-fairness-config-producer",
@@ -298,9 +296,8 @@ class Server:
                 tasks.create_task(self._run_node(admin, certificates), name="node")
             self.keeper.ready()
             asyncio.get_running_loop().call_later(SOCKETS_ASKED_WITHIN, self.keeper.give_up_rest)
-            gc.collect()
-            gc.freeze()
-            tasks.create_task(_stay_lean(), name="memory")
+            memory.started()
+            tasks.create_task(memory.stay_lean(SYSTEM), name="memory")
 
     async def _bootstrap(self, admin: LocalClient) -> None:
         """The objects that every cluster has; /readyz tells how far this is."""
@@ -313,15 +310,6 @@ class Server:
         await ensure_bootstrap_roles(admin)
         await ensure_joining(admin, self.pki, self.settings)
         self.health.done("rbac/bootstrap-roles")
-
-
-async def _stay_lean() -> None:
-    """When everything has started, what only the start needed goes back to the system; later, what was let go."""
-    await asyncio.sleep(SETTLED_AFTER)
-    gc.collect()
-    gc.freeze()
-    memory.trim()
-    await memory.give_back(SYSTEM)
 
 
 def own_address(settings: Settings) -> str:
