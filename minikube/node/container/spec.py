@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 from msgspec.structs import replace
 
 from minikube.api.core_v1 import Container as Wanted
@@ -20,6 +21,7 @@ from minikube.node.runtime.base import (
     POD_UID_LABEL,
     ContainerSpec,
     Device,
+    Image,
     Mount,
     PortMapping,
     Resources,
@@ -108,62 +110,76 @@ def sandbox_spec(
     )
 
 
-def container_spec(
-    pod: Pod,
-    wanted: Wanted,
-    attempt: int,
-    *,
-    image: str,
-    image_user: str,
-    env: Sequence[tuple[str, str]],
-    mounts: Sequence[Mount],
-    devices: Sequence[Device] = (),
-    cdi_devices: Sequence[str] = (),
-    annotations: Mapping[str, str] | None = None,
-    memory_capacity: int,
-    page_sizes: Iterable[str] = (),
-    target: str = "",
-    seccomp_root: str = "/var/lib/kubelet/seccomp",
-    confine: bool = False,
-    resources: ResourceRequirements | None = None,
-    unified: Mapping[str, str] | None = None,
-    first_user: int = 0,
-) -> ContainerSpec:
-    """`resources` is what the node has set aside for it; `target` the container whose processes it sees; `unified`
-    more settings of its control group of version 2; `first_user` as its sandbox has it.
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """What this machine has for every container."""
 
-    Raises ConfigProblem when runAsNonRoot does not hold.
-    """
-    known = dict(env)
+    memory: int
+    """In bytes."""
+    page_sizes: tuple[str, ...] = ()
+    """Of huge pages."""
+    seccomp_root: str
+    """The directory of localhost profiles."""
+    confine: bool = False
+    """Containers that ask for no seccomp profile get the runtime's."""
+    unified: Mapping[str, str] = {}
+    """More settings of their control groups, of version 2."""
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """What was made ready for one run of a container."""
+
+    image: Image
+    env: tuple[tuple[str, str], ...]
+    mounts: tuple[Mount, ...]
+    devices: tuple[Device, ...] = ()
+    cdi_devices: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = {}
+    resources: ResourceRequirements | None = None
+    """What the node has set aside for it."""
+    target: str = ""
+    """The container whose processes it sees."""
+    first_user: int = 0
+    """As its sandbox has it."""
+
+
+def container_spec(pod: Pod, wanted: Wanted, attempt: int, host: Host, given: Given) -> ContainerSpec:
+    """Raises ConfigProblem when runAsNonRoot does not hold."""
+    known = dict(given.env)
     labels = {**labels_of(pod), "io.kubernetes.container.name": wanted.name}
     if is_init(pod, wanted.name) and not is_sidecar(pod, wanted.name):
         labels[INIT_LABEL] = "true"
     return ContainerSpec(
         name=wanted.name,
         attempt=attempt,
-        image=image,
+        image=given.image.id,
         user_image=wanted.image,
         command=tuple(expand(each, known) for each in wanted.command),
         args=tuple(expand(each, known) for each in wanted.args),
         working_dir=wanted.working_dir,
-        env=tuple(env),
-        mounts=tuple(mounts),
-        devices=tuple(devices),
-        cdi_devices=tuple(cdi_devices),
+        env=given.env,
+        mounts=given.mounts,
+        devices=given.devices,
+        cdi_devices=given.cdi_devices,
         log_path=f"{wanted.name}/{attempt}.log",
         stdin=bool(wanted.stdin),
         stdin_once=bool(wanted.stdin_once),
         tty=bool(wanted.tty),
         labels=labels,
         annotations={
-            **(annotations or {}),
+            **given.annotations,
             HASH_ANNOTATION: hash_of(wanted),
             "io.kubernetes.container.restartCount": str(attempt),
             "io.kubernetes.container.terminationMessagePath": wanted.termination_message_path,
         },
-        resources=replace(resources_of(pod, resources, memory_capacity, page_sizes), unified=unified or {}),
+        resources=replace(resources_of(pod, given.resources, host.memory, host.page_sizes), unified=host.unified),
         security=container_security(
-            pod, wanted, image_user, seccomp_root, target, confine=confine, first_user=first_user
+            pod,
+            wanted,
+            given.image.user,
+            host.seccomp_root,
+            given.target,
+            confine=host.confine,
+            first_user=given.first_user,
         ),
         stop_signal=wanted.lifecycle.stop_signal if wanted.lifecycle is not None else "",
     )

@@ -7,11 +7,10 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from msgspec.structs import replace
 
 from minikube.api.core_v1 import Container, Pod
 from minikube.node.container.resolver import resolver_of
-from minikube.node.container.spec import ConfigProblem, container_spec, host_ports, sandbox_spec
+from minikube.node.container.spec import ConfigProblem, Given, Host, container_spec, host_ports, sandbox_spec
 from minikube.node.network.base import AddressesExhausted
 from minikube.node.pod.decide import Kill, StartContainer, StartSandbox
 from minikube.node.pod.hooks import HookFailed
@@ -139,32 +138,26 @@ class Starter:
         shown = await mount_images(agent, pod, wanted, self.problems)
         env, mounts = await agent.inputs(pod, wanted, action.attempt, observed.ips)
         gear = await agent.gear(pod, wanted)
-        target = ""
-        if is_ephemeral(pod, wanted.name):
-            target = _target(pod, wanted.name, observed)
-        spec = container_spec(
-            pod,
-            wanted,
-            action.attempt,
-            image=image.id,
-            image_user=image.user,
+        images = {IMAGES_ANNOTATION: msgspec.json.encode(shown).decode()} if shown else {}
+        host = Host(
+            memory=agent.memory_capacity,
+            page_sizes=agent.page_sizes,
+            seccomp_root=str(agent.settings.agent_dir / "seccomp"),
+            confine=agent.settings.seccomp_default,
+            unified=agent.container_settings(),
+        )
+        given = Given(
+            image=image,
             env=(*gear.env, *env),
             mounts=(*gear.mounts, *mounts),
             devices=(*gear.nodes, *agent.block_devices(pod, wanted)),
             cdi_devices=gear.cdi,
-            annotations=gear.annotations,
-            memory_capacity=agent.memory_capacity,
-            page_sizes=agent.page_sizes,
-            target=target,
-            seccomp_root=str(agent.settings.agent_dir / "seccomp"),
-            confine=agent.settings.seccomp_default,
+            annotations={**gear.annotations, **images},
             resources=observed.allocated.get(wanted.name, wanted.resources),
-            unified=agent.container_settings(),
+            target=_target(pod, wanted.name, observed) if is_ephemeral(pod, wanted.name) else "",
             first_user=await agent.first_user(pod),
         )
-        if shown:
-            told = msgspec.json.encode(shown).decode()
-            spec = replace(spec, annotations={**spec.annotations, IMAGES_ANNOTATION: told})
+        spec = container_spec(pod, wanted, action.attempt, host, given)
         async with agent.starting.enter(CONTAINER):
             identifier = await _whole(agent.runtime.create_container(sandbox, spec))
         agent.event(pod, wanted, "Created", "Container created")

@@ -1,17 +1,19 @@
-"""What a pod is called and how it resolves names."""
+"""What a pod is called, how it resolves names, and what its containers are made of."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from minikube.api.core_v1 import PodDNSConfig, PodDNSConfigOption
+from minikube.api.core_v1 import PodDNSConfig, PodDNSConfigOption, ResourceRequirements, SecurityContext
 from minikube.node.container.resolver import Resolver, own, resolver_of
-from minikube.node.container.spec import expand, node_name_of, sandbox_spec
+from minikube.node.container.spec import Given, Host, container_spec, expand, node_name_of, sandbox_spec
 from minikube.node.pod.problems import ConfigProblem
+from minikube.node.runtime.base import ContainerSpec, Image
 from minikube.settings import Settings
-from tests.unit.node.seen import pod
+from tests.unit.node.seen import pod, wanted
 
 SETTINGS = Settings()
 HOST = {"servers": ["1.1.1.1"], "searches": ["example.com"], "options": ["rotate"]}
@@ -102,3 +104,36 @@ def test_with_host_network_the_name_is_the_nodes() -> None:
 )
 def test_known_names_are_expanded(text: str, expected: str) -> None:
     assert expand(text, {"A": "1"}) == expected
+
+
+MACHINE = Host(memory=1000 * 1024 * 1024, seccomp_root="/seccomp", unified={"memory.oom.group": "1"})
+
+
+def spec_of(user: str = "", **more: Any) -> ContainerSpec:
+    """Of a container that asks for 100Mi and half a processor, and may have one."""
+    asked = ResourceRequirements(requests={"cpu": "500m", "memory": "100Mi"}, limits={"cpu": "1"})
+    container = wanted("a", resources=asked, **more)
+    given = Given(image=Image("id", (), (), 0, user), env=(("A", "1"),), mounts=(), resources=asked)
+    return container_spec(pod(main=(container,)), container, 2, MACHINE, given)
+
+
+def test_a_container_is_made_of_what_it_says_and_what_it_was_given() -> None:
+    found = spec_of(command=("echo", "$(A)", "$(B)"))
+    assert (found.image, found.user_image, found.command) == ("id", "i", ("echo", "1", "$(B)"))
+    assert found.log_path == "a/2.log"
+    assert found.annotations["io.kubernetes.container.restartCount"] == "2"
+    assert found.labels["io.kubernetes.pod.uid"] == "u"
+
+
+def test_requests_are_weights_limits_are_quotas_and_memory_decides_who_is_killed_first() -> None:
+    found = spec_of().resources
+    assert (found.cpu_shares, found.cpu_quota, found.cpu_period) == (512, 100_000, 100_000)
+    assert found.oom_score_adj == 900
+    assert found.unified == {"memory.oom.group": "1"}
+
+
+def test_a_container_that_must_not_be_root_is_not_made_of_an_image_that_is() -> None:
+    never = SecurityContext(run_as_non_root=True)
+    assert spec_of("1000", security_context=never).image == "id"
+    with pytest.raises(ConfigProblem, match="image will run as root"):
+        spec_of("0", security_context=never)
