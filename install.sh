@@ -38,7 +38,9 @@ check_machine() {
   [ -e /sys/fs/cgroup/cgroup.controllers ] || group=/sys/fs/cgroup/memory/minikube-install.$$
   { mkdir "$group" && rmdir "$group"; } 2>/dev/null ||
     die "control groups cannot be made in ${group%/*} (is this a container that may only read them?)"
-  for directory in /usr/local "$(dirname "$data")"; do
+  local place=$data
+  [ -d "$place" ] || place=$(dirname "$data")
+  for directory in /usr/local "$place"; do
     free=$(df -Pm "$directory" | awk 'NR == 2 {print $4}')
     [ "$free" -ge 600 ] || die "$directory needs 600 MB free, it has $free"
   done

@@ -28,6 +28,8 @@ from minikube.transport.client import client_context
 
 SECONDS = 10
 """A server that says nothing for so long does not answer."""
+LITTLE = 100 * 1024 * 1024
+"""Bytes left on the disk with the data at which that is a problem to name."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -64,8 +66,9 @@ def of_machine(settings: Settings) -> Report:
         facts.append(("minikube", f"{__version__}, not running"))
         wrong.append(f"minikube does not run on this machine; {_how_to_start()}")
     if settings.data_dir.is_dir():
-        free = shutil.disk_usage(settings.data_dir).free / 1e9
-        facts.append(("data", f"{settings.data_dir}, {free:.1f} GB free"))
+        free = shutil.disk_usage(settings.data_dir).free
+        facts.append(("data", f"{settings.data_dir}, {free / 1e9:.1f} GB free"))
+        wrong += full_disk(settings.data_dir, free)
     if found := list(certificates_of(settings)):
         now = datetime.now(UTC)
         first = min(found, key=lambda each: each.until)
@@ -73,6 +76,15 @@ def of_machine(settings: Settings) -> Report:
         bad = (each for each in found if not each.since <= now < each.until)
         wrong += [f"certificate {each.file}: {each.state(now)}" for each in bad]
     return Report(facts, (), wrong)
+
+
+def full_disk(directory: Path, free: int) -> Iterator[str]:
+    """Said of the last megabytes: what is to be kept is refused when there are none."""
+    if free < LITTLE:
+        yield (
+            f"the disk of {directory} has {free / 1e6:.0f} MB left: without any, the API reads but refuses "
+            "every write, and pods are evicted; make room there"
+        )
 
 
 async def of_agent(settings: Settings) -> Report:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from minikube.cli import main
+from minikube.commands.status import full_disk
 
 
 def said(*arguments: str, environment: Mapping[str, str | None]) -> str:
@@ -51,6 +52,12 @@ def test_kubectl_gets_every_argument(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "minikube", "kubectl", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.split("|")[:-1] == arguments
+
+
+def test_a_disk_without_room_is_a_problem() -> None:
+    assert list(full_disk(Path("/data"), 10**10)) == []
+    (told,) = full_disk(Path("/data"), 3_000_000)
+    assert told.startswith("the disk of /data has 3 MB left: without any, the API reads but refuses every write")
 
 
 def test_a_machine_that_has_not_joined_yet(tmp_path: Path) -> None:
