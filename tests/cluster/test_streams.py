@@ -4,6 +4,7 @@ import hashlib
 import os
 import select
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -70,6 +71,46 @@ def test_a_commands_output_and_exit_code_come_back(machine: Machine) -> None:
     done = kubectl(machine, "exec", "p", "-c", "c", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
     assert (done.returncode, done.stdout) == (3, b"out\n")
     assert done.stderr.startswith(b"err\n")
+
+
+ONE_OUTPUT = """
+from kubernetes import client, config
+from kubernetes.stream import stream
+config.load_kube_config()
+ask = client.CoreV1Api().connect_get_namespaced_pod_exec
+for out, err in ((True, False), (False, True)):
+    got = stream(
+        ask, "p", "default", container="c", command=["sh", "-c", "echo out; echo err >&2; exit 3"],
+        stdout=out, stderr=err, stdin=False, tty=False, _preload_content=False,
+    )
+    got.run_forever(timeout=30)
+    print(got.returncode, [got.read_stdout(), got.read_stderr()])
+"""
+
+
+def test_a_client_may_want_one_of_the_outputs_alone(machine: Machine) -> None:
+    """As clients do that read a file by `cat`."""
+    assert machine.run(sys.executable, "-c", ONE_OUTPUT).stdout == "3 ['out\\n', '']\n3 ['', 'err\\n']\n"
+
+
+FORWARDED = """
+from kubernetes import client, config
+from kubernetes.stream import portforward
+config.load_kube_config()
+forwarded = portforward(client.CoreV1Api().connect_get_namespaced_pod_portforward, "p", "default", ports="8080")
+socket = forwarded.socket(8080)
+socket.setblocking(True)
+socket.settimeout(30)
+socket.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+answer = b""
+while data := socket.recv(4096):
+    answer += data
+print(answer.decode().splitlines()[-1], forwarded.error(8080))
+"""
+
+
+def test_when_the_pod_closes_its_end_the_client_of_a_forwarded_port_hears_so(machine: Machine) -> None:
+    assert machine.run(sys.executable, "-c", FORWARDED).stdout == "<a href=/x>page</a> None\n"
 
 
 @pytest.mark.usefixtures("protocol")

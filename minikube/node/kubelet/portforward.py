@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from aiohttp import web
 
@@ -114,32 +115,40 @@ async def both(client: Awaitable[None], target: Awaitable[None]) -> None:
 
 
 async def forward_channels(channels: Channels, ports: Sequence[int], dial: Dial) -> None:
+    """Until the client leaves, or every port's target has said everything: the end of the WebSocket tells that."""
     inputs = [asyncio.Queue[bytes](AHEAD) for _ in ports]
     for index, port in enumerate(ports):
         for channel in (2 * index, 2 * index + 1):
             await channels.send(channel, port.to_bytes(2, "little"))
+    forwarding: asyncio.Future[Any] = asyncio.gather(
+        *(_channel(channels, index, port, inputs[index], dial) for index, port in enumerate(ports))
+    )
+    reading: asyncio.Future[Any] = asyncio.create_task(
+        _distribute(channels, inputs), name="client of forwarded ports"
+    )
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(
-                    _channel(channels, index, port, inputs[index], dial), name=f"forwarded port {port}"
-                )
-                for index, port in enumerate(ports)
-            ]
-            while (message := await channels.receive()) is not None:
-                channel, data = message
-                if channel == CLOSE and data and data[0] % 2 == 0 and data[0] // 2 < len(ports):
-                    taken = await _offer(channels, inputs[data[0] // 2], b"")
-                elif channel % 2 == 0 and channel // 2 < len(ports) and data:
-                    taken = await _offer(channels, inputs[channel // 2], data)
-                else:
-                    continue
-                if not taken:
-                    break
-            for task in tasks:
-                task.cancel()
+        done, _ = await asyncio.wait({forwarding, reading}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        forwarding.cancel()
+        reading.cancel()
+        await asyncio.gather(forwarding, reading, return_exceptions=True)
         await channels.close()
+    for task in done:
+        task.result()
+
+
+async def _distribute(channels: Channels, inputs: Sequence[asyncio.Queue[bytes]]) -> None:
+    """What the client sends, to the ports it is for, until it leaves."""
+    while (message := await channels.receive()) is not None:
+        channel, data = message
+        if channel == CLOSE and data and data[0] % 2 == 0 and data[0] // 2 < len(inputs):
+            taken = await _offer(channels, inputs[data[0] // 2], b"")
+        elif channel % 2 == 0 and channel // 2 < len(inputs) and data:
+            taken = await _offer(channels, inputs[channel // 2], data)
+        else:
+            continue
+        if not taken:
+            return
 
 
 async def _offer(channels: Channels, queue: asyncio.Queue[bytes], data: bytes) -> bool:

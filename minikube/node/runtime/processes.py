@@ -108,7 +108,9 @@ class Process:
             for path in paths.values():
                 held.callback(os.close, os.open(path, os.O_RDWR | os.O_NONBLOCK))
             body = encode((1, PROCESS_TYPE), (2, msgspec.json.encode(spec)))
-            pipes = [(number, paths.get(name, "")) for number, name in ((2, "stdin"), (3, "stdout"), (4, "stderr"))]
+            # The shim opens both outputs, whoever wants them; a terminal has one.
+            unwanted = {"stdin": "", "stdout": os.devnull, "stderr": "" if tty else os.devnull}
+            pipes = [(number, paths.get(name, path)) for number, (name, path) in enumerate(unwanted.items(), 2)]
             await self._tasks.call(
                 "Exec", encode((1, self._container), *pipes, (5, int(tty)), (6, body), (7, self._id))
             )
