@@ -396,11 +396,12 @@ class Agent:
         if not self.simulated or handler.sleep is not None:
             await run_hook(self.runtime, self.clock, wanted, container, handler, self._ips(pod))
 
-    async def release_volumes(self, pod: Pod) -> None:
-        """Nothing of the pod runs or will run again. Raises OSError."""
+    async def release(self, pod: Pod) -> None:
+        """Volumes, devices and control group of a pod of which nothing runs or will run again. Raises OSError."""
         if not self.simulated:
             await self._inputs.release(pod.metadata.uid)
             await self.devices.release(pod.metadata.uid)
+            await asyncio.to_thread(self._groups.remove, pod, self._mine())
 
     async def forget(self, pod: Pod) -> None:
         """Files and probes of a pod that is over."""

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from minikube.node.host.cgroups import Cgroups
 from tests.machines import Machine
 from tests.node.pods import STILL, Namespace, pod
 
@@ -24,6 +25,17 @@ def test_a_container_is_stopped_with_its_own_signal(machine: Machine, ns: Namesp
     begun = time.monotonic()
     ns.kubectl("delete", "pod", "usr1", "--timeout=35s")
     assert time.monotonic() - begun < 35
+
+
+def test_a_pod_that_is_over_has_no_control_group_any_more(machine: Machine, ns: Namespace) -> None:
+    ns.apply(pod("brief", "while [ ! -e /end ]; do sleep 0.1; done"))
+    ns.running("brief")
+    uid = ns.get("pod", "brief")["metadata"]["uid"]
+    groups = Cgroups(machine.cgroup)
+    assert uid in groups.pods()
+    ns.inside("brief", "touch /end")
+    machine.wait(lambda: ns.phase("brief") == "Succeeded")
+    machine.wait(lambda: uid not in groups.pods())
 
 
 def test_name_servers_that_are_too_many_are_left_out_and_told(ns: Namespace) -> None:

@@ -345,7 +345,7 @@ class PodWorker:
         elif isinstance(action, StopSandbox):
             await agent.network.detach(pod.metadata.uid)
             await runtime.stop_sandbox(action.sandbox)
-            await agent.release_volumes(pod)
+            await agent.release(pod)
         elif isinstance(action, Discard):
             await runtime.remove_container(action.container)
         elif isinstance(action, DiscardSandbox):
