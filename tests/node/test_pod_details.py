@@ -58,6 +58,7 @@ def test_a_manifest_without_a_suffix_is_a_static_pod_with_the_apis_defaults(mach
     (directory / "bad").write_text(bad)
     (directory / "plain.manifest").write_text(json.dumps(made))
     name = f"plain-{machine.name}"
+    machine.wait(lambda: name in machine.kubectl("get", "pods", "-o", "name"))
     machine.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=40s")
     probe = machine.kubectl("get", "pod", name, "-o", "jsonpath={.spec.containers[0].livenessProbe}")
     assert json.loads(probe)["periodSeconds"] == 10
