@@ -315,8 +315,11 @@ ours="# made by install.sh"
 while [ $# -gt 0 ]; do
   case $1 in
     --uninstall) shift; uninstall "$@" ;;
-    --server) server=${2:?--server needs a URL}; shift 2 ;;
-    --token) token=${2:?--token needs a token or the path of a file with one}; shift 2 ;;
+    --server | --token)
+      [ $# -gt 1 ] || die "$1 needs a value; see ./install.sh --help"
+      if [ "$1" = --server ]; then server=$2; else token=$2; fi
+      shift 2
+      ;;
     --server=*) server=${1#*=}; shift ;;
     --token=*) token=${1#*=}; shift ;;
     -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit ;;
