@@ -33,8 +33,8 @@ spec:
     command: [sh, -c, "yes {"x" * (LINE - 1)} | head -c {MEGABYTES}000000; sleep 3600"]
 """
 
-GETS = """
-import base64, http.client, os, re, signal, ssl, sys, tempfile, time
+CONTEXT = """
+import base64, os, re, ssl, sys, tempfile, time
 config = open(os.environ["KUBECONFIG"]).read()
 context = ssl._create_unverified_context()
 with tempfile.NamedTemporaryFile() as both:
@@ -42,6 +42,10 @@ with tempfile.NamedTemporaryFile() as both:
         both.write(base64.b64decode(re.search(f"client-{name}-data: (.*)", config)[1]))
     both.flush()
     context.load_cert_chain(both.name)
+"""
+"""The start of both clients: `context` is the administrator's."""
+GETS = """
+import http.client, signal
 over, times = [], []
 signal.signal(signal.SIGTERM, lambda *_: over.append(1))
 connection = http.client.HTTPSConnection(sys.argv[1].removeprefix("https://"), context=context)
@@ -56,17 +60,10 @@ print(f"GET median {times[len(times) // 2]:.1f} ms, 99 % within {times[len(times
 """
 
 EXECS = """
-import asyncio, base64, os, re, ssl, sys, tempfile, time
+import asyncio
 import aiohttp
 
 async def main():
-    config = open(os.environ["KUBECONFIG"]).read()
-    context = ssl._create_unverified_context()
-    with tempfile.NamedTemporaryFile() as both:
-        for name in ("certificate", "key"):
-            both.write(base64.b64decode(re.search(f"client-{name}-data: (.*)", config)[1]))
-        both.flush()
-        context.load_cert_chain(both.name)
     url = sys.argv[1] + "/api/v1/namespaces/default/pods/p/exec?container=c&command=true&stdout=1&stderr=1"
     times = []
     async with aiohttp.ClientSession() as session:
@@ -108,7 +105,7 @@ def _commands(machine: Machine) -> None:
         times = [_timed(lambda: machine.kubectl("exec", "p", "-c", "c", "--", "true")) for _ in range(COMMANDS)]
         protocol = "WebSocket" if websockets == "true" else "SPDY"
         print(f"streams: kubectl exec true {statistics.median(times) * 1000:.0f} ms ({protocol}, median)")
-    asking = [*machine.enter, sys.executable, "-c", EXECS, machine.url, str(COMMANDS)]
+    asking = [*machine.enter, sys.executable, "-c", CONTEXT + EXECS, machine.url, str(COMMANDS)]
     times_told = subprocess.run(asking, env=machine.environment, capture_output=True, text=True, check=True).stdout
     starting = _timed(lambda: machine.kubectl("version", "--client"))
     print(f"streams: the same through the API alone {times_told.strip()} (median); ", end="")
@@ -175,7 +172,7 @@ def _true(machine: Machine) -> None:
 @contextmanager
 def _gets(machine: Machine) -> Iterator[subprocess.Popen[str]]:
     """A client that gets a pod fifty times a second meanwhile, and then says how long that took."""
-    command = [*machine.enter, sys.executable, "-c", GETS, machine.url]
+    command = [*machine.enter, sys.executable, "-c", CONTEXT + GETS, machine.url]
     asking = subprocess.Popen(command, env=machine.environment, stdout=subprocess.PIPE, text=True)
     try:
         yield asking

@@ -20,7 +20,7 @@ from minikube.api.meta import Key, Object, T, decode, encode, key_of
 from minikube.client.base import ObjectList, WatchEvent
 from minikube.client.http import HttpClient
 from minikube.errors import ServiceUnavailable
-from minikube.pki.certificates import write_private
+from minikube.kit.files import write_private
 
 log = logging.getLogger(__name__)
 

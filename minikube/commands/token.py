@@ -13,7 +13,7 @@ from minikube.client.base import Client
 from minikube.client.http import HttpClient
 from minikube.commands.base import on_cluster, table
 from minikube.errors import NotFound
-from minikube.pki.certificates import write_private
+from minikube.kit.files import write_private
 from minikube.pki.join_token import (
     BootstrapToken,
     JoinToken,

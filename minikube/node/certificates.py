@@ -18,9 +18,10 @@ from minikube.client.http import HttpClient
 from minikube.errors import ApiError, Unauthorized
 from minikube.kit.backoff import Backoff
 from minikube.kit.clock import Clock
+from minikube.kit.files import write_private
 from minikube.kit.inotify import stirring
 from minikube.node.join import CLIENT_SIGNER, SERVING_SIGNER, Refused, cas_in, obtain
-from minikube.pki.certificates import Pair, due, ensure_key, load, renewal, until_renewal, write_private
+from minikube.pki.certificates import Pair, due, ensure_key, load, renewal, until_renewal
 from minikube.pki.node import GROUP, PREFIX, NodePki
 from minikube.pki.requests import make_request
 from minikube.pki.rotation import ROTATE

@@ -23,7 +23,8 @@ from minikube.client.base import Client
 from minikube.client.http import HttpClient
 from minikube.errors import Forbidden, NotFound, ServiceUnavailable, Unauthorized
 from minikube.kit.clock import Clock
-from minikube.pki.certificates import Pair, ensure_key, load, write_private
+from minikube.kit.files import write_private
+from minikube.pki.certificates import Pair, ensure_key, load
 from minikube.pki.join_token import JoinToken, ca_hashes, parse_join_token
 from minikube.pki.node import GROUP, PREFIX, NodePki
 from minikube.pki.requests import make_request

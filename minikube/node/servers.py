@@ -10,7 +10,7 @@ import msgspec
 
 from minikube.api.discovery_v1 import EndpointSlice
 from minikube.client.base import Informers
-from minikube.pki.certificates import write_private
+from minikube.kit.files import write_private
 
 log = logging.getLogger(__name__)
 

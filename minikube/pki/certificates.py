@@ -6,7 +6,6 @@ Private keys are written 0600, their directories 0700, always by rename.
 from __future__ import annotations
 
 import ipaddress
-import os
 import warnings
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from minikube.kit.files import write_private
 
 CA_DAYS = 3650
 LEAF_LIFETIME = timedelta(days=365)
@@ -56,25 +57,6 @@ def subject_of(name: str, groups: Iterable[str] = ()) -> x509.Name:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return x509.Name([x509.NameAttribute(oid, text, _validate=False) for oid, text in told])
-
-
-def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(path.name + ".new")
-    temporary.unlink(missing_ok=True)  # where others may write, too, they may have put a file or link of theirs
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def ensure_key(path: Path) -> ec.EllipticCurvePrivateKey:

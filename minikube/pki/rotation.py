@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from minikube.pki.certificates import ca_builder, ensure_key, self_signed, write_private
+from minikube.kit.files import write_private
+from minikube.pki.certificates import ca_builder, ensure_key, self_signed
 
 PROXY_CA = "request-header-ca"
 CAS = ("server-ca", "client-ca", PROXY_CA)

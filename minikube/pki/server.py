@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from minikube.pki.certificates import Pair, ensure_ca, ensure_key, ensure_leaf, traditional, write_private
+from minikube.kit.files import write_private
+from minikube.pki.certificates import Pair, ensure_ca, ensure_key, ensure_leaf, traditional
 from minikube.pki.join_token import (
     JoinToken,
     ca_hash,

@@ -16,7 +16,8 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from minikube.pki.certificates import ensure_key, write_private
+from minikube.kit.files import write_private
+from minikube.pki.certificates import ensure_key
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey

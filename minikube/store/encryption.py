@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from minikube.pki.certificates import write_private
+from minikube.kit.files import write_private
 from minikube.store.base import Record, Store
 from minikube.store.encrypted import EncryptedStore
 from minikube.store.envelope import Envelopes, KeyEncryptionKey

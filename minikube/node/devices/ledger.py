@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from minikube.kit.files import write_private
 from minikube.node.devices.base import Held
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Ledger:
     async def _write(self, page: Page) -> None:
         self._page = page
         async with self._lock:
-            await asyncio.to_thread(_write, self._path, self._page)
+            await asyncio.to_thread(write_private, self._path, msgspec.json.encode(self._page))
 
 
 def _read(path: Path) -> Page:
@@ -75,18 +75,3 @@ def _read(path: Path) -> Page:
         except msgspec.DecodeError as error:
             log.warning("%s cannot be read, so nobody holds devices: %s", path, error)
     return Page()
-
-
-def _write(path: Path, page: Page) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as out:
-        out.write(msgspec.json.encode(page))
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -8,12 +8,12 @@ Rules: pkg/kubelet/userns.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from pathlib import Path
 
 import msgspec
 
+from minikube.kit.files import write_private
 from minikube.node.runtime.base import USER_IDS
 
 FILE = "userns"
@@ -71,14 +71,4 @@ def _write(file: Path, first: int) -> None:
     """On disk, name and all, when it returns."""
     file.parent.mkdir(parents=True, exist_ok=True)
     one = Mapping(host_id=first)
-    temporary = file.with_suffix(".new")
-    with temporary.open("wb") as out:
-        out.write(msgspec.json.encode(Mappings(uid_mappings=(one,), gid_mappings=(one,))))
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.rename(file)
-    directory = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    write_private(file, msgspec.json.encode(Mappings(uid_mappings=(one,), gid_mappings=(one,))))

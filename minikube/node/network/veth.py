@@ -7,12 +7,12 @@ import contextlib
 import hashlib
 import ipaddress
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from minikube.kit.files import write_private
 from minikube.node.network.base import AddressesExhausted, Attachment
 from minikube.node.network.netlink import IPRoute, NetlinkError
 from minikube.node.network.netns import within
@@ -211,13 +211,7 @@ def _load(path: Path) -> State:
 
 
 def _save(path: Path, state: State) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".new")
-    with open(temporary, "wb") as file:
-        file.write(msgspec.json.encode(state))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_private(path, msgspec.json.encode(state))
 
 
 async def cleanup(state_dir: Path, bridge: str = "mini0", vxlan: str = "mini-vxlan") -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from minikube.kit.files import write_private
 from minikube.node.runtime.archive import full_name
 from minikube.node.runtime.base import Auth
-from minikube.pki.certificates import write_private
 from minikube.settings import Settings, SettingsError
 
 NEVER, PRELOADED, ALWAYS = "NeverVerify", "NeverVerifyPreloadedImages", "AlwaysVerify"

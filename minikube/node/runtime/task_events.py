@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -16,6 +17,9 @@ from minikube.node.runtime.wire import decode, encode
 FILTER = 'topic~="/tasks/(start|exit|oom)",namespace==k8s.io'
 STATUS_FOLLOWS = (0.08, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Pauses between looks for the status that an event announced, in seconds."""
+
+AGAIN_AFTER = 1.0
+"""Seconds until a stream of events that has ended is asked for again."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -46,14 +50,13 @@ class TaskEvents:
     async def _listen(self) -> None:
         while True:
             self._told.put_nowait(ContainerEvent(""))
-            try:
+            with contextlib.suppress(RuntimeFault):
                 async for envelope in self._native.stream("events", "Events/Subscribe", encode((1, FILTER))):
                     container = container_of(envelope)
                     if container is not None:
                         ended = b"/tasks/exit" in envelope
                         self._start(self._tell(container, ended=ended), f"event of {container}")
-            except RuntimeFault:
-                await asyncio.sleep(1)
+            await asyncio.sleep(AGAIN_AFTER)
 
     async def _tell(self, container: str, *, ended: bool) -> None:
         """When CRI's status shows what the event said, or will not for a while."""

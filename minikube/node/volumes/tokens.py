@@ -16,9 +16,9 @@ from minikube.api.core_v1 import Pod, ServiceAccount
 from minikube.client.base import Client
 from minikube.errors import ApiError, ServiceUnavailable
 from minikube.kit.clock import Clock
+from minikube.kit.files import write_private
 from minikube.node.volumes.files import TokenKind
 from minikube.node.volumes.problems import Unmet
-from minikube.pki.certificates import write_private
 
 RENEW_AT, RENEW_AFTER = 0.8, timedelta(hours=24)
 """A token is renewed when this share of its life is over, or after a day."""

@@ -28,7 +28,7 @@ from minikube.auth.token_requests import TokenRequests
 from minikube.auth.tokens import ServiceAccountTokens
 from minikube.controllers.token_secrets import ACCOUNT, TYPE, TokenSecretController
 from minikube.errors import ApiError, BadRequest, Conflict, Invalid, NotFound, Unauthorized
-from minikube.pki.certificates import write_private
+from minikube.kit.files import write_private
 from minikube.pki.signing_keys import SigningKeys, forget, jwks, rotate
 from minikube.settings import Settings
 from tests.fakes.cluster import Cluster

@@ -10,7 +10,7 @@ import msgspec
 from minikube.api.core_v1 import ConfigMap, Namespace
 from minikube.api.meta import Key, ObjectMeta
 from minikube.controllers.authentication_info import NAME, NAMESPACE, AuthenticationInfoController
-from minikube.pki.certificates import write_private
+from minikube.kit.files import write_private
 from minikube.settings import Settings
 from tests.fakes.cluster import Cluster
 
